@@ -1,0 +1,3 @@
+"""ferlab: facial-expression experiments whose numbers can be reproduced."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,8 @@
+"""The one exception that means "what you gave is wrong", not "ferlab is wrong"."""
+
+
+class FerlabError(Exception):
+    """Wrong input. The message says what was expected, what was found and what to type next.
+
+    Commands print it as one line without a traceback and exit with status 2.
+    """

@@ -1,0 +1,41 @@
+"""The seven expressions in FER2013 order, and the names that other data sets use for them.
+
+This is the only list of class names: a target's column, a logit's place and a label in an exported model all
+mean `EXPRESSIONS[k]`.
+"""
+
+from ferlab.errors import FerlabError
+
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+K = len(EXPRESSIONS)
+
+# FER+ votes in the column order of fer2013new.csv, as expressions; contempt, unknown and NF (not a face) have none.
+FERPLUS_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+
+_ALIASES = {
+    "angry": ("anger", "an", "ang"),
+    "disgust": ("disgusted", "di", "dis"),
+    "fear": ("fearful", "afraid", "scared", "fe", "fea"),
+    "happy": ("happiness", "joy", "ha", "hap"),
+    "sad": ("sadness", "sa"),
+    "surprise": ("surprised", "su", "sur"),
+    "neutral": ("neutrality", "calm", "ne", "neu"),
+}
+_INDEX = {name: k for k, e in enumerate(EXPRESSIONS) for name in (e, *_ALIASES[e])}
+
+# Classes that other data sets have and FER2013 has not; their faces are left out, and counted.
+NO_EXPRESSION = ("contempt", "unknown", "nf", "ambiguous")
+
+
+def index_of(name: str) -> int | None:
+    """Column of an expression given by any known name (`happy`, `Happiness`, `HA`, `3 happy`); None for `contempt`.
+
+    Raises:
+        FerlabError: the name is no expression in any known data set.
+    """
+    word = name.strip().lower().lstrip("0123456789").lstrip(" _-.")
+    if word in _INDEX:
+        return _INDEX[word]
+    if word in NO_EXPRESSION:
+        return None
+    raise FerlabError(f"{name!r} is no expression; expected one of {', '.join(EXPRESSIONS)} or a known alias of one")

@@ -1,0 +1,47 @@
+"""Pixels in 0..255 enter, the net's normalised input leaves; grey, resize, scale and normalise stand here alone.
+
+Training, evaluation, ONNX and the browser run this same module, so it is part of every exported graph.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# ITU-R BT.601 luma, the weights of Pillow's convert("L") and of OpenCV's RGB2GRAY.
+LUMA = (0.299, 0.587, 0.114)
+
+
+class Preprocess(nn.Module):
+    """Grey faces [B,1,H,W], 0..255, any numeric dtype -> float32 [B,channels,size,size], normalised.
+
+    Args:
+        size: side S of the net's input in pixels.
+        channels: 1, or 3 to repeat the grey face for a net with RGB weights.
+        mean, std: one value per channel, in the units of `scale`d pixels.
+        scale: what 255 becomes: 1.0 for most nets, 255.0 for VGGFace2's.
+    """
+
+    def __init__(self, size: int, channels: int, mean: Sequence[float], std: Sequence[float], scale: float = 1.0):
+        super().__init__()
+        if len(mean) != channels or len(std) != channels:
+            raise ValueError(f"expected {channels} means and standard deviations, got {len(mean)} and {len(std)}")
+        self.size, self.channels = size, channels
+        # (x / 255 * scale - mean) / std as one multiplication and one addition.
+        std_ = torch.tensor(std).view(1, channels, 1, 1)
+        self.register_buffer("gain", scale / 255.0 / std_, persistent=False)
+        self.register_buffer("bias", -torch.tensor(mean).view(1, channels, 1, 1) / std_, persistent=False)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        x = faces.float()  # [B,1,H,W]
+        if x.shape[-2:] != (self.size, self.size):
+            # Antialias matters when a crop is shrunk, and changes nothing when it is enlarged.
+            x = F.interpolate(x, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True)
+        return x * self.gain + self.bias  # [B,C,S,S]: channels come from broadcasting over gain
+
+
+def grey(rgb: Tensor) -> Tensor:
+    """RGB or RGBA pixels [B,H,W,3 or 4] in 0..255 -> grey [B,1,H,W] float32 in 0..255; alpha is left out."""
+    weights = torch.tensor(LUMA, device=rgb.device)
+    return (rgb[..., :3].float() @ weights).unsqueeze(1)
