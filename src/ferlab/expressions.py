@@ -10,7 +10,18 @@ EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"
 K = len(EXPRESSIONS)
 
 # FER+ votes in the column order of fer2013new.csv, as expressions; contempt, unknown and NF (not a face) have none.
-FERPLUS_COLUMNS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
+FERPLUS_COLUMNS = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+    "unknown",
+    "NF",
+)
 
 _ALIASES = {
     "angry": ("anger", "an", "ang"),

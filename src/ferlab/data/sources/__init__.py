@@ -1,0 +1,111 @@
+"""One reader for each form that raw data come in: a path enters, `Faces` leave."""
+
+import importlib
+import importlib.util
+import inspect
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ferlab.data.faces import Faces
+from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus, image_folders, jaffe
+from ferlab.data.sources.images import files_under
+from ferlab.errors import FerlabError
+
+# What a layout's folder holds, for the message when it is not there; fer2013 and ferplus say it themselves.
+_EXPECTED = {
+    "fer2013_csv": "a csv with the columns emotion, pixels and Usage",
+    "image_folders": "the folders train/CLASS and test/CLASS",
+    "class_folders": "one folder of images per class: happy/1.png, sad/2.jpg, ...",
+    "ck_plus": "cohn-kanade-images/S005/001/S005_001_00000001.png and the others, beside "
+    "Emotion/S005/001/S005_001_00000011_emotion.txt; or class folders like happy/S010_004_00000017.png",
+    "jaffe": "KA.AN1.39.tiff and the others",
+}
+ARCHIVES = archives.SUFFIXES
+_DRAWN = "ferlab.data.drawn"
+
+
+def _read_drawn(path: Path | None, n_train: int, n_val: int, n_test: int, seed: int) -> Faces:
+    # Imported when asked for: nobody with real data needs the code that draws.
+    return importlib.import_module(_DRAWN).draw(n_train, n_val, n_test, seed)
+
+
+LAYOUTS: dict[str, Callable[..., Faces]] = {
+    "fer2013": fer2013.read,
+    "fer2013_csv": fer2013_csv.read,
+    "image_folders": image_folders.read_image_folders,
+    "class_folders": image_folders.read_class_folders,
+    "ferplus": ferplus.read,
+    "ck_plus": ck_plus.read,
+    "jaffe": jaffe.read,
+    "drawn": _read_drawn,
+}
+
+
+def read(layout: str, path: Path | None, **options: Any) -> Faces:
+    """Faces of the raw data at `path`: a folder, a csv, or a zip or tar of what would be in the folder.
+
+    Raises:
+        FerlabError: unknown layout or option, or what is at `path` is not what the layout says.
+    """
+    check_options(layout, options)
+    if path is not None and archives.is_archive(path):
+        with tempfile.TemporaryDirectory() as temp:
+            folder = Path(temp) / "unpacked"
+            archives.unpack(path, folder)
+            try:
+                return _read_unpacked(layout, folder, options)
+            except FerlabError as error:
+                raise FerlabError(str(error).replace(str(folder), str(path))) from None
+    return LAYOUTS[layout](path, **options)
+
+
+def _read_unpacked(layout: str, folder: Path, options: dict) -> Faces:
+    if layout != "fer2013_csv":
+        return LAYOUTS[layout](image_folders.only_folder(folder, unless=("train", "test")), **options)
+    found = [file for file in files_under(folder) if file.suffix.lower() == ".csv"]
+    if len(found) != 1:
+        raise FerlabError(f"{folder} holds {len(found)} csv files; expected one. Or use layout: fer2013")
+    return fer2013_csv.read(found[0], **options)
+
+
+def raw_files(layout: str, path: Path | None) -> list[Path]:
+    """The files that `read` would read, in a fixed order; their bytes decide whether a store is still good.
+
+    Raises:
+        FerlabError: they are not there.
+    """
+    if layout == "drawn":
+        spec = importlib.util.find_spec(_DRAWN)
+        return [Path(spec.origin)] if spec and spec.origin else []
+    if path.is_file():
+        return [path]
+    if layout == "fer2013":
+        return fer2013.raw_files(path)
+    if layout == "ferplus":
+        return ferplus.raw_files(path)
+    if not path.is_dir():
+        raise FerlabError(f"{path} is not there; layout {layout} expects there {_EXPECTED[layout]}. See data/README.md")
+    return list(files_under(path))
+
+
+def check_options(layout: str, options: dict[str, Any]) -> None:
+    """Raise FerlabError unless the layout exists and its reader takes these options, with all that it needs."""
+    if layout not in LAYOUTS:
+        raise FerlabError(f"layout is {layout!r}; choose one of {', '.join(LAYOUTS)}")
+    parameters = options_of(layout)
+    unknown = [name for name in options if name not in parameters]
+    if unknown:
+        allowed = ", ".join(parameters) or "none"
+        raise FerlabError(f"layout {layout} knows no option {', '.join(unknown)}; its options: {allowed}")
+    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in options]
+    if missing:
+        raise FerlabError(f"layout {layout} needs {', '.join(missing)} as well")
+
+
+def options_of(layout: str) -> dict[str, inspect.Parameter]:
+    """The options of a layout's reader by name."""
+    parameters = dict(inspect.signature(LAYOUTS[layout]).parameters)
+    parameters.pop("path")
+    return parameters

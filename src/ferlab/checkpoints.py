@@ -1,0 +1,124 @@
+"""Checkpoints that survive what interrupts a run: written whole or not at all, never with NaN, loaded without code."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from ferlab.errors import FerlabError
+
+LAST, BEFORE, BEST = "last.ckpt", "before_last.ckpt", "best.ckpt"
+
+
+class DurableCheckpointIO(TorchCheckpointIO):
+    """Writes beside the target, flushes to disk, then renames; keeps the last-but-one `last.ckpt`.
+
+    Lightning's own "atomic" save goes through $TMPDIR: on another file system its last step is a copy, which a full
+    disk cuts short after the good file is gone.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None) -> None:
+        """Save, or leave what was there.
+
+        Raises:
+            FerlabError: a weight is NaN or infinite, or the disk refuses (full, read-only).
+        """
+        path = Path(path)
+        bad = [name for name, tensor in _weights(checkpoint) if not torch.isfinite(tensor).all()]
+        if bad:
+            raise FerlabError(f"{bad[0]} holds NaN or infinity; {path} keeps the last finite weights")
+        part = path.with_name(f"{path.name}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            digest = hash_file(part)
+            if path.name == LAST and path.exists():
+                _rename(path, path.with_name(BEFORE))
+            sidecar(path).unlink(missing_ok=True)
+            os.replace(part, path)
+            sidecar(path).write_text(digest + "\n")
+        except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError of its zip writer
+            part.unlink(missing_ok=True)
+            raise FerlabError(
+                f"could not save {path} ({error}); the checkpoint before it is intact: "
+                f"free some space, then run the same command with ckpt=last"
+            ) from error
+
+    def load_checkpoint(self, path: str | os.PathLike, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Load tensors and plain values only; see `load`."""
+        return load(path)
+
+
+def load(path: str | os.PathLike) -> dict[str, Any]:
+    """Checkpoint on the CPU. Pickled code is never run (torch's weights_only).
+
+    Raises:
+        FerlabError: not there, not the bytes that were saved, not a checkpoint, or one that wants to run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FerlabError(f"{path} is no checkpoint file")
+    if sidecar(path).is_file() and hash_file(path) != sidecar(path).read_text().strip():
+        raise FerlabError(f"{path} is not what was saved: its sha256 differs from {sidecar(path).name}")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises pickle, zip, EOF, runtime and key errors for what is no checkpoint
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise FerlabError(f"{path} is no checkpoint that can be loaded safely: {reason[0]}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise FerlabError(f"{path} holds no state_dict; expected a checkpoint written by ferlab.train")
+    return checkpoint
+
+
+def newest(folder: Path) -> tuple[Path, list[str]]:
+    """The newest checkpoint of a run that loads, and why each newer one does not.
+
+    Raises:
+        FerlabError: none loads.
+    """
+    faults: list[str] = []
+    for name in (LAST, BEFORE):
+        try:
+            load(folder / name)
+        except FerlabError as error:
+            faults.append(str(error))
+        else:
+            return folder / name, faults
+    raise FerlabError(f"nothing to continue from: {'; '.join(faults)}; leave out ckpt=last to start anew")
+
+
+def sidecar(path: Path) -> Path:
+    """Where the sha256 of a checkpoint stands."""
+    return path.with_name(path.name + ".sha256")
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _hash(file)
+
+
+def _hash(file) -> str:  # Python 3.10 has no file_digest
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _rename(path: Path, to: Path) -> None:
+    os.replace(path, to)
+    if sidecar(path).exists():
+        os.replace(sidecar(path), sidecar(to))
+
+
+def _weights(checkpoint: dict[str, Any]):
+    for part in ("state_dict", "current_model_state"):
+        for name, tensor in checkpoint.get(part, {}).items():
+            if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+                yield name, tensor

@@ -1,0 +1,236 @@
+"""Faces and targets enter, a trained net leaves: the one LightningModule, whatever the architecture.
+
+This file alone decides the loss, the optimiser, the schedule and the metrics of a run.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import lr_scheduler
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+    MulticlassRecall,
+)
+
+from ferlab.errors import FerlabError
+
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("cosine", "plateau", "constant")
+CLASS_WEIGHTS = ("none", "balanced", "effective")
+
+
+def class_weights(kind: str, counts: Sequence[float], beta: float = 0.999) -> Tensor:
+    """Loss weight of each class, float32 [K], from the training targets' sums; their mean over faces is 1.
+
+    `balanced` is inverse to a class's number of faces; `effective` inverse to its effective number
+    (1 - beta^n) / (1 - beta) (Cui et al. 2019, arXiv:1901.05555).
+
+    Raises:
+        FerlabError: unknown kind, or a class without faces, whose weight would be infinite.
+    """
+    n = torch.as_tensor(counts, dtype=torch.float64)
+    if kind not in CLASS_WEIGHTS:
+        raise FerlabError(f"class_weights is {kind!r}; choose {', '.join(CLASS_WEIGHTS)}")
+    if kind == "none":
+        return torch.ones(len(n))
+    if (n <= 0).any():
+        empty = [int(k) for k in torch.nonzero(n <= 0)]
+        raise FerlabError(f"class_weights={kind} needs every class in training; none of class {empty}; use none")
+    effective = n if kind == "balanced" else (1 - beta**n) / (1 - beta)
+    weights = 1 / effective
+    return (weights * n.sum() / (weights * n).sum()).float()
+
+
+def seed_for(*place: int) -> int:
+    """A 63-bit seed for a place such as (seed, epoch, batch): the same place draws the same numbers after a resume."""
+    return int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+class ExpressionClassifier(pl.LightningModule):
+    """Trains `net` behind `preprocess` on faces [B,1,48,48] in 0..255 with targets [B,7].
+
+    Args:
+        preprocess: faces [B,1,48,48] -> the net's input [B,C,S,S].
+        net: input -> logits [B,7].
+        weights: loss weight of each class [7].
+        mix: (faces, targets) -> the same, mixed among the batch (mixup, cutmix), or None.
+        label_smoothing: share of each target spread evenly over the classes.
+        optimizer, lr, momentum, weight_decay: `sgd` has Nesterov momentum; `adamw` takes momentum as its beta1.
+        schedule: `cosine` to 0 over the run, a step at a time; `plateau` halves the rate when val/accuracy has not
+            risen for `plateau_patience` epochs; `constant`.
+        warmup_epochs: epochs of linear warm-up, for `cosine` and `constant`.
+        compile_step: run the forward and backward pass through torch.compile with CUDA graphs.
+        seed: of dropout and mixing.
+    """
+
+    def __init__(
+        self,
+        preprocess: nn.Module,
+        net: nn.Module,
+        *,
+        weights: Tensor,
+        mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None,
+        label_smoothing: float,
+        optimizer: str,
+        lr: float,
+        momentum: float,
+        weight_decay: float,
+        schedule: str,
+        warmup_epochs: float,
+        plateau_patience: int,
+        compile_step: bool,
+        seed: int,
+    ):
+        super().__init__()
+        for name, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
+            if value not in known:
+                raise FerlabError(f"{name} is {value!r}; choose {', '.join(known)}")
+        self.preprocess = preprocess
+        self.net = net.to(memory_format=torch.channels_last)
+        self.mix = mix
+        self.label_smoothing = label_smoothing
+        self.optimizer, self.lr, self.momentum, self.weight_decay = optimizer, lr, momentum, weight_decay
+        self.schedule, self.warmup_epochs, self.plateau_patience = schedule, warmup_epochs, plateau_patience
+        self.compile_step, self.seed = compile_step, seed
+        self._loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+        self.register_buffer("class_weights", weights, persistent=False)
+        # Sums over the epoch [3], on the device: reading a value in a step would make the host wait for the GPU. No
+        # buffer, for it is no part of what the weight average averages.
+        self.train_sums = torch.zeros(3, dtype=torch.float64)
+        k = len(weights)
+        self.val_metrics = MetricCollection(
+            {
+                "val/accuracy": MulticlassAccuracy(k, average="micro"),
+                "val/macro_recall": MulticlassRecall(k, average="macro"),
+                "val/macro_f1": MulticlassF1Score(k, average="macro"),
+            },
+            compute_groups=[["val/accuracy"], ["val/macro_recall", "val/macro_f1"]],
+        )
+        self.val_confusion = MulticlassConfusionMatrix(k)
+        self._epoch_start: tuple[float, int] | None = None  # seconds, first batch
+        self._faces_per_second = 0.0
+        self.confusion: Tensor | None = None  # [7,7] counts of the last validation, rows are the true classes
+        self._val_outputs: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Logits [B,7] of faces [B,1,48,48] in 0..255."""
+        return self.net(self.preprocess(faces).contiguous(memory_format=torch.channels_last))
+
+    def loss(self, faces: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean weighted cross-entropy (scalar) and the epoch sums' increment [3]: loss, correct, faces."""
+        logits = self(faces)
+        loss = F.cross_entropy(logits.float(), targets, weight=self.class_weights, label_smoothing=self.label_smoothing)
+        correct = (logits.argmax(1) == targets.argmax(1)).sum()
+        b = targets.shape[0]
+        sums = torch.stack((loss.detach() * b, correct.to(loss.dtype), torch.full_like(loss.detach(), b)))
+        return loss, sums
+
+    def on_fit_start(self) -> None:
+        self.train_sums = self.train_sums.to(self.device)
+        # After the callbacks have copied the module: a compiled function cannot be copied.
+        self._loss = torch.compile(self.loss, mode="reduce-overhead") if self.compile_step else self.loss
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        # Dropout and mixing draw from a stream that depends on the place alone, so a resumed run draws the same.
+        torch.manual_seed(seed_for(self.seed, self.current_epoch, batch_idx, self.global_rank))
+        if self.compile_step:
+            torch.compiler.cudagraph_mark_step_begin()
+        if batch_idx == 0 or self._epoch_start is None:
+            self._epoch_start = (time.perf_counter(), batch_idx)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if batch_idx + 1 == self.trainer.num_training_batches:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()  # the epoch's only wait before its sums are read
+            start, first = self._epoch_start
+            faces = (batch_idx + 1 - first) * len(batch[1]) * self.trainer.world_size
+            self._faces_per_second = faces / (time.perf_counter() - start)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of a batch (faces [B,1,48,48], targets [B,7])."""
+        faces, targets = batch
+        if self.mix is not None:
+            faces, targets = self.mix(faces.float(), targets)
+        loss, sums = self._loss(faces, targets)
+        self.train_sums += sums
+        if loss.device.type == "cpu":  # on a GPU this would be a wait in every step; there the epoch's end looks
+            self._refuse_non_finite(loss.detach())
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        loss, correct, faces = self.train_sums.tolist()
+        self.train_sums.zero_()
+        lr = self.optimizers().param_groups[0]["lr"]
+        values = {"train/loss": loss / faces, "train/accuracy": correct / faces, "lr": lr}
+        values["train/faces_per_second"] = self._faces_per_second
+        self.log_dict({k: torch.tensor(v, device=self.device) for k, v in values.items()}, sync_dist=True)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["train_sums"] = self.train_sums.cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.train_sums = checkpoint["train_sums"].clone()
+
+    def _refuse_non_finite(self, loss: Tensor) -> None:
+        if not torch.isfinite(loss):
+            raise FerlabError(
+                f"the loss became {loss.item()} in epoch {self.current_epoch} (step {self.global_step}); the weights "
+                f"of the last good epoch are kept. Lower lr (now {self.lr:g}) or use precision=32-true"
+            )
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Collects logits and targets; the metrics are computed once at the epoch's end."""
+        faces, targets = batch
+        self._val_outputs.append((self(faces).float(), targets))
+
+    def on_validation_epoch_end(self) -> None:
+        if self.train_sums[2] > 0:  # before the checkpoint callbacks save what came of it
+            self._refuse_non_finite(self.train_sums[0])
+        logits, targets = (torch.cat(parts) for parts in zip(*self._val_outputs, strict=True))
+        self._val_outputs.clear()
+        labels = targets.argmax(1)
+        self.val_metrics(logits, labels)
+        self.confusion = self.val_confusion(logits, labels).cpu()
+        values = {"val/loss": F.cross_entropy(logits, targets), **self.val_metrics.compute()}
+        self.log_dict(values, sync_dist=True)
+        self.val_metrics.reset()
+        self.val_confusion.reset()
+        plateau = self.lr_schedulers()
+        if isinstance(plateau, lr_scheduler.ReduceLROnPlateau) and not self.trainer.sanity_checking:
+            plateau.step(values["val/accuracy"].item())
+
+    def configure_optimizers(self) -> Any:
+        """Weight decay spares biases and batch norms, which it would only pull towards less expressive values."""
+        decayed = [p for p in self.net.parameters() if p.requires_grad and p.ndim > 1]
+        spared = [p for p in self.net.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+        if self.optimizer == "sgd":
+            optimizer = torch.optim.SGD(groups, self.lr, momentum=self.momentum, nesterov=True, fused=True)
+        else:
+            optimizer = torch.optim.AdamW(groups, self.lr, betas=(self.momentum, 0.999), fused=True)
+        if self.schedule == "plateau":
+            plateau = lr_scheduler.ReduceLROnPlateau(optimizer, "max", factor=0.5, patience=self.plateau_patience)
+            # Stepped in on_validation_epoch_end: Lightning would step it after the epoch's checkpoint is written, and
+            # a resumed run would miss that step. The frequency keeps Lightning to saving and loading its state.
+            return [optimizer], [{"scheduler": plateau, "frequency": 2**62, "monitor": "val/accuracy"}]
+        steps = self.trainer.estimated_stepping_batches
+        warmup = self.warmup_epochs * steps / max(1, self.trainer.max_epochs)
+        scheduler = lr_scheduler.LambdaLR(optimizer, lambda step: self._lr_factor(step, warmup, steps))
+        return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
+
+    def _lr_factor(self, step: int, warmup: float, steps: float) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if self.schedule == "constant":
+            return 1.0
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warmup) / max(1.0, steps - warmup))))

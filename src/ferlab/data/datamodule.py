@@ -1,0 +1,177 @@
+"""Faces enter, training and validation batches leave; a training run has no test loader.
+
+A training batch is a pure function of (seed, epoch, batch): the number of workers, a resume and the device change
+nothing about which faces it holds or how they are augmented.
+"""
+
+import logging
+from collections.abc import Iterator
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ferlab.data.augment import Augment
+from ferlab.data.faces import Faces, have_twin_in
+from ferlab.errors import FerlabError
+
+log = logging.getLogger(__name__)
+
+DEDUP = ("none", "train")
+# Faces a validation batch holds: large, because nothing is kept for a backward pass.
+VAL_BATCH = 1024
+
+
+class FacesDataModule(pl.LightningDataModule):
+    """Batches of faces: uint8 or float32 [B,1,48,48] in 0..255, targets float32 [B,7].
+
+    Args:
+        faces: all splits; only `train` and `val` are used.
+        augment: the policy, applied to training faces.
+        batch_size: faces of a training step over all devices; a last smaller batch is left out.
+        seed: of the order of faces.
+        num_workers: processes that prepare batches on the host; 0 prepares them in the training process.
+        dedup: `train` leaves out training faces that are pixel-identical to a val or test face, `none` keeps them.
+    """
+
+    def __init__(
+        self, faces: Faces, augment: Augment, *, batch_size: int, seed: int, num_workers: int, dedup: str = "none"
+    ):
+        super().__init__()
+        if dedup not in DEDUP:
+            raise FerlabError(f"dedup is {dedup!r}; choose {', '.join(DEDUP)}")
+        self.train, self.val = faces.of_split("train"), faces.of_split("val")
+        for name, part in (("training", self.train), ("validation", self.val)):
+            if len(part) == 0:
+                raise FerlabError(f"the data set has no {name} face; run python -m ferlab.prepare to see its splits")
+        if dedup == "train":
+            twins = have_twin_in(self.train.pixels, np.concatenate([self.val.pixels, faces.of_split("test").pixels]))
+            self.train = self.train.take(~twins)
+            log.info("left out %d training faces that also stand in val or test", twins.sum())
+        if len(self.train) < 2:
+            raise FerlabError(f"expected at least 2 training faces, found {len(self.train)}")
+        self.augment, self.seed, self.num_workers = augment, seed, num_workers
+        self.batch_size = min(batch_size, len(self.train))
+        if self.batch_size < batch_size:
+            log.warning("batch_size %d is larger than the %d training faces", batch_size, len(self.train))
+        if self.batch_size < 2:
+            raise FerlabError(f"batch_size is {batch_size}; batch norm needs at least 2 faces in a batch")
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """Sum of the training targets per class, float64 [7]."""
+        return self.train.targets.sum(0, dtype=np.float64)
+
+    @property
+    def batches(self) -> int:
+        """Training batches of an epoch."""
+        return len(self.train) // self.batch_size
+
+    def train_dataloader(self) -> DataLoader:
+        # A checkpoint knows how many steps were taken; where in the data that is follows from it. It must be known
+        # here: with prefetching workers the sampler runs before any epoch hook.
+        steps = self.trainer.global_step * self.trainer.accumulate_grad_batches
+        epoch, done = divmod(steps, self.batches)
+        device = self.trainer.strategy.root_device
+        rank, ranks = self.trainer.global_rank, self.trainer.world_size
+        if device.type == "cuda" and self.augment.path == "batched":
+            batches, workers = DeviceBatches(self, device, rank, ranks), 0
+        else:
+            batches, workers = HostBatches(self, rank, ranks), self.num_workers
+        return DataLoader(
+            batches,
+            sampler=Places(self.batches, epoch, done),
+            batch_size=None,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda" and isinstance(batches, HostBatches),
+            # Workers draw their base seed from this, not from the stream that dropout uses.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+    def val_dataloader(self) -> DataLoader:
+        starts = range(0, len(self.val), VAL_BATCH)
+        device = self.trainer.strategy.root_device
+        pixels = torch.from_numpy(self.val.pixels).unsqueeze(1).to(device)  # [N,1,48,48]
+        targets = torch.from_numpy(self.val.targets).to(device)
+        batches = [(pixels[s : s + VAL_BATCH], targets[s : s + VAL_BATCH]) for s in starts]
+        return DataLoader(batches, batch_size=None, generator=torch.Generator().manual_seed(self.seed))
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the training faces in an epoch, int64 [N]."""
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
+
+
+class Places(Sampler[tuple[int, int]]):
+    """(epoch, batch) for every batch of an epoch, the next epoch each time it is iterated.
+
+    The first epoch starts at batch `done`, where a resumed run stopped.
+    """
+
+    def __init__(self, batches: int, epoch: int, done: int):
+        self.batches, self.epoch, self.done = batches, epoch, done
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        places = [(self.epoch, b) for b in range(self.done, self.batches)]
+        self.epoch, self.done = self.epoch + 1, 0
+        return iter(places)
+
+    def __len__(self) -> int:
+        return self.batches
+
+
+class _Batches(Dataset):
+    """Items are whole batches, indexed by (epoch, batch); each rank has its share of the global batch."""
+
+    def __init__(self, module: FacesDataModule, rank: int, ranks: int):
+        self.module, self.rank, self.ranks = module, rank, ranks
+        self._epoch, self._order = -1, np.empty(0, np.int64)
+
+    def indices(self, epoch: int, batch: int) -> np.ndarray:
+        size = self.module.batch_size
+        return self.order(epoch)[batch * size : (batch + 1) * size][self.rank :: self.ranks]
+
+    def order(self, epoch: int):
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self.module.order(epoch)
+        return self._order
+
+
+class HostBatches(_Batches):
+    """Batches gathered and augmented by numpy and OpenCV, or image by image by albumentations."""
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, batch = place
+        index = self.indices(epoch, batch)
+        train = self.module.train
+        faces = self.module.augment.on_host(train.pixels[index], index, epoch)
+        return torch.from_numpy(faces).unsqueeze(1), torch.from_numpy(train.targets[index])
+
+
+class DeviceBatches(_Batches):
+    """Batches gathered and augmented on the GPU, where the whole training set lies (66 MB for FER2013)."""
+
+    def __init__(self, module: FacesDataModule, device: torch.device, rank: int, ranks: int):
+        super().__init__(module, rank, ranks)
+        self.device = device
+        self.pixels = torch.from_numpy(module.train.pixels).unsqueeze(1).to(device)  # [N,1,48,48]
+        self.targets = torch.from_numpy(module.train.targets).to(device)
+        self.everyone = torch.arange(len(self.pixels), device=device)
+        # The hash behind the draws stays outside: Triton 3.6 refuses its 64-bit constants.
+        self.batch = torch.compile(self._batch, fullgraph=True, dynamic=False)
+
+    def order(self, epoch: int) -> Tensor:
+        """As for the host, on the device; the epoch's draws are made with it."""
+        if epoch != self._epoch:
+            order = torch.from_numpy(self.module.order(epoch))
+            self._epoch, self._order = epoch, order.to(self.device)
+            self.draws = self.module.augment.draw(self.everyone, epoch)  # [N,D]
+        return self._order
+
+    def _batch(self, index: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        return self.module.augment.apply(self.pixels[index], draws[index]), self.targets[index]
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        return self.batch(self.indices(*place), self.draws)

@@ -1,0 +1,148 @@
+"""One store folder on disk: written whole or not at all, read back memory-mapped, checked against its own note."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from ferlab.data.faces import Faces
+from ferlab.errors import FerlabError
+
+ARRAYS = ("pixels", "targets", "split", "subject", "row")
+NOTE, CARD = "store.json", "card.json"
+_OWN = {*(f"{name}.npy" for name in ARRAYS), NOTE, f"{NOTE}.tmp", CARD}
+_LOCK_S = 900  # seconds that another process may take to build
+
+
+@contextlib.contextmanager
+def locked(stores: Path, name: str) -> Iterator[None]:
+    """Hold the store against other processes; without effect in a folder that may not be written."""
+    lock = FileLock(stores / f".{name}.lock")
+    try:
+        stores.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_LOCK_S)
+    except Timeout:
+        raise FerlabError(f"another process builds {stores / name} for {_LOCK_S} s; end it and run again") from None
+    except OSError:
+        # A read-only folder of finished stores serves as well; building in it will say what is wrong.
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def recover(folder: Path) -> None:
+    """Put back the store that a process, killed between its two renames, had moved aside."""
+    if not folder.exists():
+        for old in folder.parent.glob(f".{folder.name}.old-*"):
+            if read_note(old):
+                old.rename(folder)
+                return
+
+
+def read_note(folder: Path) -> dict | None:
+    """What store.json says; None where there is no store, or half a one."""
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) and note.keys() >= {"raw", "arrays", "files"} else None
+
+
+def stamp(raw: Path | None, files: list[Path], sha: bool) -> list[dict]:
+    """Path (relative to `raw`, so that the data may move), size in bytes and time of each raw file, and its sha256."""
+    stamps = []
+    inside = raw is not None and raw.is_dir()
+    for file in files:
+        status = file.stat()
+        path = file.relative_to(raw).as_posix() if inside else file.name
+        stamps.append({"path": path, "size": status.st_size, "mtime_ns": status.st_mtime_ns})
+        if sha:
+            stamps[-1]["sha256"] = _sha256(file)
+    return stamps
+
+
+def write(folder: Path, faces: Faces, note: dict) -> dict:
+    """Write a store, in place of the one that may be there, and return its note with the arrays' sums added.
+
+    Raises:
+        FerlabError: no room or right to write; nothing half-written is left where a reader looks.
+    """
+    foreign = {entry.name for entry in folder.iterdir()} - _OWN if folder.is_dir() else set()
+    if foreign:
+        raise FerlabError(f"{folder} holds {', '.join(sorted(foreign)[:3])}, so it is no store; move it away")
+    unique = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temp, old = (folder.with_name(f".{folder.name}.{kind}-{unique}") for kind in ("tmp", "old"))
+    note = {**note, "arrays": {}, "faces": len(faces), "files": list(faces.files)}
+    try:
+        temp.mkdir(parents=True)
+        for name in ARRAYS:
+            place = temp / f"{name}.npy"
+            np.save(place, getattr(faces, name))
+            note["arrays"][name] = {"size": place.stat().st_size, "sha256": _sha256(place)}
+        write_note(temp, note)
+        if folder.exists():
+            folder.rename(old)
+        temp.rename(folder)
+    except OSError as error:
+        raise FerlabError(
+            f"cannot write the store {folder} ({error}); it needs {faces.pixels.nbytes >> 20} MB and the right to "
+            f"write in {folder.parent}: make room, or set data.root to another place"
+        ) from None
+    finally:
+        recover(folder)
+        # Also what killed processes left: nobody else builds this store, since the lock is held.
+        for kind in ("tmp", "old"):
+            for leftover in folder.parent.glob(f".{folder.name}.{kind}-*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+    return note
+
+
+def write_note(folder: Path, note: dict) -> None:
+    """Write store.json so that a reader finds the old or the new one."""
+    temp = folder / f"{NOTE}.tmp"
+    temp.write_text(json.dumps(note), encoding="utf-8")
+    os.replace(temp, folder / NOTE)
+
+
+def load(folder: Path, note: dict, verify: bool) -> Faces:
+    """Memory-mapped faces; sizes and shapes are checked, with `verify` also every array's sha256.
+
+    Raises:
+        FerlabError: a file is missing or not as it was written.
+    """
+    arrays = {}
+    try:
+        for name in ARRAYS:
+            place, known = folder / f"{name}.npy", note["arrays"][name]
+            if place.stat().st_size != known["size"]:
+                raise ValueError(f"{place.name} has {place.stat().st_size} bytes instead of {known['size']}")
+            if verify and _sha256(place) != known["sha256"]:
+                raise ValueError(f"{place.name} has another sha256 than when it was written")
+            arrays[name] = np.load(place, mmap_mode="r")
+        return Faces(**arrays, files=note["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FerlabError(
+            f"the store {folder} is damaged: {error}. Delete that folder (rm -r '{folder}') and run again to rebuild "
+            "it from the raw files"
+        ) from None
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+            return digest.hexdigest()
+    except OSError as error:
+        raise FerlabError(f"{file} cannot be read ({error.strerror}); check its permissions") from None

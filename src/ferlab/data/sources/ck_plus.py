@@ -1,0 +1,123 @@
+"""CK+ (Lucey et al. 2010) as CMU hands it out, or as the class folders known as CK+48."""
+
+import logging
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from ferlab.data.faces import Faces
+from ferlab.data.sources import splits
+from ferlab.data.sources.image_folders import class_folders, faces_of, only_folder, with_split
+from ferlab.data.sources.images import Box, files_under
+from ferlab.errors import FerlabError
+from ferlab.expressions import index_of
+
+log = logging.getLogger(__name__)
+
+EMOTIONS = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")  # values 0..7
+PEAK_FRAMES = 3  # a sequence goes from neutral to its peak; the last frames carry the label
+_FRAME = re.compile(r"s(\d{3})_(\d{3})_(\d{8})(_emotion|_landmarks)?\.(\w+)", re.IGNORECASE)
+
+
+def read(path: Path, split: str | None = None, seed: int = 0, strict: bool = True) -> Faces:
+    """Faces of CK+; without `split`, no subject stands in two splits.
+
+    CMU's layout (cohn-kanade-images/S005/001/S005_001_00000001.png, Emotion/..._emotion.txt, optionally
+    Landmarks/..._landmarks.txt): the last three frames of a labelled sequence take its label, the first is neutral;
+    contempt sequences and those without Emotion file are left out and counted. A frame is cut to the face that its
+    landmarks enclose, or to its centre square. CK+48 is CLASS/S010_004_00000017.png.
+
+    Raises:
+        FerlabError: neither layout, an Emotion file without a number 0..7, or an unreadable image (if `strict`).
+    """
+    top = only_folder(path)
+    found = {"": [], "_emotion": [], "_landmarks": []}
+    for file in files_under(top):
+        if match := _FRAME.fullmatch(file.name):
+            kind = (match[4] or "").lower()
+            if kind or match[5].lower() != "txt":
+                found[kind].append((file, match))
+    if not found[""]:
+        raise FerlabError(
+            f"{path} holds no CK+ image; expected cohn-kanade-images/S005/001/S005_001_00000001.png beside Emotion/, "
+            "or class folders with names like happy/S010_004_00000017.png"
+        )
+    sequences = any(part.lower() == "cohn-kanade-images" for part in found[""][0][0].relative_to(top).parts)
+    faces = _cmu(path, top, found, strict) if sequences or found["_emotion"] else _ck48(top, strict)
+    return with_split(faces, splits.by_group([f"S{subject:03d}" for subject in faces.subject], split, seed))
+
+
+def _cmu(path: Path, top: Path, found: dict, strict: bool) -> Faces:
+    emotions = {match.group(1, 2): _emotion(file) for file, match in found["_emotion"]}
+    if not emotions:
+        raise FerlabError(
+            f"{path} holds frames and no Emotion/S005/001/S005_001_00000011_emotion.txt; unpack Emotion too"
+        )
+    landmarks = {match.group(1, 2, 3): file for file, match in found["_landmarks"]}
+    frames = defaultdict(list)
+    for file, match in found[""]:
+        frames[match.group(1, 2)].append((int(match[3]), file, match))
+    labelled, subjects, boxes, skipped = [], [], [], Counter()
+    for sequence, its in sorted(frames.items()):
+        if sequence not in emotions:
+            skipped["without Emotion file"] += 1
+            continue
+        label = index_of(EMOTIONS[emotions[sequence]])
+        if label is None:
+            skipped["of contempt"] += 1
+            continue
+        first, *rest = sorted(its, key=lambda frame: frame[0])
+        peak = [(frame, label) for frame in rest[-PEAK_FRAMES:]]
+        for (_, file, match), k in [(first, index_of("neutral")), *peak]:
+            labelled.append((file, k))
+            subjects.append(int(match[1]))
+            boxes.append(_face_box(landmarks.get(match.group(1, 2, 3))))
+    skipped["with Emotion file and no image"] = len(emotions.keys() - frames.keys())
+    for why, count in skipped.items():
+        if count:
+            log.info("%s: left out %d sequences %s", path, count, why)
+    if not labelled:
+        raise FerlabError(f"{path}: no sequence has both images and an Emotion file; unpack both archives here")
+    return faces_of(top, labelled, strict, subjects, boxes)
+
+
+def _emotion(file: Path) -> int:
+    try:
+        text = file.read_text(encoding="ascii").strip()
+        value = float(text)
+    except (OSError, ValueError) as error:
+        raise FerlabError(f"{file}: expected one number 0 to 7 ({error}); unpack Emotion again") from None
+    if value not in range(len(EMOTIONS)):
+        raise FerlabError(f"{file} says {text!r}; expected 0 to 7 ({', '.join(EMOTIONS)})")
+    return int(value)
+
+
+def _face_box(landmarks: Path | None) -> Box | str:
+    """A square about the 68 points, from a little above the brows to the chin, as FER2013's faces are cut."""
+    if landmarks is None:
+        return "centre"
+    try:
+        points = np.loadtxt(landmarks, ndmin=2)
+        left, top = points.min(0)
+        right, bottom = points.max(0)
+    except (OSError, ValueError) as error:
+        raise FerlabError(f"{landmarks}: expected lines of x and y ({error}); unpack Landmarks again") from None
+    half = 0.6 * max(right - left, bottom - top)
+    x, y = (left + right) / 2, (top + bottom) / 2 - 0.1 * (bottom - top)
+    return x - half, y - half, x + half, y + half
+
+
+def _ck48(top: Path, strict: bool) -> Faces:
+    labelled, subjects = [], []
+    for folder, label in class_folders(top):
+        for file in files_under(folder):
+            match = _FRAME.fullmatch(file.name)
+            if match is None:
+                raise FerlabError(f"{file}: expected a name like S010_004_00000017.png, which tells the subject")
+            labelled.append((file, label))
+            subjects.append(int(match[1]))
+    if not labelled:
+        raise FerlabError(f"{top}: only classes that FER2013 has not; expected folders like {top}/happy")
+    return faces_of(top, labelled, strict, subjects)

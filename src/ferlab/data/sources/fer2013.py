@@ -1,0 +1,56 @@
+"""A folder with FER2013 in whichever form it was downloaded: a csv or image folders."""
+
+import logging
+from pathlib import Path
+
+from ferlab.data.faces import Faces
+from ferlab.data.sources import fer2013_csv, image_folders
+from ferlab.data.sources.images import files_under
+from ferlab.errors import FerlabError
+
+log = logging.getLogger(__name__)
+
+CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
+
+
+def read(path: Path, strict: bool = True, strict_md5: bool = False) -> Faces:
+    """Faces of FER2013 from `path`/fer2013.csv, icml_face_data.csv, or train/CLASS and test/CLASS, the first found.
+
+    Raises:
+        FerlabError: none of them there, or what the reader of the one found says.
+    """
+    csv = find_csv(path)
+    if csv:
+        log.info("reading %s", csv)
+        return fer2013_csv.read(csv, strict, strict_md5)
+    return image_folders.read_image_folders(_images(path), strict)
+
+
+def raw_files(path: Path) -> list[Path]:
+    """The files that `read` reads."""
+    csv = find_csv(path)
+    return [csv] if csv else list(files_under(_images(path)))
+
+
+def find_csv(path: Path) -> Path | None:
+    """The csv with all three splits in a folder, or in a folder `fer2013` in it, as Kaggle's archive has; else None."""
+    places = [folder / name for folder in (path, path / "fer2013") for name in CSV_NAMES]
+    return next((place for place in places if place.is_file()), None)
+
+
+def _images(path: Path) -> Path:
+    if path.is_dir():
+        top = image_folders.only_folder(path, unless=("train", "test"))
+        names = {entry.name.lower() for entry in top.iterdir()}
+        if {"train", "test"} <= names:
+            return top
+        if "test.csv" in names or "train.csv" in names:
+            raise FerlabError(
+                f"{path} holds train.csv or test.csv alone, and Kaggle's test.csv has no labels; expected "
+                f"{path}/fer2013.csv or {path}/icml_face_data.csv, which the same competition offers. To train on "
+                "train.csv alone: layout: fer2013_csv, path: .../train.csv, split: train"
+            )
+    raise FerlabError(
+        f"no FER2013 in {path}; expected {path}/fer2013.csv, or {path}/icml_face_data.csv, or the folders "
+        f"{path}/train/angry ... {path}/test/neutral. See data/README.md for where to get them"
+    )

@@ -1,0 +1,116 @@
+"""FER+ (Barsoum et al. 2016): ten votes for each row of fer2013.csv in place of FER2013's labels."""
+
+import csv
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from ferlab.data.faces import Faces, hard_targets
+from ferlab.data.sources import fer2013, fer2013_csv
+from ferlab.errors import FerlabError
+from ferlab.expressions import FERPLUS_COLUMNS, K, index_of
+
+log = logging.getLogger(__name__)
+
+VOTES = "fer2013new.csv"
+_COLUMNS = [index_of(name) for name in FERPLUS_COLUMNS]
+
+
+def read(
+    path: Path,
+    targets: str = "distribution",
+    unnamed: str = "keep",
+    strict: bool = True,
+    strict_md5: bool = False,
+) -> Faces:
+    """Faces of fer2013.csv in `path` with the targets of fer2013new.csv there, joined by row.
+
+    Args:
+        path: folder with both files.
+        targets: `distribution`, the shares of the votes for the seven expressions; or `majority`, one-hot at the
+            expression with more than half of all ten votes. Faces without such votes are left out and counted.
+        unnamed: `keep` FER2013's label of rows without an image name, which FER+ has not rated; or `drop` them.
+        strict, strict_md5: as for fer2013.csv.
+
+    Raises:
+        FerlabError: a file is missing, or the two do not describe the same rows.
+    """
+    if targets not in ("distribution", "majority"):
+        raise FerlabError(f"targets is {targets!r}; choose distribution or majority")
+    if unnamed not in ("keep", "drop"):
+        raise FerlabError(f"unnamed is {unnamed!r}; choose keep or drop")
+    pixels_csv, votes_csv = raw_files(path)
+    usage, named, votes = _votes(votes_csv)
+    faces = fer2013_csv.read(pixels_csv, strict, strict_md5)
+    if len(usage) <= faces.row.max() or (strict and len(usage) != len(faces)):
+        raise FerlabError(
+            f"{votes_csv} has {len(usage)} rows, {pixels_csv} {len(faces)}; they must be of the same release"
+        )
+    row = faces.row
+    differ = np.flatnonzero(usage[row] != faces.split)
+    if len(differ):
+        line = int(row[differ[0]]) + 2
+        raise FerlabError(
+            f"{votes_csv}, line {line}: another Usage than in {pixels_csv}; the rows must be in one order"
+        )
+    table, rated = _targets(votes[row], targets)
+    # Unrated rows are blank or damaged images; they stay by default so that splits stay FER2013's.
+    table[~named[row]] = faces.targets[~named[row]]
+    kept = np.where(named[row], rated, unnamed == "keep")
+    log.info("%s: left out %d faces without usable votes", votes_csv, (~kept & named[row]).sum())
+    return Faces(faces.pixels, table, faces.split, faces.subject, faces.row).take(kept)
+
+
+def raw_files(path: Path) -> list[Path]:
+    """The csv with the pixels and the csv with the votes."""
+    pixels_csv = fer2013.find_csv(path)
+    votes_csv = path / VOTES
+    missing = [
+        str(place)
+        for place, there in ((path / "fer2013.csv", pixels_csv), (votes_csv, votes_csv.is_file()))
+        if not there
+    ]
+    if missing:
+        raise FerlabError(
+            f"no {' and no '.join(missing)}; FER+ needs both. fer2013new.csv: github.com/microsoft/FERPlus"
+        )
+    return [pixels_csv, votes_csv]
+
+
+def _targets(votes: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Votes [N,10] -> (float32 [N,7], mask [N] of those that have a target)."""
+    seven = np.zeros((len(votes), K))
+    for column, k in enumerate(_COLUMNS):
+        if k is not None:  # contempt, unknown and NF are no expression of FER2013
+            seven[:, k] = votes[:, column]
+    if how == "majority":
+        return hard_targets(seven.argmax(1)), seven.max(1) * 2 > votes.sum(1)
+    total = seven.sum(1, keepdims=True)
+    return (seven / np.maximum(total, 1)).astype(np.float32), total[:, 0] > 0
+
+
+def _votes(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(split codes uint8 [N], has an image name bool [N], votes int64 [N,10]) of fer2013new.csv."""
+    usage, named, votes = [], [], []
+    wanted = ("Usage", "Image name", *FERPLUS_COLUMNS)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in wanted if name not in (reader.fieldnames or ())]
+            if missing:
+                raise FerlabError(f"{path}, line 1: no column {', '.join(missing)}; expected {', '.join(wanted)}")
+            for fields in reader:
+                usage.append(fer2013_csv.USAGES[fields["Usage"].strip().lower()])
+                named.append(bool(fields["Image name"].strip()))
+                votes.append([int(fields[name]) for name in FERPLUS_COLUMNS])
+                if min(votes[-1]) < 0:
+                    raise ValueError("a negative number of votes")
+    except (KeyError, ValueError, AttributeError, TypeError, csv.Error) as error:
+        line = len(usage) + 2 if len(usage) == len(votes) else len(votes) + 2
+        raise FerlabError(f"{path}, line {line}: expected Usage, Image name and ten counts ({error})") from None
+    except OSError as error:
+        raise FerlabError(f"{path} cannot be read ({error.strerror})") from None
+    if not votes:
+        raise FerlabError(f"{path} has no rows; download it again from github.com/microsoft/FERPlus")
+    return np.array(usage, np.uint8), np.array(named), np.array(votes)

@@ -1,0 +1,128 @@
+"""Image files of any kind enter, grey 48x48 faces leave; this file alone decodes images and walks folders."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ferlab.data.faces import SIDE
+from ferlab.errors import FerlabError
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS = 50_000_000
+_JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
+
+def decode(path: Path, box: Box | str | None = None) -> np.ndarray:
+    """The image in a file, or its part in `box`, or its "centre" square, as a grey face, uint8 [48,48].
+
+    Turned as its EXIF tag says. Of an animation the first picture; transparency is left out. 16-bit grey is divided
+    by 257 and grey in floating point is taken when all of it lies in 0..1. Resized with bilinear antialiasing.
+
+    Raises:
+        FerlabError: unreadable, truncated or no image, larger than 50 million pixels, or float beyond 0..1.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of bombs from MAX_IMAGE_PIXELS on; the size is checked here, before anything is decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise FerlabError(
+                        f"{path} has {image.width}x{image.height} pixels; expected at most {MAX_PIXELS:,}. Shrink it"
+                    )
+                image.seek(0)
+                face = _grey(ImageOps.exif_transpose(image), path)
+    except FerlabError:
+        raise
+    except Image.DecompressionBombError:
+        raise FerlabError(f"{path} has more than {MAX_PIXELS:,} pixels; shrink it") from None
+    except OSError as error:  # Pillow's own errors, of no or of half an image, are OSErrors too
+        raise FerlabError(f"{path} is no readable image ({error}); replace it or take it away") from None
+    except Exception as error:  # Pillow's decoders raise SyntaxError, ValueError, struct.error and more on damage
+        raise FerlabError(f"{path} is a damaged image ({type(error).__name__}: {error}); replace it") from None
+    if box == "centre":
+        side = min(face.size)
+        left, top = (face.width - side) // 2, (face.height - side) // 2
+        box = (left, top, left + side, top + side)
+    if face.size != (SIDE, SIDE) or box:
+        face = face.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=_inside(box, face.size))
+    return np.asarray(face, np.uint8)
+
+
+def _inside(box: Box | None, size: tuple[int, int]) -> Box | None:
+    if box is None:
+        return None
+    return max(box[0], 0), max(box[1], 0), min(box[2], size[0]), min(box[3], size[1])
+
+
+def _grey(image: Image.Image, path: Path) -> Image.Image:
+    """Any Pillow mode -> mode L. convert("L") alone would clip 16-bit and float images to white."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise FerlabError(f"{path} holds values {values.min()} to {values.max()}; expected 8- or 16-bit grey")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode == "F":
+        values = np.asarray(image)
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise FerlabError(f"{path} is a floating-point image beyond 0..1; save it as 8-bit grey")
+        return Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    return image.convert("L")
+
+
+def files_under(folder: Path) -> Iterator[Path]:
+    """Files below a folder in sorted order, without those that macOS and Windows leave behind.
+
+    Linked folders are entered, each once, so that a loop of links ends.
+
+    Raises:
+        FerlabError: a folder cannot be listed.
+    """
+    seen = set()
+
+    def fail(error: OSError):
+        raise FerlabError(f"{error.filename} cannot be listed ({error.strerror}); check that it exists") from None
+
+    for where, folders, names in os.walk(folder, followlinks=True, onerror=fail):
+        status = os.stat(where)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = sorted(name for name in folders if not is_junk(name))
+        yield from (Path(where, name) for name in sorted(names) if not is_junk(name))
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder name is hidden or the operating system's own."""
+    return name.startswith(".") or name.lower() in _JUNK
+
+
+def decode_all(
+    paths: Sequence[Path], strict: bool, boxes: Sequence[Box | str | None] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """(faces uint8 [n,48,48], their indices in `paths` [n]); n is less only if not strict and some are no images."""
+    pixels = np.empty((len(paths), SIDE, SIDE), np.uint8)
+    good, first = [], None
+    for i, path in enumerate(paths):
+        try:
+            pixels[len(good)] = decode(path, boxes[i] if boxes else None)
+            good.append(i)
+        except FerlabError as error:
+            if strict:
+                raise
+            first = first or error
+    if first:
+        log.warning("left out %d of %d files; the first: %s", len(paths) - len(good), len(paths), first)
+    return pixels[: len(good)], np.array(good, np.int64)

@@ -1,0 +1,38 @@
+"""Train, val and test for data sets that come without: drawn by hash, no subject in two of them."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from ferlab.data.faces import SPLITS
+from ferlab.errors import FerlabError
+
+_SHARE = 0.1  # of the groups, for val and again for test
+
+
+def by_group(groups: Sequence[str | bytes], split: str | None, seed: int) -> np.ndarray:
+    """Split codes, uint8 [N], for faces whose subject (or other group) is `groups[i]`: equal groups, equal split.
+
+    A tenth of the groups, at least one, is test, as many are val. Groups are ordered by a hash of the seed and the
+    group, so that neither their order nor their number's spelling matters. `split` puts all faces into one.
+
+    Raises:
+        FerlabError: no such split, or fewer than three groups to divide.
+    """
+    if split is not None:
+        if split not in SPLITS:
+            raise FerlabError(f"split is {split!r}; choose one of {', '.join(SPLITS)}, or leave it out")
+        return np.full(len(groups), SPLITS.index(split), np.uint8)
+    distinct = set(groups)
+    if len(distinct) < len(SPLITS):
+        raise FerlabError(f"found {len(distinct)} different subjects or faces; a split needs 3. Give split: train")
+
+    def place(group: str | bytes) -> bytes:
+        data = group if isinstance(group, bytes) else group.encode()
+        return hashlib.sha256(f"{seed}:".encode() + data).digest()
+
+    ordered = sorted(distinct, key=place)
+    share = max(1, round(len(ordered) * _SHARE))
+    code = dict.fromkeys(ordered, 0) | dict.fromkeys(ordered[:share], 1) | dict.fromkeys(ordered[share : 2 * share], 2)
+    return np.array([code[group] for group in groups], np.uint8)

@@ -1,0 +1,215 @@
+"""Raw data enter, memory-mapped faces leave: parsed once, kept in stores/NAME, rebuilt only when raw files change."""
+
+import contextlib
+import json
+import logging
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferlab.data import disk, sources
+from ferlab.data.faces import Faces, have_twin_in
+from ferlab.errors import FerlabError
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # raise it when a reader gives other faces for the same raw files
+STORES = "stores"  # folder in a data root
+
+
+def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: bool = True, **options: Any) -> Faces:
+    """Memory-mapped faces of the raw data at `raw`, from the store `stores`/`name`, built first if need be.
+
+    A store is good while layout, options and raw files are those it was made from: by size and time, else by sha256.
+    If the raw files are gone, the store is used as it is.
+
+    Args:
+        layout, raw, options: as for `sources.read`; `drawn` faces have no raw files and are known by their options.
+        stores: folder of all stores.
+        name: the store's folder in it.
+        verify: check the sha256 of every array; False checks sizes and shapes alone.
+
+    Raises:
+        FerlabError: what the source says of bad raw data; a damaged store; no place or right to write one.
+    """
+    sources.check_options(layout, options)
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise FerlabError(f"the store's name is {name!r}; expected letters, digits and . + - _ only")
+    folder = stores / name
+    made_of = {"format": FORMAT, "layout": layout, "options": json.loads(json.dumps(options))}
+    with disk.locked(stores, name):
+        disk.recover(folder)
+        note = disk.read_note(folder)
+        files = _raw_files(layout, raw, note, made_of, folder)
+        if not _is_current(note, made_of, raw, files, folder):
+            started = time.perf_counter()
+            stamps = disk.stamp(raw, files, sha=True)
+            faces = sources.read(layout, raw, **options)
+            made = {**made_of, "raw": stamps, "build_s": round(time.perf_counter() - started, 2)}
+            note = disk.write(folder, faces, made)
+        return disk.load(folder, note, verify)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The faces of one entry of a data config, from the store of that name; `auxiliary` ones are all for training."""
+
+    name: str
+    faces: Faces
+    auxiliary: bool
+    raw_files: Sequence[Path] = ()
+
+
+def open_data(
+    root: str | Path,
+    sources: Sequence[Mapping],
+    auxiliary: Sequence[Mapping] = (),
+    drop_leaks: bool = True,
+    verify: bool = True,
+) -> Faces:
+    """All faces of a data config (conf/data/*.yaml): its sources, then what is there of its auxiliary data.
+
+    With `drop_leaks`, auxiliary faces that are pixel-identical to a val or test face are left out, and said.
+
+    Raises:
+        FerlabError: unknown keys, missing raw data, auxiliary data asked for and none there, or as `open_faces`.
+    """
+    opened = open_each(root, sources, auxiliary, verify)
+    main = _join([part for part in opened if not part.auxiliary])
+    extra = []
+    for part in opened:
+        if part.auxiliary:
+            faces = part.faces
+            if drop_leaks:
+                leaks = have_twin_in(faces.pixels, main.faces.pixels[main.faces.split != 0])
+                log.info("auxiliary %s: left out %d faces that also stand in val or test", part.name, leaks.sum())
+                faces = faces.take(~leaks) if leaks.any() else faces
+            log.info("auxiliary %s: %d faces for training", part.name, len(faces))
+            extra.append(Opened(part.name, faces, True))
+    return _join([main, *extra]).faces
+
+
+def open_each(
+    root: str | Path, sources: Sequence[Mapping], auxiliary: Sequence[Mapping] = (), verify: bool = True
+) -> list[Opened]:
+    """Each entry of a data config by itself; stores lie in `root`/stores. Raises as `open_data`."""
+    root = Path(root)
+    if not sources:
+        raise FerlabError("data.sources is empty; expected a list of {name, layout, path}, the main data set first")
+    opened = []
+    for entry in sources:
+        name, layout, raw, options = _entry(root, entry, "sources")
+        faces = open_faces(layout, raw, root / STORES, name, verify, **options)
+        opened.append(Opened(name, faces, False, _raw_files_there(layout, raw)))
+    missing = []
+    for entry in auxiliary:
+        name, layout, raw, options = _entry(root, entry, "auxiliary")
+        name += "-train"  # the same folder may serve as a data set of its own, divided otherwise
+        if raw is None or raw.exists() or (root / STORES / name / disk.NOTE).is_file():
+            if _divides(layout):
+                options["split"] = "train"
+            faces = open_faces(layout, raw, root / STORES, name, verify, **options)
+            if faces.split.any():
+                faces = Faces(faces.pixels, faces.targets, faces.split * 0, faces.subject, faces.row, faces.files)
+            opened.append(Opened(name, faces, True, _raw_files_there(layout, raw)))
+        else:
+            log.info("auxiliary %s: no %s, left out", entry["name"], raw)
+            missing.append(str(raw))
+    if auxiliary and len(missing) == len(auxiliary):
+        raise FerlabError(f"no auxiliary data: expected at least one of {', '.join(missing)}. See data/README.md")
+    return opened
+
+
+def _raw_files_there(layout: str, raw: Path | None) -> list[Path]:
+    with contextlib.suppress(FerlabError):
+        return sources.raw_files(layout, raw)
+    return []
+
+
+def _divides(layout: str) -> bool:
+    return "split" in sources.options_of(layout)
+
+
+def _entry(root: Path, entry: Mapping, key: str) -> tuple[str, str, Path | None, dict]:
+    """(name, layout, raw path, options) of one entry of `sources` or `auxiliary`."""
+    options = dict(entry)
+    try:
+        name, layout = str(options.pop("name")), options.pop("layout")
+        raw = None if layout == "drawn" else root / options.pop("path")
+    except KeyError as error:
+        raise FerlabError(f"data.{key}: {dict(entry)} lacks {error}; expected name, layout, path and options") from None
+    try:
+        sources.check_options(layout, options)
+    except FerlabError as error:
+        raise FerlabError(f"data.{key}, {name}: {error}") from None
+    if raw is not None and not raw.exists():
+        packed = [raw.with_name(raw.name + suffix) for suffix in sources.ARCHIVES]
+        raw = next((place for place in packed if place.is_file()), raw)
+    return name, layout, raw, options
+
+
+def _join(parts: list[Opened]) -> Opened:
+    """Faces of several parts as one, in memory; of one part, as they are."""
+    if len(parts) == 1:
+        return parts[0]
+    subject, free = [], 0
+    for part in parts:  # a subject's number means a person within one data set only
+        known = part.faces.subject >= 0
+        subject.append(np.where(known, part.faces.subject + free, -1).astype(np.int32))
+        free = max(free, subject[-1].max(initial=-1) + 1)
+    files = [f"{part.name}: {part.faces.origin(i)}" for part in parts for i in range(len(part.faces))]
+    joined = {
+        name: np.concatenate([getattr(part.faces, name) for part in parts]) for name in ("pixels", "targets", "split")
+    }
+    faces = Faces(**joined, subject=np.concatenate(subject), row=np.arange(len(files), dtype=np.int32), files=files)
+    return Opened("+".join(part.name for part in parts), faces, False)
+
+
+def facts(stores: Path, name: str) -> dict:
+    """What store.json says of a store without its list of files: layout, options, raw files, arrays, counts."""
+    note = disk.read_note(stores / name)
+    if note is None:
+        raise FerlabError(f"no store {stores / name}; build it with python -m ferlab.prepare")
+    return {key: value for key, value in note.items() if key != "files"}
+
+
+def _raw_files(layout: str, raw: Path | None, note: dict | None, made_of: dict, folder: Path) -> list[Path]:
+    """The raw files; empty when they are gone and the store need not have them."""
+    try:
+        return sources.raw_files(layout, raw)
+    except FerlabError as error:
+        if note is None:
+            raise
+        if not _same(note, made_of):
+            raise FerlabError(f"{error}. The store {folder} was made with other options and cannot stand in") from None
+        log.info("%s: the raw files are gone; the store %s is used as it is", raw, folder)
+        return []
+
+
+def _same(note: dict, made_of: dict) -> bool:
+    return all(note.get(key) == value for key, value in made_of.items())
+
+
+def _is_current(note: dict | None, made_of: dict, raw: Path | None, files: list[Path], folder: Path) -> bool:
+    if note is None or not _same(note, made_of):
+        return False
+    if not files:
+        return True
+    stamps = disk.stamp(raw, files, sha=False)
+    known = [{key: stamp[key] for key in ("path", "size", "mtime_ns")} for stamp in note["raw"]]
+    if stamps == known:
+        return True
+    if [(s["path"], s["size"]) for s in stamps] != [(s["path"], s["size"]) for s in known]:
+        return False
+    stamps = disk.stamp(raw, files, sha=True)
+    if [s["sha256"] for s in stamps] != [s["sha256"] for s in note["raw"]]:
+        return False
+    note["raw"] = stamps
+    with contextlib.suppress(OSError):  # a read-only store is as good, only asked again next time
+        disk.write_note(folder, note)
+    return True

@@ -1,0 +1,92 @@
+"""Every look at a test split, one JSON line each: what was looked at, when, and how often before.
+
+The ledger does not forbid a look; it makes a number that was chosen on the test split recognisable as such.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from ferlab.errors import FerlabError
+
+
+def look(
+    path: str | Path,
+    runs: Sequence[str],
+    weights_sha256: Sequence[str],
+    data: str,
+    split: str,
+    commit: str | None,
+    tta: Sequence[str],
+) -> dict[str, Any]:
+    """Append a look at `split` to the ledger and return its entry.
+
+    Args:
+        path: the ledger, a .jsonl file; made when it is not there.
+        runs: names of the runs whose predictions are looked at; several make one ensemble.
+        weights_sha256: checksum of each run's weights, in the order of `runs`.
+        data: name of the data whose test split is opened.
+        split: `test`; validation may be looked at freely.
+        commit: git commit of the evaluating code, None outside a repository.
+        tta: names of the sets of views reported from this one look.
+
+    Returns:
+        The entry; `looks_before` counts earlier looks by exactly these weights (in any order),
+        `looks_before_at_data` earlier looks by anything at this data's test split.
+
+    Raises:
+        FerlabError: the ledger holds a line that is no entry.
+        ValueError: another split than `test`.
+    """
+    if split != "test":
+        raise ValueError(f"only looks at the test split are counted, not at {split!r}")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two jobs of a sweep end together: count and append under one lock.
+    with FileLock(f"{path}.lock"):
+        earlier = entries(path)
+        weights = sorted(weights_sha256)
+        entry = {
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "runs": list(runs),
+            "weights_sha256": list(weights_sha256),
+            "data": data,
+            "split": split,
+            "tta": list(tta),
+            "commit": commit,
+            "looks_before": sum(sorted(e["weights_sha256"]) == weights for e in earlier),
+            "looks_before_at_data": sum(e["data"] == data for e in earlier),
+        }
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    return entry
+
+
+def entries(path: str | Path) -> list[dict[str, Any]]:
+    """All looks in the ledger, oldest first; none when there is no file yet.
+
+    Raises:
+        FerlabError: a line is no entry.
+    """
+    path = Path(path)
+    if not path.exists():
+        return []
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            entry["weights_sha256"], entry["data"]
+        except (ValueError, TypeError, KeyError):
+            raise FerlabError(
+                f"line {number} of {path} is not a look at a test split: {line[:60]!r}; "
+                "expected one JSON object with weights_sha256 and data; restore the line or take it out"
+            ) from None
+        found.append(entry)
+    return found

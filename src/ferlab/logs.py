@@ -1,0 +1,99 @@
+"""Where a run's curves go: a CSV file always, W&B where it is asked for and can be reached."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+
+from ferlab.classifier import ExpressionClassifier
+from ferlab.data.datamodule import FacesDataModule
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+
+log = logging.getLogger(__name__)
+
+WANDB = ("online", "offline", "off")
+_SAMPLES = 64  # faces in the table of sample predictions
+
+
+def loggers(path: Path, config: dict[str, Any]) -> list[Logger]:
+    """The CSV log in path/log/N (N counts the starts of this run), and W&B's.
+
+    Raises:
+        FerlabError: `wandb` is neither online, offline nor off.
+    """
+    mode = "off" if config["wandb"] is False else config["wandb"]  # an unquoted off in a YAML file is False
+    if mode not in WANDB:
+        raise FerlabError(f"wandb is {mode!r}; choose {', '.join(WANDB)}")
+    start = sum(1 for _ in path.glob("log/*"))
+    # Rows reach the file at each epoch's end, not every hundred.
+    found: list[Logger] = [CSVLogger(path, name="log", version=str(start), flush_logs_every_n_steps=1)]
+    if mode != "off":
+        found += _wandb(path, config, mode)
+    return found
+
+
+def _wandb(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
+    """W&B's logger, offline where it cannot be reached, none where it cannot even write: training never waits."""
+    try:
+        import wandb
+    except ImportError:
+        log.warning("wandb is not installed; only the CSV log is written (pip install wandb, or wandb=off)")
+        return []
+    tags = [config["model"]["name"], config["data"]["name"], f"class_weights={config['class_weights']}"]
+    for attempt in dict.fromkeys((mode, "offline")):
+        logger = WandbLogger(
+            project="ferlab",
+            name=path.name,
+            group=f"{config['model']['name']}-{config['data']['name']}",
+            tags=tags,
+            config=config | {"data": config["data"]["name"]},  # its folders are this machine's, not the run's
+            save_dir=path,
+            mode=attempt,
+            # Eight seconds are enough for a service that answers. The metadata would hold paths and the host's name.
+            settings=wandb.Settings(init_timeout=8, silent=True, x_disable_meta=True, console="off"),
+        )
+        try:
+            logger.experiment.define_metric("val/*", step_metric="epoch")
+        except (wandb.errors.Error, OSError) as error:
+            wandb.teardown()  # a half-started service would make the next attempt wait for it
+            log.warning("W&B %s does not work (%s)", attempt, str(error).strip().splitlines()[0])
+        else:
+            return [logger]
+    log.warning("only the CSV log is written")
+    return []
+
+
+def finish(found: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, failed: bool) -> None:
+    """Give W&B the confusion matrix and sample predictions of val, and close its run, so a sweep's next has its own."""
+    for logger in found:
+        if not isinstance(logger, WandbLogger):
+            continue
+        import wandb
+
+        try:
+            if not failed and classifier.confusion is not None:
+                logger.experiment.log(_pictures(wandb, classifier, data))
+        except (wandb.errors.Error, OSError) as error:
+            log.warning("W&B took no pictures (%s)", error)
+        finally:
+            wandb.finish(exit_code=int(failed))
+
+
+def _pictures(wandb: Any, classifier: ExpressionClassifier, data: FacesDataModule) -> dict[str, Any]:
+    faces = data.val.take(torch.linspace(0, len(data.val) - 1, min(_SAMPLES, len(data.val))).long().numpy())
+    with torch.inference_mode():
+        pixels = torch.from_numpy(faces.pixels).unsqueeze(1).to(classifier.device)
+        probabilities = classifier.eval()(pixels).float().softmax(1).cpu()
+    table = wandb.Table(columns=["face", "true", "predicted", *EXPRESSIONS])
+    for pixels, label, p in zip(faces.pixels, faces.labels, probabilities, strict=True):
+        table.add_data(wandb.Image(pixels), EXPRESSIONS[label], EXPRESSIONS[int(p.argmax())], *p.tolist())
+    counts = wandb.Table(columns=["true", "predicted", "faces"])
+    for i, row in enumerate(classifier.confusion.tolist()):
+        for j, n in enumerate(row):
+            counts.add_data(EXPRESSIONS[i], EXPRESSIONS[j], n)
+    fields = {"Actual": "true", "Predicted": "predicted", "nPredictions": "faces"}
+    matrix = wandb.plot_table("wandb/confusion_matrix/v1", counts, fields, {"title": "val"})
+    return {"val/samples": table, "val/confusion": matrix}

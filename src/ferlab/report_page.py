@@ -1,0 +1,241 @@
+"""A report -> one page without outside parts: index.html, and confusion_matrix.png and .svg beside it.
+
+This file and report.html decide how a report looks; every number on the page comes out of the report.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ferlab.data.faces import Faces
+from ferlab.expressions import EXPRESSIONS, K
+
+MISTAKES = 24  # faces in the gallery
+
+# Ink, faint ink and two lines that can be told apart by brightness alone, on a light and on a dark page.
+_THEMES = {
+    "light": {
+        "ink": "#1c2128",
+        "faint": "#c4cad3",
+        "first": "#1f5fbf",
+        "second": "#d9730d",
+        "map": ("#f3f7fc", "#1f5fbf"),
+    },
+    "dark": {
+        "ink": "#e6e9ee",
+        "faint": "#48505c",
+        "first": "#7db3ff",
+        "second": "#ffb45e",
+        "map": ("#161c25", "#7db3ff"),
+    },
+}
+# Text stays text in an SVG: it can be selected, and the file is a tenth of the size. The salt makes ids repeatable.
+_RC = {"svg.fonttype": "none", "svg.hashsalt": "ferlab", "font.family": "sans-serif", "font.size": 10}
+
+
+def write(
+    folder: Path,
+    report: Mapping[str, Any],
+    title: str,
+    probabilities: np.ndarray,
+    faces: Faces,
+    metrics_rows: Sequence[Mapping[str, Any]] = (),
+) -> Path:
+    """Write index.html and confusion_matrix.png/.svg of a report on the N faces of the split `title`; gives the page."""
+    matrix = np.asarray(report["confusion_matrix"])
+    (folder / "confusion_matrix.svg").write_bytes(_drawn(_confusion_matrix, matrix, "light", "svg", paper="white"))
+    (folder / "confusion_matrix.png").write_bytes(_drawn(_confusion_matrix, matrix, "light", "png", paper="white"))
+    curves = _curves(metrics_rows)
+    html = _template().render(
+        report=report,
+        title=title,
+        views=report.get("views"),
+        classes=EXPRESSIONS,
+        confusion=_both_themes(_confusion_matrix, matrix),
+        reliability=_both_themes(_reliability, report["reliability"]),
+        curves=_both_themes(_training, curves) if curves else None,
+        mistakes=_mistakes(probabilities, faces),
+        details={k: _readable(v) for k, v in report.items() if k in _PROVENANCE and v not in (None, {}, [])},
+    )
+    page = folder / "index.html"
+    page.write_text(html, encoding="utf-8")
+    return page
+
+
+_PROVENANCE = [
+    "name",
+    "model",
+    "members",
+    "data",
+    "class_weights",
+    "seed",
+    "best_epoch",
+    "parameters",
+    "tta",
+    "views",
+    "split",
+    "commit",
+    "evaluated_commit",
+    "evaluated_at",
+    "looks_before",
+    "looks_before_at_data",
+    "weights_sha256",
+    "faces_sha256",
+    "stores",
+    "config",
+    "environment",
+]
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.7321 -> `73.2`; a dash for what could not be measured."""
+    return "–" if value is None else f"{100 * value:.{digits}f}"
+
+
+def _template():
+    env = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,  # file names and config values come from users
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters["percent"] = percent
+    return env.get_template("report.html")
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict | list) for v in value)):
+        return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _data_uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _both_themes(draw, content) -> dict[str, str]:
+    return {theme: _data_uri(_drawn(draw, content, theme, "svg"), "svg+xml") for theme in _THEMES}
+
+
+def _drawn(draw, content, theme: str, kind: str, paper: str = "none") -> bytes:
+    colours = _THEMES[theme]
+    ink = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), colours["ink"])
+    with matplotlib.rc_context({**_RC, **ink, "axes.edgecolor": colours["faint"], "axes.facecolor": "none"}):
+        figure = Figure(layout="constrained", facecolor=paper)
+        FigureCanvasAgg(figure)
+        draw(figure, content, colours)
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else None  # the same report gives the same bytes
+        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _confusion_matrix(figure: Figure, matrix: np.ndarray, colours: dict[str, str]) -> None:
+    figure.set_size_inches(4.4, 4.1)
+    axes = figure.add_subplot()
+    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # of the row's faces; a class without faces stays 0
+    axes.imshow(share, vmin=0, vmax=1, cmap=LinearSegmentedColormap.from_list("share", colours["map"]))
+    below, above = ("black", "white") if colours is _THEMES["light"] else ("white", "black")
+    for row, column in np.ndindex(matrix.shape):
+        axes.text(
+            column,
+            row,
+            f"{100 * share[row, column]:.0f}\n({matrix[row, column]})" if matrix[row].sum() else "–",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=above if share[row, column] > 0.5 else below,
+        )
+    axes.set_xticks(range(K), EXPRESSIONS, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(K), EXPRESSIONS)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("label")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _reliability(figure: Figure, bins: list[dict[str, Any]], colours: dict[str, str]) -> None:
+    figure.set_size_inches(4.4, 4.1)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    width = 1 / len(bins)
+    held = [b for b in bins if b["n"]]
+    places = [b["up_to"] - width / 2 for b in held]
+    upper.plot([0, 1], [0, 1], color=colours["faint"], linestyle="--", label="as right as sure")
+    upper.bar(places, [b["accuracy"] for b in held], width=0.85 * width, color=colours["first"], alpha=0.75)
+    upper.plot([b["confidence"] for b in held], [b["accuracy"] for b in held], "o", color=colours["second"], ms=4)
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    lower.bar(places, [b["n"] for b in held], width=0.85 * width, color=colours["faint"])
+    lower.set(xlabel="confidence (highest probability)", ylabel="faces")
+    upper.legend(frameon=False, loc="upper left")
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """metrics.csv's rows -> panel -> metric -> (epoch, value) pairs; cells that hold no number are left out."""
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for row in rows:
+        for name, cell in row.items():
+            stage, _, kind = str(name).partition("/")
+            point = _number(row.get("epoch")), _number(cell)
+            if stage in ("train", "val") and kind in ("loss", "accuracy", "macro_recall") and None not in point:
+                curves.setdefault("loss" if kind == "loss" else "ratio", {}).setdefault(name, []).append(point)
+    return {panel: curves[panel] for panel in ("loss", "ratio") if panel in curves}
+
+
+def _number(cell: Any) -> float | None:
+    try:
+        value = float(cell)
+    except (TypeError, ValueError):
+        return None
+    return value if np.isfinite(value) else None
+
+
+def _training(figure: Figure, curves: dict[str, dict[str, list]], colours: dict[str, str]) -> None:
+    figure.set_size_inches(4.4, 1.9 * len(curves) + 0.4)
+    panels = np.atleast_1d(figure.subplots(len(curves), 1, sharex=True))
+    for axes, (panel, lines) in zip(panels, curves.items(), strict=True):
+        for name, points in lines.items():
+            axes.plot(
+                *zip(*points, strict=True),
+                color=colours["first"] if name.startswith("val") else colours["second"],
+                linestyle=":" if name.endswith("macro_recall") else "-",
+                marker="o" if len(points) == 1 else None,
+                label=name,
+            )
+        axes.set_ylabel("loss" if panel == "loss" else "accuracy, recall")
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[-1].set_xlabel("epoch")
+
+
+def _mistakes(probabilities: np.ndarray, faces: Faces) -> list[dict[str, Any]]:
+    """The wrong answers that were given with the highest probability, the surest first."""
+    labels, predicted, confidence = faces.labels, probabilities.argmax(1), probabilities.max(1)
+    wrong = np.flatnonzero(predicted != labels)
+    found = []
+    for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]:
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(faces.pixels[i])).save(buffer, format="png")
+        found.append(
+            {
+                "image": _data_uri(buffer.getvalue(), "png"),
+                "origin": faces.origin(int(i)),
+                "label": EXPRESSIONS[labels[i]],
+                "predicted": EXPRESSIONS[predicted[i]],
+                "bars": list(zip(EXPRESSIONS, probabilities[i].astype(float), strict=True)),
+            }
+        )
+    return found

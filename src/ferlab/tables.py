@@ -1,0 +1,154 @@
+"""Reports -> the Markdown tables that are published: accuracies of runs, and McNemar's tests between them.
+
+What no report says is left out or a dash; no number is made here but a mean over seeds with its spread.
+"""
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ferlab.report import mcnemar, split_title
+
+_VIEWS = ("none", "flip", "views8", "views12")  # order of columns; other sets follow by name
+_SPLITS = ("val", "test")
+Report = Mapping[str, Any]
+
+
+def table(reports: Sequence[Report], split: str | None = None, tta: str | None = None) -> str:
+    """One row per run or ensemble, seeds of one configuration as mean ± sample standard deviation.
+
+    Args:
+        reports: contents of report.json files, each of one (run, split, set of views).
+        split, tta: of the columns beside the accuracies; None: see `detail`.
+    """
+    rows = _rows(reports)
+    columns = sorted({key for row in rows.values() for key in row}, key=_order)
+    split, tta = detail(reports, split, tta)
+    titles = {s: _title(reports, s) for s in _SPLITS}
+    head = ["run", *(f"{titles[s]}, {_view_title(t)}" for s, t in columns)]
+    body = [[name, *(_accuracy(row.get(key, ())) for key in columns)] for name, row in rows.items()]
+    for title, cell in _DETAILS.items():
+        cells = [cell(row.get((split, tta), ())) for row in rows.values()]
+        if any(c != "–" for c in cells):
+            head.append(f"{title} ({titles[split]}, {_view_title(tta)})")
+            body = [[*line, c] for line, c in zip(body, cells, strict=True)]
+    return _markdown(head, body) + "\n\n" + _CAPTION
+
+
+_CAPTION = (
+    "Percent, with 95 % intervals (Wilson) over the choice of faces; several seeds as mean ± sample standard deviation "
+    "with the mean of their intervals. Training twins are faces whose very pixels also stand in the training split."
+)
+
+
+def detail(reports: Sequence[Report], split: str | None = None, tta: str | None = None) -> tuple[str, str]:
+    """(split, tta) of most reports among those asked for; of equals test before val, then the larger set."""
+    keys = [(r["split"], r["tta"]) for r in reports]
+    counts = Counter(key for key in keys if split in (None, key[0]) and tta in (None, key[1]))
+    return max(counts, key=lambda key: (counts[key], _order(key)), default=(split or "test", tta or "none"))
+
+
+def paired_tests(
+    correct: Mapping[str, np.ndarray], reference: str
+) -> tuple[str, list[tuple[str, int, int, float, float]]]:
+    """McNemar's test of each result against `reference`, as Markdown and as rows.
+
+    Args:
+        correct: name -> bool [N], which of the same N faces are right.
+
+    Returns:
+        The table, and (name, only the reference right, only the other right, p, p after Holm 1979) per other result.
+    """
+    raw = [(name, *mcnemar(correct[reference], other)) for name, other in correct.items() if name != reference]
+    adjusted = holm([p for *_, p in raw])
+    found = [(*row, p) for row, p in zip(raw, adjusted, strict=True)]
+    head = ["against " + reference, "only it right", "only the other right", "p", "p, Holm"]
+    body = [[name, str(b), str(c), f"{p:.3g}", f"{q:.3g}"] for name, b, c, p, q in found]
+    return _markdown(head, body), found
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values corrected for being several, after Holm 1979."""
+    adjusted, highest = [0.0] * len(p), 0.0
+    for rank, i in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        highest = max(highest, min(1.0, (len(p) - rank) * p[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def row_name(report: Report) -> str:
+    """The run's name without its seed: seeds of one configuration share a row, anything else has its own."""
+    name, seed = report["name"], report.get("seed")
+    if len(report.get("members", [name])) != 1 or not isinstance(seed, int):
+        return name
+    return re.sub(rf"-s{seed}(?=-\d+$|$)", "", name)
+
+
+def _rows(reports: Sequence[Report]) -> dict[str, dict[tuple[str, str], list[Report]]]:
+    groups: dict[tuple, list[Report]] = {}
+    for r in reports:
+        # The name alone could be chosen freely; what it stands for must agree as well.
+        kind = (row_name(r), r.get("model"), r.get("data"), str(r.get("class_weights")))
+        groups.setdefault(kind, []).append(r)
+    rows = {}
+    for (name, *kind), group in groups.items():
+        seeds = {str(r["name"]) for r in group}
+        label = next(iter(seeds)) if len(seeds) == 1 else name
+        label = label if label not in rows else f"{label} ({', '.join(map(str, kind))})"
+        row = rows.setdefault(label, {})
+        for r in group:
+            row.setdefault((r["split"], r["tta"]), []).append(r)
+    return rows
+
+
+def _order(key: tuple[str, str]) -> tuple:
+    split, tta = key
+    return _SPLITS.index(split), _VIEWS.index(tta) if tta in _VIEWS else len(_VIEWS), tta
+
+
+def _title(reports: Sequence[Report], split: str) -> str:
+    titles = {split_title(str(r.get("data")), split) for r in reports if r["split"] == split}
+    return titles.pop() if len(titles) == 1 else split
+
+
+def _view_title(tta: str) -> str:
+    return "single view" if tta == "none" else tta
+
+
+def _accuracy(reports: Sequence[Report]) -> str:
+    return _cell([r.get("accuracy") for r in reports], [r.get("interval95") for r in reports])
+
+
+def _alone(reports: Sequence[Report]) -> str:
+    alone = [r.get("without_train_twins") or {} for r in reports]
+    return _cell([a.get("accuracy") for a in alone], [a.get("interval95") for a in alone])
+
+
+_DETAILS = {
+    "without training twins": _alone,
+    "macro recall": lambda reports: _cell([r.get("macro_recall") for r in reports]),
+    "disgust missed": lambda reports: _cell([r.get("disgust_misclassification") for r in reports]),
+}
+
+
+def _cell(values: Sequence[float | None], intervals: Sequence[Sequence[float] | None] = ()) -> str:
+    if not values or None in values:
+        return "–"
+    text = f"{100 * statistics.mean(values):.1f}"
+    if len(values) > 1:
+        text += f" ± {100 * statistics.stdev(values):.1f}"
+    notes = []
+    if intervals and None not in intervals:
+        notes.append("–".join(f"{100 * statistics.mean(ends):.1f}" for ends in zip(*intervals, strict=True)))
+    if len(values) > 1:
+        notes.append(f"{len(values)} seeds")
+    return text + (f" ({'; '.join(notes)})" if notes else "")
+
+
+def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

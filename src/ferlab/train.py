@@ -1,0 +1,261 @@
+"""`python -m ferlab.train`: conf in, a run directory with the best weights and what they reached on val out."""
+
+import ctypes
+import logging
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+import yaml
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import nn
+from torchvision.transforms import v2
+
+from ferlab import checkpoints, logs, runs
+from ferlab.classifier import ExpressionClassifier, class_weights
+from ferlab.cli import build, command, plain
+from ferlab.data.augment import Augment
+from ferlab.data.datamodule import FacesDataModule
+from ferlab.data.faces import Faces
+from ferlab.data.store import open_data
+from ferlab.ema import WeightEma
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS, K
+
+log = logging.getLogger(__name__)
+
+
+def train(config: dict[str, Any]) -> runs.Run:
+    """Train as `config` (conf/train.yaml, resolved) says, and return the run.
+
+    Raises:
+        FerlabError: anything the user can mend; nothing is written before the config is known to be sound.
+        SystemExit: status 143 after SIGTERM, with the state saved for ckpt=last.
+    """
+    pl.seed_everything(config["seed"], verbose=False)
+    cuda = _accelerator(config) == "cuda"
+    precision = _precision(config["trainer"]["precision"], cuda)
+    if not cuda:
+        keep_heap_pages()
+    faces = open_data(config["data"]["root"], config["data"]["sources"], config["data"]["auxiliary"])
+    data, classifier = compose(config, faces, cuda)
+    path, resume = _run_directory(config)
+    log.info("run %s: %d parameters, augmentation %s", path, _parameters(classifier.net), _augmentation(data.augment))
+
+    started = time.time()
+    info = {
+        "status": "running",
+        "model": config["model"]["name"],
+        "data": config["data"]["name"],
+        "class_weights": config["class_weights"],
+        "seed": config["seed"],
+        "commit": runs.commit(),
+        "parameters": _parameters(classifier.net),
+        "class_counts": dict(zip(EXPRESSIONS, data.class_counts.tolist(), strict=True)),
+        "precision": precision,
+        "augmentation": _augmentation(data.augment),
+        "environment": runs.environment(),
+    }
+    runs.write_json(path / runs.INFO, info)
+    best, last = _checkpointing(path, config)
+    callbacks = [*_callbacks(config), best, last]
+    loggers = logs.loggers(path, config)
+    trainer = pl.Trainer(
+        **{**config["trainer"], "precision": precision},
+        callbacks=callbacks,
+        logger=loggers,
+        plugins=[checkpoints.DurableCheckpointIO()],
+        default_root_dir=path,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the data module gives each rank its share
+    )
+    failed = True
+    try:
+        with _out_of_memory_hint(config):
+            trainer.fit(classifier, data, ckpt_path=resume, weights_only=True)
+        _refuse_interrupted(trainer)
+        failed = False
+    except SIGTERMException:
+        log.error("stopped by SIGTERM; run the same command with ckpt=last to continue %s", path)
+        sys.exit(128 + signal.SIGTERM)
+    finally:
+        info |= {"status": "failed" if failed else "finished", "seconds": round(time.time() - started, 1)}
+        if best.best_model_score is not None:
+            info |= _best(best, trainer)
+        if trainer.is_global_zero:
+            runs.write_json(path / runs.INFO, info)
+            logs.finish(loggers, classifier, data, failed)
+    return runs.load(path)
+
+
+def compose(config: dict[str, Any], faces: Faces, cuda: bool) -> tuple[FacesDataModule, ExpressionClassifier]:
+    """The data module and the classifier of a config: the one place where the two meet."""
+    data = FacesDataModule(
+        faces,
+        Augment([build(node) for node in config["augment"]["policy"]], config["seed"]),
+        batch_size=config["batch_size"],
+        seed=config["seed"],
+        num_workers=config["num_workers"],
+        dedup=config["dedup"],
+    )
+    net, preprocess = runs.nets_of(config)
+    compiled = config["compile"]
+    classifier = ExpressionClassifier(
+        preprocess,
+        net,
+        weights=class_weights(config["class_weights"], data.class_counts),
+        mix=_mix(config["mixup"], config["cutmix"]),
+        label_smoothing=config["label_smoothing"],
+        optimizer=config["optimizer"],
+        lr=config["lr"],
+        momentum=config["momentum"],
+        weight_decay=config["weight_decay"],
+        schedule=config["schedule"],
+        warmup_epochs=config["warmup_epochs"],
+        plateau_patience=config["plateau_patience"],
+        compile_step=cuda if compiled == "auto" else compiled,
+        seed=config["seed"],
+    )
+    return data, classifier
+
+
+def keep_heap_pages() -> None:
+    """Let glibc keep freed pages: a CPU training step otherwise returns and faults in its activations each time."""
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # no glibc: macOS, Windows, musl
+        return
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def _accelerator(config: dict[str, Any]) -> str:
+    asked = config["trainer"]["accelerator"]
+    if asked in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise FerlabError(f"trainer.accelerator is {asked!r}, but no GPU is there; use trainer.accelerator=cpu")
+    return "cuda" if asked in ("auto", "gpu", "cuda") and torch.cuda.is_available() else asked
+
+
+def _precision(asked: str, cuda: bool) -> str:
+    if asked != "auto":
+        return asked
+    fast = torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16-mixed" if fast else "32-true"
+
+
+def _mix(mixup: float, cutmix: float) -> nn.Module | None:
+    kinds = [(v2.MixUp, mixup), (v2.CutMix, cutmix)]
+    chosen = [kind(alpha=alpha, num_classes=K) for kind, alpha in kinds if alpha > 0]
+    return v2.RandomChoice(chosen) if chosen else None
+
+
+def _run_directory(config: dict[str, Any]) -> tuple[Path, Path | None]:
+    """The run directory, with the config in it, and the checkpoint to continue from."""
+    outputs = Path(config["outputs"])
+    if config["ckpt"] not in (None, "last"):
+        raise FerlabError(f"ckpt is {config['ckpt']!r}; choose last, or leave it out")
+    if config["ckpt"] is None:
+        path = runs.create(outputs, config["name"])
+        (path / runs.CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+        return path, None
+    path = runs.latest(outputs, config["name"])
+    checkpoint, faults = checkpoints.newest(path / runs.CHECKPOINTS)
+    for fault in faults:
+        log.warning("%s; continuing from %s", fault, checkpoint.name)
+    _same_net(path, config, checkpoint)
+    (path / runs.CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    return path, checkpoint
+
+
+def _same_net(path: Path, config: dict[str, Any], checkpoint: Path) -> None:
+    """Refuse to continue with what would silently train something else."""
+    before = yaml.safe_load((path / runs.CONFIG).read_text())
+    runs.load_net(runs.nets_of(config)[0], checkpoints.load(checkpoint)["state_dict"], checkpoint)
+    for key in ("data", "batch_size", "seed", "optimizer", "schedule"):
+        if before[key] != config[key]:
+            raise FerlabError(
+                f"{path} was trained with {key}={before[key]!r}, not {config[key]!r}; "
+                "continue with what it had, or leave out ckpt=last to start anew"
+            )
+
+
+def _checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    folder = path / runs.CHECKPOINTS
+    best = ModelCheckpoint(
+        folder,
+        Path(checkpoints.BEST).stem,
+        monitor="val/accuracy",
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(
+        folder,
+        Path(checkpoints.LAST).stem,
+        every_n_epochs=config["save_every"],
+        save_on_train_epoch_end=True,
+        save_on_exception=True,
+        enable_version_counter=False,
+    )
+    return best, last
+
+
+def _callbacks(config: dict[str, Any]) -> list[Callback]:
+    callbacks: list[Callback] = [RichProgressBar(refresh_rate=20)]
+    if config["ema_decay"]:
+        callbacks.append(WeightEma(config["ema_decay"]))
+    if config["early_stopping"]:
+        callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config["early_stopping"]))
+    return callbacks
+
+
+def _refuse_interrupted(trainer: pl.Trainer) -> None:
+    if trainer.interrupted:  # Lightning swallows Ctrl-C and returns as if the run were done
+        log.error("interrupted; run the same command with ckpt=last to continue")
+        sys.exit(128 + signal.SIGINT)
+
+
+class _out_of_memory_hint:
+    def __init__(self, config: dict[str, Any]):
+        self.batch_size = config["batch_size"]
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise FerlabError(
+                f"out of memory with batch_size={self.batch_size}; try batch_size={max(2, self.batch_size // 2)}"
+            ) from error
+
+
+def _best(best: ModelCheckpoint, trainer: pl.Trainer) -> dict[str, Any]:
+    return {"val_accuracy": float(best.best_model_score), "epochs": trainer.current_epoch}
+
+
+def _parameters(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())
+
+
+def _augmentation(augment: Augment) -> str:
+    return augment.path if not augment.reason else f"{augment.path} ({augment.reason})"
+
+
+@command("train")
+def main(cfg: DictConfig) -> float:
+    run = train(plain(cfg))
+    accuracy = run.info.get("val_accuracy", float("nan"))
+    log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate runs=%s", 100 * accuracy, run.path)
+    return accuracy
+
+
+if __name__ == "__main__":
+    main()
