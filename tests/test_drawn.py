@@ -68,7 +68,7 @@ def test_no_face_is_drawn_twice(faces):
 
 
 def test_a_linear_model_sees_something_but_not_much(faces):
-    """On the demo's 5,000 faces it has LINEAR %; the largest class alone is 25 %."""
+    """On 5,000 faces and all pixels it has 48 %, the largest class alone 25 %."""
     train, val = faces.of_split("train"), faces.of_split("val")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=1e-3, max_iter=40, tol=1e-2))
     # 24 px: a quarter of the time, and the linear model does no better on 48
@@ -84,13 +84,13 @@ def test_too_few_faces_are_refused(sizes):
 
 
 def small_net():
-    """Four convolutions, 0.2 M parameters; strides, as max-pooling takes most of the time on a CPU."""
+    """Four convolutions, 0.1 M parameters; strides, as max-pooling takes most of the time on a CPU."""
 
     def block(before, after, stride=2):
         convolution = torch.nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
         return [convolution, torch.nn.BatchNorm2d(after), torch.nn.ReLU()]
 
-    blocks = [*block(1, 32), *block(32, 64, 1), *block(64, 96), *block(96, 96)]
+    blocks = [*block(1, 24), *block(24, 48, 1), *block(48, 64), *block(64, 96)]
     return torch.nn.Sequential(*blocks, torch.nn.Flatten(), torch.nn.Dropout(0.3), torch.nn.Linear(96 * 36, K))
 
 
@@ -102,11 +102,11 @@ def standard(pixels):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_small_net_learns_them():
-    """CNN % after 10 epochs of 5,000 faces."""
+    """Measured: 89 % after these 7 epochs, 94 % for a wider net after 16; 5,000 faces, 2 minutes on two cores."""
     import albumentations as A
 
     torch.manual_seed(0)
-    faces, epochs, batch = draw(5000, 800, 800, seed=0), 10, 128
+    faces, epochs, batch = draw(5000, 800, 800, seed=0), 7, 128
     train, val = faces.of_split("train"), faces.of_split("val")
     net, labels = small_net().to(memory_format=torch.channels_last), torch.from_numpy(train.labels)
     optimizer = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-2)

@@ -142,13 +142,15 @@ def test_corners_give_null_instead_of_nan(p, labels, twins):
     json.dumps(m, allow_nan=False)
 
 
-@pytest.mark.parametrize("twin", [False, True])
-def test_one_face_has_a_page_too(tmp_path, twin):
+def test_one_face_of_another_data_set_that_stands_in_training_has_a_page_too(tmp_path):
     p, faces = np.eye(7, dtype=np.float32)[[3]], made_faces([0])
-    page = report.write_report(tmp_path, report.measure(p, faces, [twin]), PROVENANCE, p, faces)
+    provenance = {**PROVENANCE, "data": "drawn", "name": "five_layer-drawn-none-s0", "members": ["x"]}
+    page = report.write_report(tmp_path, report.measure(p, faces, [True]), provenance, p, faces)
     text = re.sub(r'"data:[^"]*"', "", page.read_text())
     assert not re.search(r"\b(nan|None|inf)\b", text)
-    assert ("no face" in text) == twin
+    assert "no face" in text
+    assert "PrivateTest" not in text
+    assert "fer2013" not in text.lower()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +188,6 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page") / "deep" / "test-flip"
     path = report.write_report(folder, m, provenance, p, faces, rows)
     assert path == folder / "index.html"
-    report.write_report(folder.parent / "again", m, provenance, p, faces, rows)
     return path, m, p, faces, provenance
 
 
@@ -214,9 +215,9 @@ def test_report_holds_the_numbers_their_provenance_and_the_arrays(page):
     assert not list(path.parent.glob("*.part"))
 
 
-def test_the_same_report_gives_the_same_bytes(page):
-    for path in page[0].parent.iterdir():
-        assert path.read_bytes() == (path.parent.parent / "again" / path.name).read_bytes(), path.name
+def test_the_same_matrix_gives_the_same_bytes(page):
+    again = report_page._drawn(report_page._confusion_matrix, np.array(page[1]["confusion_matrix"]), "light", "svg")
+    assert (page[0].parent / "confusion_matrix.svg").read_bytes() == again
 
 
 def test_page_is_self_contained_and_says_the_headline(page, html):
@@ -264,14 +265,6 @@ def test_page_escapes_what_users_named(html):
 )
 def test_only_fer2013_has_a_private_test(data, split, title):
     assert report.split_title(data, split) == title
-
-
-def test_another_data_sets_page_does_not_speak_of_fer2013(tmp_path):
-    p, faces, twins = made(30)
-    provenance = {**PROVENANCE, "data": "drawn", "name": "five_layer-drawn-none-s0", "members": ["x"]}
-    html = report.write_report(tmp_path, report.measure(p, faces, twins), provenance, p, faces).read_text()
-    assert "PrivateTest" not in html
-    assert "fer2013" not in html.lower()
 
 
 def test_curves_leave_out_what_is_no_number():

@@ -156,9 +156,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("what", "message"), DAMAGES.values(), ids=DAMAGES)
-@pytest.mark.parametrize("place", [0, 17, 59])
+@pytest.mark.parametrize("place", [0, 39])
 def test_a_bad_row_is_named(tmp_path, caplog, what, message, place):
-    data = made(60)
+    data = made(40)
     rows = rows_of(*data)
     rows[place] = spoil(rows[place], what)
     path = write(tmp_path / "faces.csv", rows)
@@ -169,11 +169,11 @@ def test_a_bad_row_is_named(tmp_path, caplog, what, message, place):
     assert "strict" in str(error.value)
     with caplog.at_level(logging.WARNING):
         faces = sources.read("fer2013_csv", path, strict=False)
-    kept = [i for i in range(60) if i != place]
+    kept = [i for i in range(40) if i != place]
     assert faces.row.tolist() == kept
     assert np.array_equal(faces.pixels.reshape(-1, 2304), data[0][kept])
     assert np.array_equal(faces.labels, data[1][kept])
-    assert "left out 1 bad rows of 60" in caplog.text
+    assert "left out 1 bad rows of 40" in caplog.text
     assert f"line {place + 2}" in caplog.text
 
 
@@ -222,7 +222,7 @@ def test_what_is_no_fer2013_csv(tmp_path, content, message):
 def test_missing_and_unreadable_files_are_named(tmp_path):
     with pytest.raises(FerlabError, match="nowhere"):
         sources.read("fer2013_csv", tmp_path / "nowhere.csv")
-    with pytest.raises(FerlabError, match="folder"):
+    with pytest.raises(FerlabError, match=f"{tmp_path.name} cannot be read"):
         sources.read("fer2013_csv", tmp_path)
 
 

@@ -68,6 +68,7 @@ class ExpressionClassifier(pl.LightningModule):
         optimizer, lr, momentum, weight_decay: `sgd` has Nesterov momentum; `adamw` takes momentum as its beta1.
         schedule: `cosine` to 0 over the run, a step at a time; `plateau` halves the rate when val/accuracy has not
             risen for `plateau_patience` epochs; `constant`.
+        steps_per_epoch: optimiser steps of an epoch, which the schedules count.
         warmup_epochs: epochs of linear warm-up, for `cosine` and `constant`.
         compile_step: run the forward and backward pass through torch.compile with CUDA graphs.
         seed: of dropout and mixing.
@@ -86,6 +87,7 @@ class ExpressionClassifier(pl.LightningModule):
         momentum: float,
         weight_decay: float,
         schedule: str,
+        steps_per_epoch: int,
         warmup_epochs: float,
         plateau_patience: int,
         compile_step: bool,
@@ -101,7 +103,7 @@ class ExpressionClassifier(pl.LightningModule):
         self.label_smoothing = label_smoothing
         self.optimizer, self.lr, self.momentum, self.weight_decay = optimizer, lr, momentum, weight_decay
         self.schedule, self.warmup_epochs, self.plateau_patience = schedule, warmup_epochs, plateau_patience
-        self.compile_step, self.seed = compile_step, seed
+        self.steps_per_epoch, self.compile_step, self.seed = steps_per_epoch, compile_step, seed
         self._loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         self.register_buffer("class_weights", weights, persistent=False)
         # Sums over the epoch [3], on the device: reading a value in a step would make the host wait for the GPU. No
@@ -223,8 +225,8 @@ class ExpressionClassifier(pl.LightningModule):
             # Stepped in on_validation_epoch_end: Lightning would step it after the epoch's checkpoint is written, and
             # a resumed run would miss that step. The frequency keeps Lightning to saving and loading its state.
             return [optimizer], [{"scheduler": plateau, "frequency": 2**62, "monitor": "val/accuracy"}]
-        steps = self.trainer.estimated_stepping_batches
-        warmup = self.warmup_epochs * steps / max(1, self.trainer.max_epochs)
+        # Not trainer.estimated_stepping_batches: it makes the loader before a checkpoint has said where to continue.
+        steps, warmup = self.trainer.max_epochs * self.steps_per_epoch, self.warmup_epochs * self.steps_per_epoch
         scheduler = lr_scheduler.LambdaLR(optimizer, lambda step: self._lr_factor(step, warmup, steps))
         return [optimizer], [{"scheduler": scheduler, "interval": "step"}]
 

@@ -18,15 +18,20 @@ WANDB = ("online", "offline", "off")
 _SAMPLES = 64  # faces in the table of sample predictions
 
 
-def loggers(path: Path, config: dict[str, Any]) -> list[Logger]:
-    """The CSV log in path/log/N (N counts the starts of this run), and W&B's.
+def wandb_mode(config: dict[str, Any]) -> str:
+    """online, offline or off.
 
     Raises:
-        FerlabError: `wandb` is neither online, offline nor off.
+        FerlabError: `wandb` is something else.
     """
     mode = "off" if config["wandb"] is False else config["wandb"]  # an unquoted off in a YAML file is False
     if mode not in WANDB:
         raise FerlabError(f"wandb is {mode!r}; choose {', '.join(WANDB)}")
+    return mode
+
+
+def loggers(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
+    """The CSV log in path/log/N (N counts the starts of this run), and W&B's where `mode` asks for it."""
     start = sum(1 for _ in path.glob("log/*"))
     # Rows reach the file at each epoch's end, not every hundred.
     found: list[Logger] = [CSVLogger(path, name="log", version=str(start), flush_logs_every_n_steps=1)]

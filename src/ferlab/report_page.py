@@ -28,6 +28,7 @@ _THEMES = {
     "light": {
         "ink": "#1c2128",
         "faint": "#c4cad3",
+        "paper": "white",
         "first": "#1f5fbf",
         "second": "#d9730d",
         "map": ("#f3f7fc", "#1f5fbf"),
@@ -35,6 +36,7 @@ _THEMES = {
     "dark": {
         "ink": "#e6e9ee",
         "faint": "#48505c",
+        "paper": "none",
         "first": "#7db3ff",
         "second": "#ffb45e",
         "map": ("#161c25", "#7db3ff"),
@@ -52,17 +54,18 @@ def write(
     faces: Faces,
     metrics_rows: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write index.html and confusion_matrix.png/.svg of a report on the N faces of the split `title`; gives the page."""
+    """Write index.html and confusion_matrix.png/.svg of a report on the N faces of the split called `title`."""
     matrix = np.asarray(report["confusion_matrix"])
-    (folder / "confusion_matrix.svg").write_bytes(_drawn(_confusion_matrix, matrix, "light", "svg", paper="white"))
-    (folder / "confusion_matrix.png").write_bytes(_drawn(_confusion_matrix, matrix, "light", "png", paper="white"))
+    confusion = {theme: _drawn(_confusion_matrix, matrix, theme, "svg") for theme in _THEMES}
+    (folder / "confusion_matrix.svg").write_bytes(confusion["light"])
+    (folder / "confusion_matrix.png").write_bytes(_drawn(_confusion_matrix, matrix, "light", "png"))
     curves = _curves(metrics_rows)
     html = _template().render(
         report=report,
         title=title,
         views=report.get("views"),
         classes=EXPRESSIONS,
-        confusion=_both_themes(_confusion_matrix, matrix),
+        confusion={theme: _data_uri(svg, "svg+xml") for theme, svg in confusion.items()},
         reliability=_both_themes(_reliability, report["reliability"]),
         curves=_both_themes(_training, curves) if curves else None,
         mistakes=_mistakes(probabilities, faces),
@@ -129,11 +132,11 @@ def _both_themes(draw, content) -> dict[str, str]:
     return {theme: _data_uri(_drawn(draw, content, theme, "svg"), "svg+xml") for theme in _THEMES}
 
 
-def _drawn(draw, content, theme: str, kind: str, paper: str = "none") -> bytes:
+def _drawn(draw, content, theme: str, kind: str) -> bytes:
     colours = _THEMES[theme]
     ink = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), colours["ink"])
     with matplotlib.rc_context({**_RC, **ink, "axes.edgecolor": colours["faint"], "axes.facecolor": "none"}):
-        figure = Figure(layout="constrained", facecolor=paper)
+        figure = Figure(layout="constrained", facecolor=colours["paper"])
         FigureCanvasAgg(figure)
         draw(figure, content, colours)
         buffer = io.BytesIO()

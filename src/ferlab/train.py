@@ -45,6 +45,7 @@ def train(config: dict[str, Any]) -> runs.Run:
         keep_heap_pages()
     faces = open_data(config["data"]["root"], config["data"]["sources"], config["data"]["auxiliary"])
     data, classifier = compose(config, faces, cuda)
+    wandb = logs.wandb_mode(config)
     path, resume = _run_directory(config)
     log.info("run %s: %d parameters, augmentation %s", path, _parameters(classifier.net), _augmentation(data.augment))
 
@@ -65,7 +66,7 @@ def train(config: dict[str, Any]) -> runs.Run:
     runs.write_json(path / runs.INFO, info)
     best, last = _checkpointing(path, config)
     callbacks = [*_callbacks(config), best, last]
-    loggers = logs.loggers(path, config)
+    loggers = logs.loggers(path, config, wandb)
     trainer = pl.Trainer(
         **{**config["trainer"], "precision": precision},
         callbacks=callbacks,
@@ -118,6 +119,7 @@ def compose(config: dict[str, Any], faces: Faces, cuda: bool) -> tuple[FacesData
         momentum=config["momentum"],
         weight_decay=config["weight_decay"],
         schedule=config["schedule"],
+        steps_per_epoch=_steps_per_epoch(data.batches, config["trainer"]["limit_train_batches"]),
         warmup_epochs=config["warmup_epochs"],
         plateau_patience=config["plateau_patience"],
         compile_step=cuda if compiled == "auto" else compiled,
@@ -187,6 +189,11 @@ def _same_net(path: Path, config: dict[str, Any], checkpoint: Path) -> None:
             )
 
 
+def _steps_per_epoch(batches: int, limit: int | float) -> int:
+    """Batches of an epoch under Lightning's limit_train_batches: a number of batches, or a share of them."""
+    return max(1, min(batches, limit if isinstance(limit, int) else int(batches * limit)))
+
+
 def _checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     folder = path / runs.CHECKPOINTS
     best = ModelCheckpoint(
@@ -209,7 +216,9 @@ def _checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint,
 
 
 def _callbacks(config: dict[str, Any]) -> list[Callback]:
-    callbacks: list[Callback] = [RichProgressBar(refresh_rate=20)]
+    callbacks: list[Callback] = []
+    if config["trainer"]["enable_progress_bar"]:
+        callbacks.append(RichProgressBar(refresh_rate=20))
     if config["ema_decay"]:
         callbacks.append(WeightEma(config["ema_decay"]))
     if config["early_stopping"]:

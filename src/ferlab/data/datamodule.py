@@ -107,16 +107,18 @@ class FacesDataModule(pl.LightningDataModule):
 class Places(Sampler[tuple[int, int]]):
     """(epoch, batch) for every batch of an epoch, the next epoch each time it is iterated.
 
-    The first epoch starts at batch `done`, where a resumed run stopped.
+    The first epoch starts at batch `done`, where a resumed run stopped. A generator counts an iteration when its first
+    place is asked for: a loader with workers makes two iterators for the first epoch and uses one.
     """
 
     def __init__(self, batches: int, epoch: int, done: int):
         self.batches, self.epoch, self.done = batches, epoch, done
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        places = [(self.epoch, b) for b in range(self.done, self.batches)]
-        self.epoch, self.done = self.epoch + 1, 0
-        return iter(places)
+        epoch, done = self.epoch, self.done
+        self.epoch, self.done = epoch + 1, 0
+        for batch in range(done, self.batches):
+            yield epoch, batch
 
     def __len__(self) -> int:
         return self.batches

@@ -99,6 +99,10 @@ def _tar_members(archive: Path) -> Iterator[tuple]:
             if not (info.isreg() or info.isdir()):
                 raise FerlabError(f"{archive}: {info.name} is a link or device; expected files and folders only")
             yield info.name, info.isdir(), None if info.isdir() else file.extractfile(info)
+        # tarfile ends without a word at a cut or damaged header; a whole tar ends with a block of zeros.
+        file.fileobj.seek(file.offset)
+        if file.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("it is cut or damaged")
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:

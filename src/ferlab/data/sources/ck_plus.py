@@ -44,7 +44,8 @@ def read(path: Path, split: str | None = None, seed: int = 0, strict: bool = Tru
             f"{path} holds no CK+ image; expected cohn-kanade-images/S005/001/S005_001_00000001.png beside Emotion/, "
             "or class folders with names like happy/S010_004_00000017.png"
         )
-    sequences = any(part.lower() == "cohn-kanade-images" for part in found[""][0][0].relative_to(top).parts)
+    file, match = found[""][0]
+    sequences = (file.parent.parent.name.upper(), file.parent.name) == (f"S{match[1]}", match[2])
     faces = _cmu(path, top, found, strict) if sequences or found["_emotion"] else _ck48(top, strict)
     return with_split(faces, splits.by_group([f"S{subject:03d}" for subject in faces.subject], split, seed))
 

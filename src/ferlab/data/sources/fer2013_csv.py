@@ -62,30 +62,19 @@ def read(path: Path, strict: bool = True, strict_md5: bool = False, split: str |
     if split is not None and split not in SPLITS:
         raise FerlabError(f"split is {split!r}; choose one of {', '.join(SPLITS)}, or leave it out")
     md5 = hashlib.md5(usedforsecurity=False)
-    blocks, labels, splits, rows, bad = [], [], [], [], []
-    row = 0
+    blocks, labels, splits, places, bad, row = [], [], [], [], [], 0
     try:
         with path.open("rb") as file:
-            columns = None
-            for number, block in _blocks_of_lines(path, file, md5):
-                if columns is None:
-                    columns = _header(path, block.pop(0), split)
-                    number += 1
-                parsed = _parse_fast(block, columns)
-                if parsed is None:
-                    parsed = _parse_row_by_row(path, block, columns, number, bad if not strict else None)
-                pixels, label, usage, place, seen = parsed
+            for pixels, label, usage, place, seen in _parsed_blocks(path, file, md5, split, None if strict else bad):
                 blocks.append(pixels)
                 labels += label
                 splits += usage
-                rows.append(np.asarray(place, np.int32) + row)
+                places.append(np.asarray(place, np.int32) + row)
                 row += seen
     except OSError as error:
         raise FerlabError(
             f"{path} cannot be read ({error.strerror}); check that it exists and its permissions"
         ) from None
-    if columns is None:
-        raise FerlabError(f"{path} is empty; {_WANTED}. Download it again")
     if bad:
         log.warning("%s: left out %d bad rows of %d; the first: %s", path, len(bad), row, bad[0])
     if not labels:
@@ -96,8 +85,20 @@ def read(path: Path, strict: bool = True, strict_md5: bool = False, split: str |
         hard_targets(np.array(labels)),
         np.array(splits, np.uint8),
         np.full(len(labels), -1, np.int32),
-        np.concatenate(rows),
+        np.concatenate(places),
     )
+
+
+def _parsed_blocks(path: Path, file, md5, split: str | None, bad: list[str] | None) -> Iterator[tuple]:
+    """What `_parse_fast` gives, for each block of a csv; bad rows go to `bad`, or raise where that is None."""
+    columns = None
+    for number, lines in _blocks_of_lines(path, file, md5):
+        if columns is None:
+            columns = _header(path, lines.pop(0), split)
+            number += 1
+        yield _parse_fast(lines, columns) or _parse_row_by_row(path, lines, columns, number, bad)
+    if columns is None:
+        raise FerlabError(f"{path} is empty; {_WANTED}. Download it again")
 
 
 def _blocks_of_lines(path: Path, file, md5) -> Iterator[tuple[int, list[bytes]]]:
@@ -111,8 +112,8 @@ def _blocks_of_lines(path: Path, file, md5) -> Iterator[tuple[int, list[bytes]]]
         lines = _split(rest + data, end)
         rest = lines.pop()
         if lines:
-            yield number, lines
-            number += len(lines)
+            first, number = number, number + len(lines)
+            yield first, lines
         elif len(rest) > _LONGEST_LINE:
             raise FerlabError(
                 f"{path}, line {number}: longer than {_LONGEST_LINE} bytes, so no csv of faces; {_WANTED}"
@@ -234,7 +235,7 @@ def _parse_row_by_row(path: Path, lines: list[bytes], columns: _Columns, number:
             message = f"{path}, line {number + offset}: {error}"
             if bad is None:
                 raise FerlabError(
-                    f"{message}. Download the file again, or leave bad rows out with strict: false"
+                    f"{message}: download the file again, or leave bad rows out with strict: false"
                 ) from None
             bad.append(message)
         seen += 1
