@@ -67,14 +67,21 @@ def test_run_directory_holds_config_weights_metrics(config, tmp_path):
     assert yaml.safe_load((run.path / runs.CONFIG).read_text())["model"]["name"] == "five_layer"
 
 
-def test_loaded_predictor_reaches_the_recorded_val_accuracy(config, faces):
-    run = runs.load(training.train(config("trainer.max_epochs=6", "ema_decay=0.9")).path)
+def test_the_saved_model_is_the_one_that_was_measured(config, faces):
+    """The loss tells the average of the weights from the weights, where the accuracy may not."""
+    run = runs.load(training.train(config("ema_decay=0.9")).path)
     val = faces.of_split("val")
     with torch.inference_mode():
         probabilities = run.predictor()(torch.from_numpy(val.pixels).unsqueeze(1)).numpy()
-    accuracy = (probabilities.argmax(1) == val.labels).mean()
-    assert accuracy == pytest.approx(run.info["val_accuracy"], abs=1e-6)
-    assert accuracy > 0.5  # chance is 1/7: it has learnt
+    rows = [r for r in run.metrics_rows() if "val/accuracy" in r]
+    best = max(rows, key=lambda r: float(r["val/accuracy"]))  # the first of equals, as the checkpoint
+    assert (probabilities.argmax(1) == val.labels).mean() == pytest.approx(float(best["val/accuracy"]))
+    assert run.info["val_accuracy"] == pytest.approx(float(best["val/accuracy"]))
+    assert -np.log(probabilities[np.arange(len(val)), val.labels]).mean() == pytest.approx(float(best["val/loss"]))
+
+
+def test_a_small_net_learns(config):
+    assert training.train(config("trainer.max_epochs=6", "ema_decay=0.9")).info["val_accuracy"] > 0.5  # chance is 1/7
 
 
 def test_same_seed_gives_the_same_weights_and_another_seed_others(config):

@@ -10,6 +10,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from ferlab.errors import FerlabError
 
+_OF_BEST = ("state_dict", "epoch", "global_step", "pytorch-lightning_version")
 LAST, BEFORE, BEST = "last.ckpt", "before_last.ckpt", "best.ckpt"
 
 
@@ -27,6 +28,10 @@ class DurableCheckpointIO(TorchCheckpointIO):
             FerlabError: a weight is NaN or infinite, or the disk refuses (full, read-only).
         """
         path = Path(path)
+        if path.name == BEST:
+            # Only a whole checkpoint passes the callbacks, of which one puts the weights' average, the model that is
+            # measured, into state_dict; Lightning's save_weights_only would save the weights themselves.
+            checkpoint = {key: checkpoint[key] for key in _OF_BEST if key in checkpoint}
         bad = [name for name, tensor in _weights(checkpoint) if not torch.isfinite(tensor).all()]
         if bad:
             raise FerlabError(f"{bad[0]} holds NaN or infinity; {path} keeps the last finite weights")

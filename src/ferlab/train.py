@@ -201,7 +201,6 @@ def _checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint,
         Path(checkpoints.BEST).stem,
         monitor="val/accuracy",
         mode="max",
-        save_weights_only=True,
         enable_version_counter=False,
     )
     last = ModelCheckpoint(

@@ -27,7 +27,8 @@ MD5 = {
 }
 USAGES = {"training": 0, "publictest": 1, "privatetest": 2}  # Usage, in lower case -> split code
 PIXELS = SIDE * SIDE
-_BLOCK = 256 << 10  # bytes; the work on one block stays in the cache
+_BLOCK = 256 << 10  # bytes
+_ROWS = 12  # rows turned into pixels at once: arrays that stay in the cache, below malloc's limit for fresh pages
 _LONGEST_LINE = 1 << 20  # bytes; a face takes at most 9,300
 _USAGE_BYTES = {name.encode(): code for name, code in USAGES.items()}
 _EMOTION_BYTES = {str(k).encode(): k for k in range(len(EXPRESSIONS))}
@@ -66,7 +67,7 @@ def read(path: Path, strict: bool = True, strict_md5: bool = False, split: str |
     try:
         with path.open("rb") as file:
             for pixels, label, usage, place, seen in _parsed_blocks(path, file, md5, split, None if strict else bad):
-                blocks.append(pixels)
+                blocks += pixels
                 labels += label
                 splits += usage
                 places.append(np.asarray(place, np.int32) + row)
@@ -159,7 +160,7 @@ def _header(path: Path, line: bytes, split: str | None) -> _Columns:
 
 
 def _parse_fast(lines: list[bytes], columns: _Columns):
-    """(pixels [n,2304], labels, split codes, places in the block, n), or None when anything is unusual."""
+    """(pixels as a list of [n,2304], labels, split codes, places in the block, n), or None when anything is unusual."""
     texts, labels, splits = [], [], []
     for line in lines:
         fields = _split(line, b",")
@@ -172,8 +173,10 @@ def _parse_fast(lines: list[bytes], columns: _Columns):
         labels.append(label)
         splits.append(usage)
         texts.append(fields[columns.pixels].strip())
-    pixels = _pixels(texts)
-    return None if pixels is None else (pixels, labels, splits, range(len(lines)), len(lines))
+    parts = [_pixels(texts[i : i + _ROWS]) for i in range(0, len(texts), _ROWS)]
+    if any(part is None for part in parts):
+        return None
+    return parts, labels, splits, range(len(lines)), len(lines)
 
 
 def _unquote(fields: list[bytes]) -> bool:
@@ -188,13 +191,11 @@ def _unquote(fields: list[bytes]) -> bool:
 
 def _pixels(texts: list[bytes]) -> np.ndarray | None:
     """Rows of decimal numbers -> uint8 [n,2304]; None unless each row is 2304 numbers 0..255 with single spaces."""
-    if not texts:
-        return np.empty((0, PIXELS), np.uint8)
-    text = np.frombuffer(b" ".join(texts) + b" ", np.uint8)
+    text = np.frombuffer(b" ".join([b"", *texts, b""]), np.uint8)  # a space before and after each row
     space = text == 32
     digit = text - np.uint8(48)  # other characters wrap around to 10..255
     is_digit = digit < 10
-    if np.count_nonzero(space) + np.count_nonzero(is_digit) != len(text) or space[0] or (space[1:] & space[:-1]).any():
+    if np.count_nonzero(space) + np.count_nonzero(is_digit) != len(text) or (space[1:] & space[:-1]).any():
         return None
     start = 0
     for row in texts:
@@ -207,16 +208,17 @@ def _pixels(texts: list[bytes]) -> np.ndarray | None:
     three = two[1:] & two[:-1]
     if (three[1:] & three[:-1]).any():  # four digits in a row
         return None
-    # The value that ends at each character, computed everywhere because that is faster than picking the last digits.
-    value = digit.copy()
-    value[1:] += digit[:-1] * np.uint8(10)  # at most 99
+    # The value that ends at each character but the first, at all of them: faster than to pick the last digits first.
+    value = digit[:-1] * np.uint8(10)
+    value += digit[1:]
     hundreds = digit[:-2] * three
-    below_hundred = value[2:].copy()
-    value[2:] += hundreds * np.uint8(100)
-    # uint8 wraps: with at most 2 hundreds, a sum beyond 255 is the one that got smaller.
-    if hundreds.max() > 2 or (value[2:] < below_hundred).any():
+    if hundreds.max() > 2:
         return None
-    return np.compress(space[1:], value[:-1]).reshape(len(texts), PIXELS)
+    hundreds *= np.uint8(100)
+    value[1:] += hundreds
+    if (value[1:] < hundreds).any():  # beyond 255 a uint8 wraps, and only then is a sum less than a summand
+        return None
+    return np.compress(space[2:], value[:-1]).reshape(len(texts), PIXELS)
 
 
 def _parse_row_by_row(path: Path, lines: list[bytes], columns: _Columns, number: int, bad: list[str] | None):
@@ -239,7 +241,7 @@ def _parse_row_by_row(path: Path, lines: list[bytes], columns: _Columns, number:
                 ) from None
             bad.append(message)
         seen += 1
-    return np.array(pixels, np.uint8).reshape(-1, PIXELS), labels, splits, places, seen
+    return [np.array(pixels, np.uint8).reshape(-1, PIXELS)], labels, splits, places, seen
 
 
 def _row(line: bytes, columns: _Columns) -> tuple[list[int], int, int]:
