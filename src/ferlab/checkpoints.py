@@ -1,5 +1,6 @@
 """Checkpoints that survive what interrupts a run: written whole or not at all, never with NaN, loaded without code."""
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -42,16 +43,19 @@ class DurableCheckpointIO(TorchCheckpointIO):
                 torch.save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            digest = hash_file(part)
+            # All that takes room is written before the first file is replaced.
+            sidecar(part).write_text(hash_file(part) + "\n")
             if path.name == LAST and path.exists():
                 _rename(path, path.with_name(BEFORE))
             sidecar(path).unlink(missing_ok=True)
-            os.replace(part, path)
-            sidecar(path).write_text(digest + "\n")
+            _rename(part, path)
         except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError of its zip writer
-            part.unlink(missing_ok=True)
+            for left in (part, sidecar(part)):
+                with contextlib.suppress(OSError):  # a read-only disk refuses this too, even where nothing is
+                    left.unlink()
+            reason = error.__context__ if isinstance(error.__context__, OSError) else error
             raise FerlabError(
-                f"could not save {path} ({error}); the checkpoint before it is intact: "
+                f"could not save {path} ({reason}); the checkpoint before it is intact: "
                 f"free some space, then run the same command with ckpt=last"
             ) from error
 
@@ -76,7 +80,7 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     except Exception as error:  # torch raises pickle, zip, EOF, runtime and key errors for what is no checkpoint
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise FerlabError(f"{path} is no checkpoint that can be loaded safely: {reason[0]}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
         raise FerlabError(f"{path} holds no state_dict; expected a checkpoint written by ferlab.train")
     return checkpoint
 

@@ -19,7 +19,6 @@ from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
     MulticlassF1Score,
-    MulticlassRecall,
 )
 
 from ferlab.errors import FerlabError
@@ -113,10 +112,9 @@ class ExpressionClassifier(pl.LightningModule):
         self.val_metrics = MetricCollection(
             {
                 "val/accuracy": MulticlassAccuracy(k, average="micro"),
-                "val/macro_recall": MulticlassRecall(k, average="macro"),
                 "val/macro_f1": MulticlassF1Score(k, average="macro"),
             },
-            compute_groups=[["val/accuracy"], ["val/macro_recall", "val/macro_f1"]],
+            compute_groups=False,
         )
         self.val_confusion = MulticlassConfusionMatrix(k)
         self._epoch_start: tuple[float, int] | None = None  # seconds, first batch
@@ -144,11 +142,21 @@ class ExpressionClassifier(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout and mixing draw from a stream that depends on the place alone, so a resumed run draws the same.
-        torch.manual_seed(seed_for(self.seed, self.current_epoch, batch_idx, self.global_rank))
+        self._seed_streams(seed_for(self.seed, self.current_epoch, batch_idx, self.global_rank))
         if self.compile_step:
             torch.compiler.cudagraph_mark_step_begin()
         if batch_idx == 0 or self._epoch_start is None:
             self._epoch_start = (time.perf_counter(), batch_idx)
+
+    def _seed_streams(self, seed: int) -> None:
+        if self.device.type not in ("cpu", "cuda"):
+            torch.manual_seed(seed)
+            return
+        # What torch.manual_seed does to the two streams in use. It also formats a stack trace for each accelerator
+        # that is not initialised, in case that one comes to life later: more than all else here costs.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if batch_idx + 1 == self.trainer.num_training_batches:
@@ -170,6 +178,7 @@ class ExpressionClassifier(pl.LightningModule):
         return loss
 
     def on_train_epoch_end(self) -> None:
+        self._refuse_non_finite(self.train_sums[0])  # where no validation came before
         loss, correct, faces = self.train_sums.tolist()
         self.train_sums.zero_()
         lr = self.optimizers().param_groups[0]["lr"]
@@ -203,7 +212,11 @@ class ExpressionClassifier(pl.LightningModule):
         labels = targets.argmax(1)
         self.val_metrics(logits, labels)
         self.confusion = self.val_confusion(logits, labels).cpu()
+        support = self.confusion.sum(1)
+        # Not torchmetrics' macro recall: a class without val faces that is predicted would count there as recall 0.
+        recall = self.confusion.diagonal()[support > 0] / support[support > 0]
         values = {"val/loss": F.cross_entropy(logits, targets), **self.val_metrics.compute()}
+        values["val/macro_recall"] = recall.mean().to(self.device)
         self.log_dict(values, sync_dist=True)
         self.val_metrics.reset()
         self.val_confusion.reset()

@@ -1,13 +1,17 @@
 """What every command shares: where conf/ lies, what a config may build, and how an error reaches who typed it."""
 
 import functools
+import inspect
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.errors import CompactHydraException
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import CompactHydraException, InstantiationException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from ferlab.errors import FerlabError
@@ -37,6 +41,8 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
             try:
                 return task(cfg)
             except FerlabError as error:
+                if HydraConfig.get().mode is RunMode.RUN:
+                    sys.exit(f"ferlab: {error}")  # Hydra would add three lines of its own
                 log.error("%s", error)
                 raise CompactHydraException(f"ferlab: {error}") from None
             except Exception:
@@ -57,13 +63,28 @@ def build(node: DictConfig | dict, **kwargs: Any) -> Any:
     """Construct what `node._target_` names, with the node's other keys and `kwargs` as arguments.
 
     Raises:
-        FerlabError: the target is outside the libraries that a config may build from, anywhere in the node.
+        FerlabError: the target is no class of the libraries that a config may build from, anywhere in the node, or
+            does not take the arguments.
     """
     node = plain(node)
     for target in _targets(node):
-        if not str(target).startswith(_MAY_BUILD):
-            raise FerlabError(f"_target_ is {target!r}; a config may build only from {', '.join(_MAY_BUILD)}")
-    return hydra.utils.instantiate(node, **kwargs, _convert_="all")
+        if not _is_class_that_may_be_built(target):
+            raise FerlabError(f"_target_ is {target!r}; a config may build only classes of {', '.join(_MAY_BUILD)}")
+    try:
+        return hydra.utils.instantiate(node, **kwargs, _convert_="all")
+    except InstantiationException as error:
+        raise FerlabError(" ".join(str(error).split())) from error
+
+
+def _is_class_that_may_be_built(target: Any) -> bool:
+    if not isinstance(target, str) or not target.startswith(_MAY_BUILD):
+        return False
+    try:
+        found = hydra.utils.get_object(target)
+    except Exception:  # no such module or name
+        return False
+    # A name's beginning is not enough: torch.nn.modules.module.torch.load is torch.load.
+    return inspect.isclass(found) and f"{found.__module__}.".startswith(_MAY_BUILD)
 
 
 def _targets(node: Any) -> list[Any]:

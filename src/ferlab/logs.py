@@ -54,11 +54,11 @@ def _wandb(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
             name=path.name,
             group=f"{config['model']['name']}-{config['data']['name']}",
             tags=tags,
-            config=config | {"data": config["data"]["name"]},  # its folders are this machine's, not the run's
+            config=_shared(config),
             save_dir=path,
             mode=attempt,
             # Eight seconds are enough for a service that answers. The metadata would hold paths and the host's name.
-            settings=wandb.Settings(init_timeout=8, silent=True, x_disable_meta=True, console="off"),
+            settings=wandb.Settings(init_timeout=8, silent=True, x_disable_meta=True, console="off", host="-"),
         )
         try:
             logger.experiment.define_metric("val/*", step_metric="epoch")
@@ -71,6 +71,11 @@ def _wandb(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
     return []
 
 
+def _shared(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without folders: they are this machine's, not the run's."""
+    return {key: value for key, value in config.items() if key != "outputs"} | {"data": config["data"]["name"]}
+
+
 def finish(found: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, failed: bool) -> None:
     """Give W&B the confusion matrix and sample predictions of val, and close its run, so a sweep's next has its own."""
     for logger in found:
@@ -80,6 +85,8 @@ def finish(found: list[Logger], classifier: ExpressionClassifier, data: FacesDat
 
         try:
             if not failed and classifier.confusion is not None:
+                # W&B would keep the tables' images in the home folder, which a copied run lacks and a container may.
+                os.environ.setdefault("WANDB_DATA_DIR", str(Path(logger.save_dir, "wandb", "data").absolute()))
                 logger.experiment.log(_pictures(wandb, classifier, data))
         except (wandb.errors.Error, OSError) as error:
             log.warning("W&B took no pictures (%s)", error)

@@ -4,6 +4,7 @@ config.yaml   all of the run's config, resolved      run.json       what was mea
 checkpoints/  best.ckpt, last.ckpt                    log/N/         metrics.csv of the N-th start
 """
 
+import contextlib
 import csv
 import glob
 import json
@@ -143,6 +144,8 @@ def load(path: str | os.PathLike) -> Run:
     try:
         config = yaml.safe_load((path / CONFIG).read_text())
         info = json.loads((path / INFO).read_text())
+        if not isinstance(config, dict) or not isinstance(info, dict):
+            raise ValueError("one of them is empty or holds no keys")
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise FerlabError(f"{path} is no run directory ({error}); expected {CONFIG} and {INFO} in it") from error
     return Run(path, config, info)
@@ -172,10 +175,19 @@ def load_net(net: nn.Module, state: dict[str, torch.Tensor], source: Path) -> No
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file whole or not at all.
+
+    Raises:
+        FerlabError: the disk refuses (full, read-only).
+    """
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, default=_number) + "\n")
-    os.replace(part, path)
+    try:
+        part.write_text(json.dumps(content, indent=2, default=_number) + "\n")
+        os.replace(part, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise FerlabError(f"could not write {path} ({error}); free some space") from error
 
 
 def _number(value: Any) -> Any:

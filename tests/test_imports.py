@@ -1,0 +1,118 @@
+"""Who may import whom (docs: the flow has one direction), and what no line of the source may do; by syntax tree."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "ferlab"
+FILES = sorted(SOURCE.rglob("*.py"))
+TREES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in FILES}
+COMMANDS = {name.removesuffix(".py") for name, tree in TREES.items() if "@command(" in (SOURCE / name).read_text()}
+
+
+def imported(name: str) -> set[str]:
+    """Every module a file imports, anywhere in it, as `ferlab.data.store` or `numpy`."""
+    found: set[str] = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively"
+            found |= {f"{node.module}.{alias.name}" if _is_module(node.module, alias.name) else node.module
+                      for alias in node.names}  # fmt: skip
+    return found
+
+
+def _is_module(package: str, name: str) -> bool:
+    if package.split(".")[0] != "ferlab":
+        return False
+    path = SOURCE.joinpath(*package.split(".")[1:], name)
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def of_ferlab(name: str) -> set[str]:
+    return {module.removeprefix("ferlab.") for module in imported(name) if module.split(".")[0] == "ferlab"}
+
+
+def importers(*libraries: str) -> set[str]:
+    return {name for name in TREES if any(module.split(".")[0] in libraries for module in imported(name))}
+
+
+def test_commands_are_found():
+    assert {"train", "evaluate", "compare", "prepare"} <= COMMANDS
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_nobody_imports_a_command(name):
+    assert not of_ferlab(name) & COMMANDS
+
+
+@pytest.mark.parametrize(
+    "name", ["expressions.py", "preprocess.py", "errors.py", *(n for n in TREES if n.startswith("nets/"))]
+)
+def test_what_stands_at_the_start_of_the_flow_imports_nothing_of_ferlab(name):
+    assert of_ferlab(name) <= {"errors"}
+
+
+@pytest.mark.parametrize("name", [n for n in TREES if n.startswith("data/")])
+def test_data_looks_at_nothing_after_it(name):
+    assert {m for m in of_ferlab(name) if m.split(".")[0] != "data"} <= {"expressions", "preprocess", "errors"}
+
+
+def test_predictors_are_torch_and_numpy():
+    outside = {m.split(".")[0] for m in imported("predictors.py")}
+    assert outside <= {"torch", "numpy", "math", "collections", "typing", "ferlab"}
+    assert of_ferlab("predictors.py") <= {"errors"}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("classifier.py", {"preprocess", "errors"}),
+        ("ema.py", set()),
+        ("checkpoints.py", {"errors"}),
+        ("ledger.py", {"errors"}),
+        ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
+        ("cli.py", {"errors"}),
+    ],
+)
+def test_library_files_know_only_what_they_need(name, known):
+    assert of_ferlab(name) <= known
+
+
+def test_lightning_stays_where_training_is():
+    allowed = {"classifier.py", "data/datamodule.py", "ema.py", "checkpoints.py", "logs.py", "train.py"}
+    assert importers("pytorch_lightning", "lightning", "lightning_fabric") <= allowed
+
+
+def test_hydra_stays_in_commands():
+    assert importers("hydra", "omegaconf") <= {"cli.py", "runs.py", *(f"{name}.py" for name in COMMANDS)}
+
+
+def test_albumentations_stays_in_augmentation():
+    assert importers("albumentations") <= {"data/augment.py", "data/warp.py"}
+
+
+def test_wandb_stays_in_logs():
+    assert importers("wandb") <= {"logs.py"}
+
+
+def _calls(tree: ast.AST):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield node, ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_no_line_runs_what_a_file_says(name):
+    for node, function, keywords in _calls(TREES[name]):
+        where = f"{name}:{node.lineno} {function}"
+        assert function not in {"eval", "exec", "compile", "__import__", "os.system", "os.popen"}, where
+        assert function.split(".")[0] not in {"pickle", "marshal", "shelve", "joblib", "dill"}, where
+        assert function not in {"yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.hub.load"}, where
+        assert keywords.get("shell", "False") == "False", where
+        assert keywords.get("allow_pickle", "False") == "False", where
+        if function == "torch.load":
+            assert keywords.get("weights_only") == "True", where
+    assert not imported(name) & {"pickle", "marshal", "shelve", "joblib", "dill"}
