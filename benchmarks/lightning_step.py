@@ -4,9 +4,9 @@
 
 Both sides take the same steps on the same batches: ferlab's loss with its epoch sums, the fused SGD, the cosine
 schedule, the weight average. Lightning's side is what ferlab.train builds: classifier, data module, WeightEma, two
-ModelCheckpoints and the CSV log. The loop by hand calls the same functions in a `for`. An epoch by hand and one through Lightning take turns, within
-one `fit`; each is timed from its first step's end to its last one's: validation, checkpoints and the log's row come
-once an epoch and are none of a step's cost.
+ModelCheckpoints and the CSV log. The loop by hand calls the same functions in a `for`. An epoch by hand and one
+through Lightning take turns, within one `fit`; each is timed from its first step's end to its last one's: validation,
+checkpoints and the log's row come once an epoch and are none of a step's cost.
 """
 
 import argparse

@@ -23,9 +23,7 @@ def made_faces(n_train: int = 160, n_val: int = 40, n_test: int = 40, seed: int 
     for i, k in enumerate(labels):
         pixels[i, 6 * k : 6 * k + 6, 8:40] += 100
     split = np.repeat(np.arange(3, dtype=np.uint8), (n_train, n_val, n_test))
-    return Faces(
-        pixels, hard_targets(labels), split, np.full(n, -1, np.int32), np.arange(n, dtype=np.int32)
-    )
+    return Faces(pixels, hard_targets(labels), split, np.full(n, -1, np.int32), np.arange(n, dtype=np.int32))
 
 
 @pytest.fixture

@@ -289,9 +289,7 @@ def test_without_average_the_weights_themselves_are_saved(config, small_data, mo
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("patience", "expected"), [(0, [1, 0.5, 0.25, 0.125, 0.0625]), (1, [1, 1, 0.5, 0.5, 0.25])]
-)
+@pytest.mark.parametrize(("patience", "expected"), [(0, [1, 0.5, 0.25, 0.125, 0.0625]), (1, [1, 1, 0.5, 0.5, 0.25])])
 def test_plateau_halves_the_rate_when_accuracy_stands_still(patience, expected):
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, K))
     module = classifier(net, schedule="plateau", lr=1e-5, plateau_patience=patience)

@@ -104,7 +104,9 @@ def test_workers_do_not_change_the_weights(config, workers):
         (10, 0, ("schedule=plateau", "plateau_patience=0", "optimizer=adamw", "momentum=0.9", "lr=0.01")),
     ],
 )
-def test_continuing_after_kill_9_gives_the_uninterrupted_weights(config, monkeypatch, tmp_path, step, workers, overrides):
+def test_continuing_after_kill_9_gives_the_uninterrupted_weights(
+    config, monkeypatch, tmp_path, step, workers, overrides
+):
     whole = training.train(config("name=whole", *overrides))
     killed = tmp_path / "outputs" / "killed"
     with pytest.MonkeyPatch.context() as patch:
@@ -194,7 +196,8 @@ def test_a_wrong_value_names_the_right_ones_before_anything_is_written(config, t
 
 
 @pytest.mark.parametrize(
-    ("override", "message"), [("model=baseline", "another net"), ("seed=1", "seed=0"), ("batch_size=16", "batch_size=32")]
+    ("override", "message"),
+    [("model=baseline", "another net"), ("seed=1", "seed=0"), ("batch_size=16", "batch_size=32")],
 )
 def test_continuing_as_another_run_is_refused(config, override, message):
     training.train(config("name=one", "trainer.max_epochs=1"))

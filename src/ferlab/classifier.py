@@ -122,6 +122,12 @@ class ExpressionClassifier(pl.LightningModule):
         self.confusion: Tensor | None = None  # [7,7] counts of the last validation, rows are the true classes
         self._val_outputs: list[tuple[Tensor, Tensor]] = []
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning sets it some 48 times a step; past nn.Module's checks that is free
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def forward(self, faces: Tensor) -> Tensor:
         """Logits [B,7] of faces [B,1,48,48] in 0..255."""
         return self.net(self.preprocess(faces).contiguous(memory_format=torch.channels_last))
@@ -193,7 +199,7 @@ class ExpressionClassifier(pl.LightningModule):
         self.train_sums = checkpoint["train_sums"].clone()
 
     def _refuse_non_finite(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
+        if not math.isfinite(loss.item()):
             raise FerlabError(
                 f"the loss became {loss.item()} in epoch {self.current_epoch} (step {self.global_step}); the weights "
                 f"of the last good epoch are kept. Lower lr (now {self.lr:g}) or use precision=32-true"

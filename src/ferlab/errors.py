@@ -4,5 +4,5 @@
 class FerlabError(Exception):
     """Wrong input. The message says what was expected, what was found and what to type next.
 
-    Commands print it as one line without a traceback and exit with status 2.
+    Commands print it as one line without a traceback and exit with status 1.
     """

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def _provenance(members: Sequence[runs.Run], name: str, split: str) -> dict[str,
         "split": split,
         "weights_sha256": [run.weights_sha256 for run in members],
         "evaluated_commit": runs.commit(),
-        "evaluated_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "environment": runs.environment(),
         "config": members[0].config if one else {run.name: run.config for run in members},
         "run": members[0].info if one else {run.name: run.info for run in members},

@@ -6,7 +6,7 @@ The ledger does not forbid a look; it makes a number that was chosen on the test
 import json
 import os
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def look(
         earlier = entries(path)
         weights = sorted(weights_sha256)
         entry = {
-            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "runs": list(runs),
             "weights_sha256": list(weights_sha256),
             "data": data,

@@ -1,6 +1,9 @@
 """Where a run's curves go: a CSV file always, W&B where it is asked for and can be reached."""
 
+import contextlib
 import logging
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +86,27 @@ def finish(found: list[Logger], classifier: ExpressionClassifier, data: FacesDat
             continue
         import wandb
 
-        try:
-            if not failed and classifier.confusion is not None:
-                # W&B would keep the tables' images in the home folder, which a copied run lacks and a container may.
-                os.environ.setdefault("WANDB_DATA_DIR", str(Path(logger.save_dir, "wandb", "data").absolute()))
-                logger.experiment.log(_pictures(wandb, classifier, data))
-        except (wandb.errors.Error, OSError) as error:
-            log.warning("W&B took no pictures (%s)", error)
-        finally:
-            wandb.finish(exit_code=int(failed))
+        with _tables_in(Path(logger.save_dir, "wandb", "data")):
+            try:
+                if not failed and classifier.confusion is not None:
+                    logger.experiment.log(_pictures(wandb, classifier, data))
+            except (wandb.errors.Error, OSError) as error:
+                log.warning("W&B took no pictures (%s)", error)
+            finally:
+                wandb.finish(exit_code=int(failed))
+
+
+@contextlib.contextmanager
+def _tables_in(folder: Path) -> Iterator[None]:
+    """W&B would keep what its tables hold in the home folder, which a copied run lacks and a container may too."""
+    if "WANDB_DATA_DIR" in os.environ:
+        yield
+        return
+    os.environ["WANDB_DATA_DIR"] = str(folder.absolute())
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_DATA_DIR"]
 
 
 def _pictures(wandb: Any, classifier: ExpressionClassifier, data: FacesDataModule) -> dict[str, Any]:

@@ -1,0 +1,238 @@
+"""Every file in conf/ composes, builds and runs as typed; the cases come from conf/ itself."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException
+from PIL import Image
+
+from ferlab import cli, runs
+from ferlab import train as training
+from ferlab.cli import CONF, build, plain
+from ferlab.data.augment import Augment
+from ferlab.expressions import K
+from tests.conftest import made_faces
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = {
+    group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+    for group in ("model", "data", "augment", "experiment")
+}
+EVERY = [(group, name) for group, names in NAMES.items() for name in names]
+
+
+def composed(*overrides: str, config: str = "train"):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return plain(compose(config, overrides=list(overrides)))
+
+
+def test_every_group_is_tested():
+    assert {path.name for path in (ROOT / "conf").iterdir() if path.is_dir()} - {"__pycache__"} == set(NAMES)
+    assert all(NAMES.values())
+
+
+@pytest.mark.parametrize("config", sorted(path.stem for path in (ROOT / "conf").glob("*.yaml")))
+def test_every_command_composes(config):
+    assert composed(config=config)
+
+
+@pytest.mark.parametrize(("group", "name"), EVERY)
+def test_every_file_composes_under_its_own_name(group, name):
+    config = composed(f"{group}={name}")
+    if group in ("model", "data"):
+        assert config[group]["name"] == name
+        assert name in config["name"].split("-")
+    assert re.fullmatch(r"[\w.+-]+", config["name"])  # so that it can be typed back as a value
+
+
+def test_no_key_has_the_name_of_a_group():
+    # Hydra would take `model=x` for the key where a folder of that name is made later.
+    keys = set(yaml.safe_load((ROOT / "conf" / "train.yaml").read_text()))
+    assert not keys & set(NAMES)
+
+
+def test_every_key_says_what_train_reads(config, monkeypatch):
+    """A key that nothing reads is a setting that does nothing."""
+    read: set[str] = set()
+
+    class Watched(dict):
+        def __getitem__(self, key):
+            read.add(key)
+            return super().__getitem__(key)
+
+    faces = made_faces(8, 8, 8)
+    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    dump = yaml.safe_dump
+    monkeypatch.setattr(yaml, "safe_dump", lambda watched, **k: dump(dict(watched), **k))
+    training.train(Watched(config("trainer.max_epochs=1", "trainer.limit_train_batches=1", "batch_size=4")))
+    assert set(config()) - read == set()
+
+
+@pytest.mark.parametrize("name", NAMES["augment"])
+def test_every_augmentation_builds_and_keeps_faces(name):
+    policy = [build(node) for node in composed(f"augment={name}")["augment"]["policy"]]
+    augment = Augment(policy, seed=0)
+    assert augment.path == "batched", augment.reason
+    faces = made_faces(20).pixels[:20]
+    out = augment.on_host(faces, np.arange(20), epoch=1)
+    assert (out.shape, out.dtype) == (faces.shape, np.uint8)
+    assert (out == faces).all() == (name == "none")
+
+
+@pytest.mark.parametrize("name", NAMES["model"])
+def test_every_model_gives_seven_logits_from_faces(name):
+    """Shapes alone, which cost nothing on the meta device; the slow test below computes the large ones too."""
+    config = composed(f"model={name}")
+    with torch.device("meta"):
+        net, preprocess = runs.nets_of(config)
+    size, channels = config["model"]["input"]["size"], config["model"]["input"]["channels"]
+    x = preprocess.to("meta")(torch.zeros(2, 1, 48, 48, dtype=torch.uint8, device="meta"))
+    assert x.shape == (2, channels, size, size)
+    assert net.eval()(x).shape == (2, K)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("five_layer", "baseline") else pytest.mark.slow)
+        for name in NAMES["model"]
+    ],
+)
+def test_every_model_computes_seven_finite_logits(name):
+    net, preprocess = runs.nets_of(composed(f"model={name}"))
+    with torch.inference_mode():
+        logits = net.eval()(preprocess(torch.from_numpy(made_faces(2).pixels[:2]).unsqueeze(1)))
+    assert logits.shape == (2, K)
+    assert logits.isfinite().all()
+    assert not torch.equal(logits[0], logits[1])
+
+
+def test_the_line_of_the_readme_parses_without_quotes():
+    config = composed("model=senet50", "data=fer2013+aux")
+    assert config["name"] == "senet50-fer2013+aux-none-s0"
+    assert config["model"]["net"]["backbone"] == "legacy_seresnet50"
+    assert config["data"]["sources"] == composed("data=fer2013")["data"]["sources"]
+    assert [source["name"] for source in config["data"]["auxiliary"]] == ["ck_plus", "jaffe", "aux"]
+
+
+def test_a_typed_name_can_be_typed_back():
+    parser = OverridesParser.create()
+    for model, data in zip(NAMES["model"] * 2, NAMES["data"], strict=False):
+        path = f"outputs/{composed(f'model={model}', f'data={data}')['name']}"
+        assert parser.parse_override(f"runs={path}").value() == path
+
+
+@pytest.mark.parametrize("group", ["model", "data", "augment", "experiment"])
+def test_an_unknown_choice_lists_the_known(group):
+    with pytest.raises(Exception, match="(?s)" + ".*".join(map(re.escape, NAMES[group]))):
+        composed(f"{group}=absent")
+
+
+@pytest.mark.parametrize("key", ["batchsize", "trainer.epochs", "model.net.widht", "data.rooot"])
+def test_an_unknown_key_is_named(key):
+    with pytest.raises(ConfigCompositionException, match=f"Could not override '{re.escape(key)}'"):
+        composed(f"{key}=1")
+
+
+def test_a_value_is_written_once_in_train_yaml():
+    config = composed("seed=7", "class_weights=balanced", "outputs=elsewhere", "model=baseline")
+    assert config["name"] == "baseline-drawn-balanced-s7"
+    assert config["trainer"]["max_epochs"] == 150
+
+
+def test_demo_is_small():
+    config = composed("experiment=demo")
+    assert (config["model"]["name"], config["data"]["name"]) == ("five_layer", "drawn")
+    assert config["trainer"]["max_epochs"] <= 10
+    assert composed("experiment=demo", "trainer.max_epochs=1")["trainer"]["max_epochs"] == 1  # a typed value wins
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """A folder with fer2013.csv of 28 faces and two auxiliary pictures."""
+    faces = made_faces(14, 7, 7)
+    usage = ("Training", "PublicTest", "PrivateTest")
+    (tmp_path / "data" / "fer2013").mkdir(parents=True)
+    with (tmp_path / "data" / "fer2013" / "fer2013.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["emotion", "pixels", "Usage"])
+        for face, label, split in zip(faces.pixels, faces.labels, faces.split, strict=True):
+            rows.writerow([label, " ".join(map(str, face.ravel())), usage[split]])
+    for k, name in enumerate(("happy", "sad")):
+        (tmp_path / "data" / "aux" / name).mkdir(parents=True)
+        Image.fromarray(made_faces(seed=k + 1).pixels[0]).save(tmp_path / "data" / "aux" / name / "0.png")
+    return tmp_path / "data"
+
+
+def typed(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess:
+    hidden = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "FERLAB_"))}
+    return subprocess.run(
+        [sys.executable, *words], cwd=cwd, env=hidden | environment, capture_output=True, text=True, timeout=240
+    )
+
+
+@pytest.mark.slow
+def test_the_line_of_the_readme_trains_from_any_folder(data, tmp_path):
+    cwd = tmp_path / "elsewhere"
+    cwd.mkdir()
+    words = ["-m", "ferlab.train", "model=senet50", "data=fer2013+aux", "trainer.fast_dev_run=true"]
+    done = typed(*words, cwd=cwd, FERLAB_DATA=str(data))
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = runs.load(cwd / "outputs" / "senet50-fer2013+aux-none-s0")
+    assert run.info["status"] == "finished"
+    assert sum(run.info["class_counts"].values()) == 16  # 14 of FER2013, 2 auxiliary
+    assert run.info["data"] == "fer2013+aux"
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory) -> Path:
+    """ferlab as a wheel, built from a copy, because building leaves files beside the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("the wheel is built from what git tracks")
+    for name in listed.stdout.splitlines():
+        if (ROOT / name).is_file() and name.split("/")[0] in ("src", "conf", "pyproject.toml", "README.md", "LICENSE"):
+            (folder / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "copy" / name).write_bytes((ROOT / name).read_bytes())
+    words = ["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir"]
+    done = typed(*words, str(folder), str(folder / "copy"), cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    [built] = folder.glob("*.whl")
+    return built
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_source_and_every_conf(wheel):
+    held = set(zipfile.ZipFile(wheel).namelist())
+    conf = {f"ferlab/conf/{p.relative_to(ROOT / 'conf').as_posix()}" for p in (ROOT / "conf").rglob("*.yaml")}
+    source = {
+        f"ferlab/{p.relative_to(ROOT / 'src' / 'ferlab').as_posix()}" for p in Path(cli.__file__).parent.rglob("*.py")
+    }
+    assert {"ferlab/conf/data/fer2013+aux.yaml", "ferlab/conf/train.yaml"} <= conf
+    assert conf - held == set()
+    assert source - held == set()
+    assert {"ferlab/py.typed", "ferlab/report.html"} <= held
+
+
+@pytest.mark.slow
+def test_the_wheel_trains_with_its_own_conf(wheel, data, tmp_path):
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    where = typed("-c", "import ferlab.cli as c; print(c.__file__, c.CONF)", cwd=tmp_path, PYTHONPATH=str(site))
+    assert where.stdout.split() == [str(site / "ferlab" / "cli.py"), "pkg://ferlab.conf"], where.stderr
+    words = ["-m", "ferlab.train", "model=five_layer", "data=fer2013+aux", "trainer.fast_dev_run=true", "wandb=off"]
+    done = typed(*words, cwd=tmp_path, PYTHONPATH=str(site), FERLAB_DATA=str(data))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "outputs" / "five_layer-fer2013+aux-none-s0" / "run.json").is_file()

@@ -1,0 +1,247 @@
+"""Curves on disk whatever W&B does: without an account, a network, the package, or a folder to write to."""
+
+import csv
+import json
+import os
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ferlab import logs, runs
+from ferlab import train as training
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from tests.conftest import made_faces
+
+KEY = "0123456789abcdef" * 2 + "01234567"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    """No settings, keys or folders of whoever runs the tests, and no run left open."""
+    for name in [n for n in os.environ if n.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "the_home_folder"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(training, "open_data", lambda *a, **k: made_faces())
+    yield
+    import wandb
+
+    wandb.teardown()
+
+
+def records(path: Path):
+    """Records of a .wandb file: LevelDB's log format with a header of 7 bytes."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, at, part = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        left = 32768 - at % 32768  # a block's rest that is too small for a header is filled up
+        if left < 7:
+            at += left
+            continue
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        part += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # whole, or the last of several
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(part)
+            part = b""
+            yield record
+
+
+def read(run: Path) -> dict:
+    """What W&B's offline file of a run directory holds: the run, its curves by name, its exit code."""
+    [path] = run.glob("wandb/offline-run-*/*.wandb")
+    found: dict = {"curves": {}, "config": {}}
+    for record in records(path):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            found["run"] = record.run
+            found["config"] = {c.key: json.loads(c.value_json) for c in record.run.config.update}
+        elif kind == "history":
+            for item in record.history.item:
+                name = item.key or "/".join(item.nested_key)
+                found["curves"].setdefault(name, []).append(json.loads(item.value_json))
+        elif kind == "exit":
+            found["exit"] = record.exit.exit_code
+    return found
+
+
+def curves(run: Path) -> dict[str, list[float]]:
+    """Columns of the CSV logs."""
+    found: dict[str, list[float]] = {}
+    for path in sorted(run.glob("log/*/metrics.csv")):
+        for row in csv.DictReader(path.open(newline="")):
+            for name, value in row.items():
+                if value:
+                    found.setdefault(name, []).append(float(value))
+    return found
+
+
+def assert_csv_is_complete(run: Path, epochs: int) -> None:
+    columns = curves(run)
+    for name in ("val/accuracy", "val/macro_recall", "val/macro_f1", "val/loss", "train/loss", "train/accuracy", "lr"):
+        assert len(columns[name]) == epochs, name
+
+
+def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    outputs = Path(os.environ["HOME"]) / "outputs"
+    run = training.train(config("wandb=offline", "trainer.max_epochs=2", f"outputs={outputs}", "data=fer2013+aux"))
+    assert_csv_is_complete(run.path, 2)
+    found = read(run.path)
+    for name in ("val/accuracy", "val/macro_recall", "train/loss", "lr"):
+        assert found["curves"][name] == pytest.approx(curves(run.path)[name], rel=1e-5), name
+    assert found["exit"] == 0
+
+    assert found["run"].project == "ferlab"
+    assert found["run"].display_name == "five_layer-fer2013+aux-none-s0"
+    assert found["run"].run_group == "five_layer-fer2013+aux"
+    assert set(found["run"].tags) == {"five_layer", "fer2013+aux", "class_weights=none"}
+    assert found["config"]["data"] == "fer2013+aux"
+    assert found["config"]["lr"] == 0.05
+    assert found["config"]["model"]["name"] == "five_layer"
+
+    said = str(found["run"]) + json.dumps(found["config"])
+    for private in (os.environ["HOME"], KEY, str(tmp_path), socket.gethostname() or "-"):
+        assert f'"{private}' not in said
+    assert "host" not in found["config"]
+    assert found["run"].host in ("", "-")
+    for path in run.path.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+    [confusion] = run.path.glob("wandb/offline-run-*/files/media/table/val/confusion_table*.json")
+    rows = json.loads(confusion.read_text())["data"]
+    assert [row[:2] for row in rows] == [[a, b] for a in EXPRESSIONS for b in EXPRESSIONS]
+    assert sum(row[2] for row in rows) == 40
+    right = sum(n for true, predicted, n in rows if true == predicted)
+    assert right / 40 == pytest.approx(curves(run.path)["val/accuracy"][-1])
+
+    [samples] = run.path.glob("wandb/offline-run-*/files/media/table/val/samples*.json")
+    table = json.loads(samples.read_text())
+    assert table["columns"] == ["face", "true", "predicted", *EXPRESSIONS]
+    assert len(table["data"]) == 40
+    assert all(sum(row[3:]) == pytest.approx(1, abs=1e-3) for row in table["data"])
+    # The pictures lie in the run's directory, not in the home folder.
+    staged = [p for p in (run.path / "wandb" / "data").rglob("*") if p.is_file() and p.read_bytes()[:4] == b"\x89PNG"]
+    assert len(staged) == 40
+    assert not list(Path(os.environ["HOME"]).glob(".local/share/wandb/artifacts/staging/*"))
+    assert "WANDB_DATA_DIR" not in os.environ
+
+
+class Untrained:
+    confusion = None
+
+
+def opened(config, path: Path, mode: str) -> list:
+    path.mkdir(parents=True)
+    return logs.loggers(path, config(f"name={path.name}"), mode)
+
+
+def test_each_run_of_a_process_has_its_own_id_and_a_failed_one_says_so(config, tmp_path):
+    import wandb
+
+    for name, failed in (("first", True), ("second", False)):
+        found = opened(config, tmp_path / name, "offline")
+        assert len(found) == 2
+        logs.finish(found, Untrained(), None, failed)
+        assert wandb.run is None
+    first, second = read(tmp_path / "first"), read(tmp_path / "second")
+    assert first["run"].run_id != second["run"].run_id
+    assert (first["exit"], second["exit"]) == (1, 0)
+    assert (first["run"].display_name, second["run"].display_name) == ("first", "second")
+
+
+@pytest.mark.parametrize("key", [None, "too short"])
+def test_online_without_a_good_key_goes_offline_at_once(config, tmp_path, monkeypatch, caplog, key):
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    start = time.monotonic()
+    found = opened(config, tmp_path / "run", "online")
+    assert time.monotonic() - start < 10
+    assert len(found) == 2
+    assert "W&B online does not work" in caplog.text
+    assert key is None or f"'{key}'" not in caplog.text
+    found[1].log_metrics({"val/accuracy": 0.5}, step=1)
+    logs.finish(found, Untrained(), None, False)
+    assert read(tmp_path / "run")["curves"]["val/accuracy"] == [0.5]
+
+
+@pytest.mark.slow
+def test_online_without_a_network_goes_offline_within_15_seconds_and_trains(config, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "https://127.0.0.1:9")  # nothing listens there
+    start = time.monotonic()
+    run = training.train(config("wandb=online", "trainer.max_epochs=1"))
+    print(f"{time.monotonic() - start:.1f} s")
+    assert "W&B online does not work" in caplog.text
+    assert run.info["seconds"] < 60
+    lost = time.monotonic() - start - training.train(config("wandb=off", "trainer.max_epochs=1")).info["seconds"]
+    assert lost < 15
+    assert read(run.path)["exit"] == 0
+    assert_csv_is_complete(run.path, 1)
+
+
+def test_without_the_package_training_goes_on(config, monkeypatch, caplog):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "wandb", None)
+        run = training.train(config("wandb=offline", "trainer.max_epochs=1"))
+    assert "wandb is not installed" in caplog.text
+    assert run.info["status"] == "finished"
+    assert_csv_is_complete(run.path, 1)
+
+
+def test_a_folder_that_wandb_cannot_write_does_not_stop_training(config, monkeypatch, caplog):
+    created = runs.create
+
+    def with_a_file_in_the_way(outputs, name):
+        path = created(outputs, name)
+        (path / "wandb").write_text("")  # root could write to a read-only folder, but not into a file
+        return path
+
+    monkeypatch.setattr(runs, "create", with_a_file_in_the_way)
+    run = training.train(config("wandb=offline", "trainer.max_epochs=1"))
+    assert "only the CSV log is written" in caplog.text
+    assert run.info["status"] == "finished"
+    assert_csv_is_complete(run.path, 1)
+
+
+def test_a_failed_run_keeps_its_curves_and_closes_the_loggers(config, monkeypatch, tmp_path):
+    closed = []
+    monkeypatch.setattr(logs, "finish", lambda found, classifier, data, failed: closed.append(failed))
+    monkeypatch.setattr(
+        training.ExpressionClassifier, "on_train_epoch_start", lambda self: 1 / (1 - self.current_epoch), raising=False
+    )
+    with pytest.raises(ZeroDivisionError):
+        training.train(config())
+    assert closed == [True]
+    run = tmp_path / "outputs" / "five_layer-drawn-none-s0"
+    assert len(curves(run)["val/accuracy"]) == 1
+    assert runs.load(run).info["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("given", "mode"), [("online", "online"), ("offline", "offline"), ("off", "off"), (False, "off")]
+)
+def test_modes(given, mode):
+    assert logs.wandb_mode({"wandb": given}) == mode
+
+
+def test_an_unknown_mode_names_the_known_ones():
+    with pytest.raises(FerlabError, match="wandb is True; choose online, offline, off"):
+        logs.wandb_mode({"wandb": True})
+
+
+def test_each_start_of_a_run_has_its_own_csv(config, tmp_path):
+    for n in range(3):
+        [found] = logs.loggers(tmp_path, config(), "off")
+        found.log_metrics({"lr": float(n)}, step=n)
+        found.save()
+    assert [curves(tmp_path)["lr"]] == [[0.0, 1.0, 2.0]]
+    assert sorted(p.name for p in (tmp_path / "log").iterdir()) == ["0", "1", "2"]
