@@ -119,9 +119,9 @@ class Run:
         return Model(preprocess, net).eval()
 
     def faces(self) -> Faces:
-        """Every split of the run's data, memory-mapped."""
+        """Every split of the run's data, memory-mapped; FERLAB_DATA, where set, says where they lie on this machine."""
         data = self.config["data"]
-        return open_data(data["root"], data["sources"], data["auxiliary"])
+        return open_data(os.environ.get("FERLAB_DATA", data["root"]), data["sources"], data["auxiliary"])
 
     def metrics_rows(self) -> list[dict[str, str]]:
         """Rows of the CSV logs of all starts, one per epoch and kind; what a resumed run repeated counts once."""

@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -257,8 +258,21 @@ def _augmentation(augment: Augment) -> str:
     return augment.path if not augment.reason else f"{augment.path} ({augment.reason})"
 
 
+def _quiet() -> None:
+    """Keep Lightning's advertisements and its remarks on what ferlab has decided out of the output."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in (
+        ".*LeafSpec.*",
+        "The number of training batches",
+        ".*does not have many workers",
+        ".*is not resumable",
+    ):
+        warnings.filterwarnings("ignore", message)
+
+
 @command("train")
 def main(cfg: DictConfig) -> float:
+    _quiet()
     run = train(plain(cfg))
     accuracy = run.info.get("val_accuracy", float("nan"))
     log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate runs=%s", 100 * accuracy, run.path)
