@@ -173,6 +173,20 @@ def test_longer_training_continues_a_finished_run(config):
     assert sum("val/accuracy" in r for r in more.metrics_rows()) == 4
 
 
+def test_the_last_epoch_is_saved_whatever_save_every(config):
+    whole = training.train(config("name=whole"))
+    assert weights_of(training.train(config("name=rare", "save_every=2"))) == weights_of(whole)
+
+
+def test_out_of_memory_names_a_smaller_batch(config, monkeypatch):
+    def full(self, faces, targets):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(ExpressionClassifier, "loss", full)
+    with pytest.raises(FerlabError, match="batch_size=32; try batch_size=16"):
+        training.train(config())
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

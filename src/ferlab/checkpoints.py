@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from ferlab.errors import FerlabError
@@ -62,6 +64,15 @@ class DurableCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(self, path: str | os.PathLike, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Load tensors and plain values only; see `load`."""
         return load(path)
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """Saves every so many epochs, and the last epoch whatever its number, so that a finished run can be continued."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            self._every_n_epochs = 1
+        super().on_train_epoch_end(trainer, pl_module)
 
 
 def load(path: str | os.PathLike) -> dict[str, Any]:

@@ -175,14 +175,23 @@ def load_net(net: nn.Module, state: dict[str, torch.Tensor], source: Path) -> No
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all.
+    """Write a JSON file whole or not at all; raises as `write_config`."""
+    _write(path, json.dumps(content, indent=2, default=_number) + "\n")
+
+
+def write_config(run: Path, config: dict[str, Any]) -> None:
+    """Write a run's config whole or not at all.
 
     Raises:
         FerlabError: the disk refuses (full, read-only).
     """
+    _write(run / CONFIG, yaml.safe_dump(config, sort_keys=False))
+
+
+def _write(path: Path, text: str) -> None:
     part = path.with_name(path.name + ".part")
     try:
-        part.write_text(json.dumps(content, indent=2, default=_number) + "\n")
+        part.write_text(text)
         os.replace(part, path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -1,11 +1,13 @@
 """`python -m ferlab.train`: conf in, a run directory with the best weights and what they reached on val out."""
 
+import contextlib
 import ctypes
 import logging
 import signal
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,8 @@ def train(config: dict[str, Any]) -> runs.Run:
     faces = open_data(config["data"]["root"], config["data"]["sources"], config["data"]["auxiliary"])
     data, classifier = compose(config, faces, cuda)
     wandb = logs.wandb_mode(config)
+    if config["trainer"]["fast_dev_run"]:
+        wandb = "off"  # a trial run is no result
     path, resume = _run_directory(config)
     log.info("run %s: %d parameters, augmentation %s", path, _parameters(classifier.net), _augmentation(data.augment))
 
@@ -80,7 +84,7 @@ def train(config: dict[str, Any]) -> runs.Run:
     )
     failed = True
     try:
-        with _out_of_memory_hint(config):
+        with _out_of_memory_hint(config["batch_size"]):
             trainer.fit(classifier, data, ckpt_path=resume, weights_only=True)
         _refuse_interrupted(trainer)
         failed = False
@@ -92,8 +96,9 @@ def train(config: dict[str, Any]) -> runs.Run:
         if best.best_model_score is not None:
             info |= _best(best, trainer)
         if trainer.is_global_zero:
-            runs.write_json(path / runs.INFO, info)
             logs.finish(loggers, classifier, data, failed)
+            with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
+                runs.write_json(path / runs.INFO, info)
     return runs.load(path)
 
 
@@ -167,14 +172,14 @@ def _run_directory(config: dict[str, Any]) -> tuple[Path, Path | None]:
         raise FerlabError(f"ckpt is {config['ckpt']!r}; choose last, or leave it out")
     if config["ckpt"] is None:
         path = runs.create(outputs, config["name"])
-        (path / runs.CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+        runs.write_config(path, config)
         return path, None
     path = runs.latest(outputs, config["name"])
     checkpoint, faults = checkpoints.newest(path / runs.CHECKPOINTS)
     for fault in faults:
         log.warning("%s; continuing from %s", fault, checkpoint.name)
     _same_net(path, config, checkpoint)
-    (path / runs.CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    runs.write_config(path, config)
     return path, checkpoint
 
 
@@ -204,7 +209,7 @@ def _checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint,
         mode="max",
         enable_version_counter=False,
     )
-    last = ModelCheckpoint(
+    last = checkpoints.LastCheckpoint(
         folder,
         Path(checkpoints.LAST).stem,
         every_n_epochs=config["save_every"],
@@ -232,18 +237,15 @@ def _refuse_interrupted(trainer: pl.Trainer) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
-class _out_of_memory_hint:
-    def __init__(self, config: dict[str, Any]):
-        self.batch_size = config["batch_size"]
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+@contextlib.contextmanager
+def _out_of_memory_hint(batch_size: int) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            raise FerlabError(
-                f"out of memory with batch_size={self.batch_size}; try batch_size={max(2, self.batch_size // 2)}"
-            ) from error
+            hint = f"out of memory with batch_size={batch_size}; try batch_size={max(2, batch_size // 2)}"
+            raise FerlabError(hint) from error
+        raise
 
 
 def _best(best: ModelCheckpoint, trainer: pl.Trainer) -> dict[str, Any]:
