@@ -2,9 +2,14 @@
 
 import hashlib
 import math
+import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
+import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -256,3 +261,27 @@ def test_training_never_sees_a_test_face(config, monkeypatch):
     first = training.train(config())
     monkeypatch.setattr(training, "open_data", lambda *a, **k: other)
     assert weights_of(training.train(config())) == weights_of(first)
+
+
+@pytest.mark.slow
+def test_a_killed_process_is_continued_to_the_same_weights(tmp_path):
+    """The whole command line, killed by SIGKILL somewhere after its first checkpoint."""
+    command = [
+        *(sys.executable, "-m", "ferlab.train", "wandb=off", "trainer.max_epochs=4", "batch_size=64"),
+        *("data.sources=[{name: drawn, layout: drawn, n_train: 640, n_val: 70, n_test: 70, seed: 0}]",),
+        *("+model.net.width=0.5", "trainer.accelerator=cpu", "trainer.enable_progress_bar=false"),
+    ]
+    env = os.environ | {"FERLAB_DATA": str(tmp_path / "data")}
+    run = partial(subprocess.run, check=True, cwd=tmp_path, env=env, capture_output=True)
+    run([*command, "name=whole"])
+    victim = subprocess.Popen([*command, "name=killed"], cwd=tmp_path, env=env)
+    killed = tmp_path / "outputs" / "killed"
+    while not (killed / runs.CHECKPOINTS / checkpoints.LAST).exists():
+        assert victim.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.3)  # into the second epoch
+    victim.kill()
+    assert victim.wait() == -signal.SIGKILL
+    assert runs.load(killed).info["status"] == "running"
+    run([*command, "name=killed", "ckpt=last", "num_workers=2"])
+    assert weights_of(runs.load(killed)) == weights_of(runs.load(tmp_path / "outputs" / "whole"))
