@@ -55,19 +55,7 @@ def train(config: dict[str, Any]) -> runs.Run:
     log.info("run %s: %d parameters, augmentation %s", path, _parameters(classifier.net), _augmentation(data.augment))
 
     started = time.time()
-    info = {
-        "status": "running",
-        "model": config["model"]["name"],
-        "data": config["data"]["name"],
-        "class_weights": config["class_weights"],
-        "seed": config["seed"],
-        "commit": runs.commit(),
-        "parameters": _parameters(classifier.net),
-        "class_counts": dict(zip(EXPRESSIONS, data.class_counts.tolist(), strict=True)),
-        "precision": precision,
-        "augmentation": _augmentation(data.augment),
-        "environment": runs.environment(),
-    }
+    info = _facts(config, data, classifier, precision)
     runs.write_json(path / runs.INFO, info)
     best, last = _checkpointing(path, config)
     callbacks = [*_callbacks(config), best, last]
@@ -94,7 +82,7 @@ def train(config: dict[str, Any]) -> runs.Run:
     finally:
         info |= {"status": "failed" if failed else "finished", "seconds": round(time.time() - started, 1)}
         if best.best_model_score is not None:
-            info |= _best(best, trainer)
+            info |= {"val_accuracy": float(best.best_model_score), "epochs": trainer.current_epoch}
         if trainer.is_global_zero:
             logs.finish(loggers, classifier, data, failed)
             with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
@@ -132,6 +120,25 @@ def compose(config: dict[str, Any], faces: Faces, cuda: bool) -> tuple[FacesData
         seed=config["seed"],
     )
     return data, classifier
+
+
+def _facts(
+    config: dict[str, Any], data: FacesDataModule, classifier: ExpressionClassifier, precision: str
+) -> dict[str, Any]:
+    """What run.json says of a run before it has reached anything."""
+    return {
+        "status": "running",
+        "model": config["model"]["name"],
+        "data": config["data"]["name"],
+        "class_weights": config["class_weights"],
+        "seed": config["seed"],
+        "commit": runs.commit(),
+        "parameters": _parameters(classifier.net),
+        "class_counts": dict(zip(EXPRESSIONS, data.class_counts.tolist(), strict=True)),
+        "precision": precision,
+        "augmentation": _augmentation(data.augment),
+        "environment": runs.environment(),
+    }
 
 
 def keep_heap_pages() -> None:
@@ -246,10 +253,6 @@ def _out_of_memory_hint(batch_size: int) -> Iterator[None]:
             hint = f"out of memory with batch_size={batch_size}; try batch_size={max(2, batch_size // 2)}"
             raise FerlabError(hint) from error
         raise
-
-
-def _best(best: ModelCheckpoint, trainer: pl.Trainer) -> dict[str, Any]:
-    return {"val_accuracy": float(best.best_model_score), "epochs": trainer.current_epoch}
 
 
 def _parameters(net: nn.Module) -> int:
