@@ -82,6 +82,7 @@ def test_the_saved_model_is_the_one_that_was_measured(config, faces):
     best = max(rows, key=lambda r: float(r["val/accuracy"]))  # the first of equals, as the checkpoint
     assert (probabilities.argmax(1) == val.labels).mean() == pytest.approx(float(best["val/accuracy"]))
     assert run.info["val_accuracy"] == pytest.approx(float(best["val/accuracy"]))
+    assert run.info["best_epoch"] == int(best["epoch"])
     assert -np.log(probabilities[np.arange(len(val)), val.labels]).mean() == pytest.approx(float(best["val/loss"]))
 
 

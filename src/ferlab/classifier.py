@@ -227,7 +227,7 @@ class ExpressionClassifier(pl.LightningModule):
         self.val_metrics.reset()
         self.val_confusion.reset()
         plateau = self.lr_schedulers()
-        if isinstance(plateau, lr_scheduler.ReduceLROnPlateau) and not self.trainer.sanity_checking:
+        if isinstance(plateau, lr_scheduler.ReduceLROnPlateau):
             plateau.step(values["val/accuracy"].item())
 
     def configure_optimizers(self) -> Any:

@@ -5,7 +5,6 @@ The only command that opens a test split; each time it does is written to the le
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,9 +144,7 @@ def _folder(members: Sequence[runs.Run], outputs: Path) -> tuple[Path, str]:
     folder = outputs / "ensembles" / name
     folder.mkdir(parents=True, exist_ok=True)
     frozen = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in members]
-    part = folder / f"{MEMBERS}.part"
-    part.write_text(json.dumps(frozen, indent=1) + "\n")
-    os.replace(part, folder / MEMBERS)
+    runs.write_json(folder / MEMBERS, frozen)
     return folder / "reports", name
 
 

@@ -76,10 +76,8 @@ def _md5(part: store.Opened) -> dict[str, Any]:
     known = [file for file in part.raw_files if file.name in MD5]
     if not known:
         return {}
-    digest = hashlib.md5(usedforsecurity=False)
     with known[0].open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
+        digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
     return {"md5": {"file": known[0].name, "found": digest.hexdigest(), "published": MD5[known[0].name]}}
 
 

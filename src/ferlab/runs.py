@@ -174,7 +174,7 @@ def load_net(net: nn.Module, state: dict[str, torch.Tensor], source: Path) -> No
     net.load_state_dict(own)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
     """Write a JSON file whole or not at all; raises as `write_config`."""
     _write(path, json.dumps(content, indent=2, default=_number) + "\n")
 

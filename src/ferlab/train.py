@@ -75,6 +75,8 @@ def train(config: dict[str, Any]) -> runs.Run:
         with _out_of_memory_hint(config["batch_size"]):
             trainer.fit(classifier, data, ckpt_path=resume, weights_only=True)
         _refuse_interrupted(trainer)
+        if best.best_model_path:  # a trial run (fast_dev_run) saves nothing
+            info["best_epoch"] = checkpoints.load(best.best_model_path)["epoch"]
         failed = False
     except SIGTERMException:
         log.error("stopped by SIGTERM; run the same command with ckpt=last to continue %s", path)

@@ -140,9 +140,6 @@ def load(folder: Path, note: dict, verify: bool) -> Faces:
 def _sha256(file: Path) -> str:
     try:
         with file.open("rb") as stream:
-            digest = hashlib.sha256()  # hashlib.file_digest needs Python 3.11
-            while chunk := stream.read(1 << 20):
-                digest.update(chunk)
-            return digest.hexdigest()
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise FerlabError(f"{file} cannot be read ({error.strerror}); check its permissions") from None
