@@ -15,6 +15,7 @@ from ferlab import train as training
 from ferlab.classifier import ExpressionClassifier, class_weights, seed_for
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
+from ferlab.freeze import Learning
 from tests.conftest import made_faces
 
 FER2013 = [3995, 436, 4097, 7215, 4830, 3171, 4965]  # training faces of each expression
@@ -134,8 +135,7 @@ def test_warm_up_longer_than_the_run():
 @pytest.mark.parametrize(("optimizer", "kind"), [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
 def test_weight_decay_spares_biases_and_norms(optimizer, kind):
     net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, K))
-    net[0].bias.requires_grad_(False)
-    module = classifier(net, optimizer=optimizer, momentum=0.8)
+    module = classifier(net, optimizer=optimizer, momentum=0.8, learning=Learning(frozenset({"0.bias"})))
     module.trainer = pl.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, accelerator="cpu")
     [found], _ = module.configure_optimizers()
     assert type(found) is kind

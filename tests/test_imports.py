@@ -69,7 +69,8 @@ def test_predictors_are_torch_and_numpy():
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        ("classifier.py", {"preprocess", "errors"}),
+        ("classifier.py", {"preprocess", "errors", "freeze"}),
+        ("freeze.py", {"errors"}),
         ("ema.py", set()),
         ("checkpoints.py", {"errors"}),
         ("ledger.py", {"errors"}),

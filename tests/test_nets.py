@@ -7,17 +7,20 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-import yaml
+from hydra import compose, initialize_config_dir
 from torch import nn
 from torch.nn import functional as F
 
-from ferlab.cli import build
+from ferlab.cli import CONF, build, plain
 from ferlab.nets.baseline import Baseline
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.nets.transfer import Transfer
 
-CONF = Path(__file__).resolve().parents[1] / "conf" / "model"
-MODELS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
+with initialize_config_dir(CONF, version_base="1.3"):
+    MODELS = {
+        path.stem: plain(compose("train", overrides=[f"model={path.stem}"]))["model"]
+        for path in sorted(Path(CONF, "model").glob("*.yaml"))
+    }
 SMALL = {name: conf for name, conf in MODELS.items() if conf["input"]["size"] == 48}
 
 
@@ -49,6 +52,14 @@ def dense(inputs, units):
             "five_layer",
             conv(1, 32, 5) + conv(32, 32, 4) + conv(32, 64, 5) + dense(64 * 6 * 6, 1024) + 2 * 1024 + dense(1024, 7),
             2_438_311,
+        ),
+        (
+            "resnet18",  # convolutions without bias, norms of two values a filter
+            64 * 9 + 2 * 64 + sum(
+                a * b * 9 + 3 * b * b * 9 + 4 * 2 * b + (a != b) * (a * b + 2 * b)
+                for a, b in pairwise((64, 64, 128, 256, 512))
+            ) + dense(512, 7),
+            11_171_271,
         ),
         (
             "baseline",
@@ -116,9 +127,17 @@ def test_a_face_does_not_depend_on_its_batch(name):
         torch.testing.assert_close(net(x[i : i + 1])[0], together[i], rtol=1e-4, atol=1e-5)
 
 
+def _open_norms(net: nn.Module) -> None:
+    """timm starts each residual block's last norm at 0, which stops gradients on purpose."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.ones_(module.weight)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_gradients_reach_every_parameter(name):
     net = small_net(name).train()
+    _open_norms(net)
     F.cross_entropy(net(faces(8)), torch.arange(8) % 7).backward()
     without = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     # A bias before batch norm has a gradient of zero: the norm takes it out again.
@@ -130,9 +149,7 @@ def test_gradients_reach_every_parameter(name):
 def test_gradients_reach_every_parameter_of_a_transfer_net():
     torch.manual_seed(0)
     net = Transfer("resnet18", channels=3, classes=7, hidden=[16, 8], dropout=0.0)
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.ones_(module.weight)  # timm starts each block's last one at 0, which stops gradients on purpose
+    _open_norms(net)
     F.cross_entropy(net(torch.randn(4, 3, 32, 32)), torch.arange(4)).backward()
     assert [n for n, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0] == []
     head = [m for m in net.head if isinstance(m, nn.Linear)]
@@ -173,6 +190,6 @@ def test_transfer_heads_are_the_posters(name, hidden):
     assert tuple(m.out_features for m in head) == (*hidden, 7)
     sizes = [head[0].in_features, *hidden, 7]
     assert parameters(net.head) == sum(dense(a, b) for a, b in pairwise(sizes))
-    backbone = 4096 if name == "vgg16" else 2048
+    backbone = 512 if name == "vgg16" else 2048  # convolutional features: VGG's own dense layers are left out
     assert head[0].in_features == backbone
     assert math.isclose(net.head[0].p, MODELS[name]["net"]["dropout"])

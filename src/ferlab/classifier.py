@@ -22,6 +22,7 @@ from torchmetrics.classification import (
 )
 
 from ferlab.errors import FerlabError
+from ferlab.freeze import Learning
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "plateau", "constant")
@@ -71,6 +72,7 @@ class ExpressionClassifier(pl.LightningModule):
         warmup_epochs: epochs of linear warm-up, for `cosine` and `constant`.
         compile_step: run the forward and backward pass through torch.compile with CUDA graphs.
         seed: of dropout and mixing.
+        learning: which parameters learn, when and how fast; None: all, at `lr`.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class ExpressionClassifier(pl.LightningModule):
         plateau_patience: int,
         compile_step: bool,
         seed: int,
+        learning: Learning | None = None,
     ):
         super().__init__()
         for name, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
@@ -98,6 +101,8 @@ class ExpressionClassifier(pl.LightningModule):
                 raise FerlabError(f"{name} is {value!r}; choose {', '.join(known)}")
         self.preprocess = preprocess
         self.net = net.to(memory_format=torch.channels_last)
+        self.learning = learning or Learning()
+        self._freeze(0)  # now, for a strategy may look at what learns before the first epoch
         self.mix = mix
         self.label_smoothing = label_smoothing
         self.optimizer, self.lr, self.momentum, self.weight_decay = optimizer, lr, momentum, weight_decay
@@ -127,6 +132,23 @@ class ExpressionClassifier(pl.LightningModule):
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
+
+    def train(self, mode: bool = True) -> "ExpressionClassifier":
+        super().train(mode)
+        for name in self._still:
+            self.net.get_submodule(name).eval()
+        return self
+
+    def _freeze(self, epoch: int) -> None:
+        frozen = self.learning.frozen_in(epoch)
+        for name, parameter in self.net.named_parameters():
+            parameter.requires_grad_(name not in frozen)
+        self._still = self.learning.still_in(epoch)
+        self.train(self.training)
+
+    def on_train_epoch_start(self) -> None:
+        if self.learning.every:
+            self._freeze(self.current_epoch)
 
     def forward(self, faces: Tensor) -> Tensor:
         """Logits [B,7] of faces [B,1,48,48] in 0..255."""
@@ -232,9 +254,15 @@ class ExpressionClassifier(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Weight decay spares biases and batch norms, which it would only pull towards less expressive values."""
-        decayed = [p for p in self.net.parameters() if p.requires_grad and p.ndim > 1]
-        spared = [p for p in self.net.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": self.weight_decay}, {"params": spared, "weight_decay": 0.0}]
+        never = self.learning.frozen.difference(*(self.learning.thaw if self.learning.every else ()))
+        members: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, p in self.net.named_parameters():
+            if name not in never:
+                members.setdefault((self.learning.scale.get(name, 1.0), p.ndim > 1), []).append(p)
+        groups = [
+            {"params": members[scale, decays], "lr": scale * self.lr, "weight_decay": self.weight_decay * decays}
+            for scale, decays in sorted(members, reverse=True)  # the head's first: its rate is the one that is logged
+        ]
         if self.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, self.lr, momentum=self.momentum, nesterov=True, fused=True)
         else:

@@ -20,7 +20,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torchvision.transforms import v2
 
-from ferlab import checkpoints, logs, runs
+from ferlab import checkpoints, freeze, logs, runs
 from ferlab.classifier import ExpressionClassifier, class_weights
 from ferlab.cli import build, command, plain
 from ferlab.data.augment import Augment
@@ -52,7 +52,7 @@ def train(config: dict[str, Any]) -> runs.Run:
     if config["trainer"]["fast_dev_run"]:
         wandb = "off"  # a trial run is no result
     path, resume = _run_directory(config)
-    log.info("run %s: %d parameters, augmentation %s", path, _parameters(classifier.net), _augmentation(data.augment))
+    log.info("run %s: augmentation %s; %s", path, _augmentation(data.augment), _learns(classifier))
 
     started = time.time()
     info = _facts(config, data, classifier, precision)
@@ -120,6 +120,9 @@ def compose(config: dict[str, Any], faces: Faces, cuda: bool) -> tuple[FacesData
         plateau_patience=config["plateau_patience"],
         compile_step=cuda if compiled == "auto" else compiled,
         seed=config["seed"],
+        learning=freeze.plan(
+            net, config["freeze"], config["train_norms"], config["unfreeze_every"], config["layer_decay"]
+        ),
     )
     return data, classifier
 
@@ -138,7 +141,9 @@ def _facts(
         "parameters": _parameters(classifier.net),
         "class_counts": dict(zip(EXPRESSIONS, data.class_counts.tolist(), strict=True)),
         "precision": precision,
+        "learns": _learns(classifier),
         "augmentation": _augmentation(data.augment),
+        "expressions": list(EXPRESSIONS),
         "environment": runs.environment(),
     }
 
@@ -259,6 +264,10 @@ def _out_of_memory_hint(batch_size: int) -> Iterator[None]:
 
 def _parameters(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
+
+
+def _learns(classifier: ExpressionClassifier) -> str:
+    return freeze.describe(classifier.net, classifier.learning)
 
 
 def _augmentation(augment: Augment) -> str:

@@ -3,11 +3,15 @@
 The poster's senet50 is VGGFace2's SE-ResNet-50 (Cao et al. 2018, arXiv:1710.08092), which timm calls
 `legacy_seresnet50`; timm's `seresnet50` takes the same weight files and computes something else (its stride sits on
 another convolution), so it must not be used for it.
+
+Deliberate differences: the head stands on globally averaged features, also under VGG16, whose own dense layers (a 7x7
+convolution of 103 M parameters) are left out as in the poster's Keras models.
 """
 
 from collections.abc import Sequence
 
 import timm
+from timm.models.resnet import Bottleneck, ResNet
 from torch import Tensor, nn
 
 
@@ -15,19 +19,38 @@ class Transfer(nn.Module):
     """Normalised faces [B,channels,S,S] -> logits [B,classes].
 
     Args:
-        backbone: a timm model name; it starts from random weights.
+        backbone: a timm model name; it starts from random weights (`ferlab.weights` brings others).
         channels: input channels; the poster repeats grey to 3.
         classes: number of logits.
         hidden: units of each dense layer of the head; the poster has 4096 and 1024.
         dropout: rate before each dense layer.
+        stochastic_depth: rate at which the backbone's last residual block is skipped in training, rising to it from 0
+            (Huang et al. 2016, arXiv:1603.09382); for backbones that have it.
+        caffe_strides: of a timm resnet50 as VGGFace2's ResNet-50 computes: a block's stride on its first 1x1
+            convolution, and pooling after the stem without padding but with the last, partial window.
     """
 
-    def __init__(self, backbone: str, channels: int, classes: int, hidden: Sequence[int], dropout: float):
+    def __init__(
+        self,
+        backbone: str,
+        channels: int,
+        classes: int,
+        hidden: Sequence[int],
+        dropout: float,
+        stochastic_depth: float = 0.0,
+        caffe_strides: bool = False,
+    ):
         super().__init__()
-        self.backbone = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0)
-        features, head = self.backbone.num_features, []
-        if hasattr(self.backbone, "head_hidden_size"):
+        depth = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
+        self.backbone = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, **depth)
+        features = self.backbone.num_features
+        if hasattr(self.backbone, "pre_logits"):
+            self.backbone.pre_logits = nn.Identity()
+        elif hasattr(self.backbone, "head_hidden_size"):
             features = self.backbone.head_hidden_size
+        if caffe_strides:
+            _move_strides(self.backbone)
+        head = []
         for units in hidden:
             head += [nn.Dropout(dropout), nn.Linear(features, units), nn.ReLU()]
             features = units
@@ -36,3 +59,12 @@ class Transfer(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B,classes] of normalised faces [B,channels,S,S]."""
         return self.head(self.backbone(x))
+
+
+def _move_strides(backbone: nn.Module) -> None:
+    if not isinstance(backbone, ResNet):
+        raise ValueError(f"caffe_strides is for timm's resnet50, not {type(backbone).__name__}")
+    for block in backbone.modules():
+        if isinstance(block, Bottleneck):
+            block.conv1.stride, block.conv2.stride = block.conv2.stride, (1, 1)
+    backbone.maxpool = nn.MaxPool2d(3, stride=2, padding=0, ceil_mode=True)
