@@ -4,10 +4,28 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train test test-slow lint format check data bench results clean
+.PHONY: help setup demo train table2 test test-slow lint format check data bench results clean
+
+# The poster's Table 2. A rehearsal on drawn faces: make table2 TABLE2_MODELS="baseline five_layer" TABLE2_DATA=drawn
+# TABLE2_OUT=outputs/rehearsal TABLE2_LEDGER=outputs/rehearsal/ledger.jsonl TABLE2_INTO= TABLE2_ARGS=trainer.max_epochs=1
+TABLE2_MODELS ?= vgg16 resnet50 senet50
+TABLE2_DATA ?= fer2013 fer2013+aux
+TABLE2_WEIGHTS ?= none balanced
+TABLE2_SEEDS ?= 0
+# class_weights or data, as the poster has it: what the rows are, and the members of an ensemble have in common
+TABLE2_ROWS ?= class_weights
+# PrivateTest is asked for the single view and for what results/tta_choice.json says alone.
+TABLE2_VIEWS ?= none flip views12
+TABLE2_TEST_VIEWS ?= none views12
+TABLE2_OUT ?= outputs/table2
+TABLE2_LEDGER ?= outputs/ledger.jsonl
+TABLE2_INTO ?= results/README.md
+# further overrides of the training and of the evaluations
+TABLE2_ARGS ?=
+TABLE2_EVALUATE ?=
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(PY) || python3 -m venv $(VENV)
@@ -25,6 +43,33 @@ data: $(READY) ## read the raw data in data/ and say what is in it (DATA=fer2013
 
 train: $(READY) ## the five-layer net on FER2013 (ARGS="seed=1 class_weights=balanced")
 	$(PY) -m ferlab.train experiment=five_layer data=fer2013 $(ARGS)
+
+comma := ,
+space := $(subst ,, )
+commas = $(subst $(space),$(comma),$(strip $(1)))
+# runs of data $(1), weights $(2) and seed $(3); the star finds NAME-2, which was trained where NAME had failed
+cells = $(foreach d,$(1),$(foreach w,$(2),$(foreach m,$(TABLE2_MODELS),$(TABLE2_OUT)/$m-$d-$w-s$(3)*)))
+by_data = $(filter data,$(TABLE2_ROWS))
+row = $(if $(by_data),$(call cells,$(1),$(TABLE2_WEIGHTS),$(2)),$(call cells,$(TABLE2_DATA),$(1),$(2)))
+evaluate = $(PY) -m ferlab.evaluate 'runs=[$(call commas,$(1))]' split=$(2) 'tta=[$(call commas,$(3))]' \
+	skip_measured=true outputs=$(TABLE2_OUT) ledger=$(TABLE2_LEDGER) $(TABLE2_EVALUATE)
+# every run and then the ensemble of each row, on split $(1) in views $(2)
+measure = try "runs on $(1)" $(call evaluate,$(call cells,$(TABLE2_DATA),$(TABLE2_WEIGHTS)),$(1),$(2)) each=true; \
+	$(foreach r,$(if $(by_data),$(TABLE2_DATA),$(TABLE2_WEIGHTS)), \
+	try "ensemble-$r on $(1)" $(call evaluate,$(call row,$r,$(firstword $(TABLE2_SEEDS))),$(1),$(2)) name=ensemble-$r;)
+grid = layout=table2 split=test tta=$(lastword $(TABLE2_TEST_VIEWS)) 'table2.models=[$(call commas,$(TABLE2_MODELS))]' \
+	'table2.data=[$(call commas,$(TABLE2_DATA))]' 'table2.class_weights=[$(call commas,$(TABLE2_WEIGHTS))]' \
+	table2.rows=$(TABLE2_ROWS)
+
+table2: $(READY) ## the poster's Table 2: train what is missing, measure it once, write the grid (variables at the top)
+	@failed=; try() { what=$$1; shift; echo "table2: $$what"; "$$@" || failed="$$failed, $$what"; }; \
+	try training $(PY) -m ferlab.train -m experiment=$(call commas,$(TABLE2_MODELS)) data=$(call commas,$(TABLE2_DATA)) \
+		class_weights=$(call commas,$(TABLE2_WEIGHTS)) seed=$(call commas,$(TABLE2_SEEDS)) \
+		skip_finished=true ckpt=last outputs=$(TABLE2_OUT) $(TABLE2_ARGS); \
+	$(call measure,val,$(TABLE2_VIEWS)) $(call measure,test,$(TABLE2_TEST_VIEWS)) \
+	try grid $(PY) -m ferlab.compare 'runs=$(TABLE2_OUT)/*' $(grid) out=$(TABLE2_OUT)/table2.md \
+		$(if $(TABLE2_INTO),into=$(TABLE2_INTO) name=table2); \
+	test -z "$$failed" || { echo "table2: failed, as said above: $${failed#, }; make table2 again does the rest" >&2; exit 1; }
 
 test: $(READY) ## every test that needs no more than this checkout
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q $(ARGS)
@@ -47,6 +92,8 @@ results: $(READY) ## write the tables of README.md and results/README.md anew fr
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=none into=results/README.md name=single
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=views12 into=results/README.md name=views12
 	$(PY) -m ferlab.compare 'reports=[results/five_layer-*/*-none/report.json,results/five_layer-*/*-views12/report.json,results/baseline-*/*-none/report.json,results/baseline-*/*-views12/report.json]' split=test tta=none into=README.md name=fer2013
+	$(if $(wildcard $(TABLE2_MODELS:%=results/%-*/*/report.json)),$(PY) -m ferlab.compare \
+		'reports=results/*/*/report.json' $(grid) into=results/README.md name=table2)
 
 clean: ## remove the environment and what tools left; outputs/ and data/ stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache src/*.egg-info

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,7 +76,11 @@ def test_every_key_says_what_train_reads(config, monkeypatch):
     monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
     dump = yaml.safe_dump
     monkeypatch.setattr(yaml, "safe_dump", lambda watched, **k: dump(dict(watched), **k))
-    training.train(Watched(config("trainer.max_epochs=1", "trainer.limit_train_batches=1", "batch_size=4")))
+    answers = faces.of_split("train").targets
+    taught = SimpleNamespace(probabilities=lambda *a: answers, about={})
+    monkeypatch.setattr(training.teacher, "find", lambda *a: taught)
+    small = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "batch_size=4"]
+    training.train(Watched(config(*small, "teacher=outputs/some")))
     assert set(config()) - read == set()
 
 

@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from ferlab import cli, evaluate, runs
+from ferlab import cli, ensembles, evaluate, runs
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.errors import FerlabError
 from ferlab.predictors import VIEWS, Ensemble, Model, TestTimeAugmentation, predict
@@ -32,6 +32,9 @@ class FakeRun:
     path: Path
     seed: int = 0
     data: str = "fer2013"
+    status: str = "finished"
+    typed: str | None = None  # as its name in config.yaml
+    retrained: str = ""
 
     @property
     def name(self):
@@ -39,16 +42,16 @@ class FakeRun:
 
     @property
     def config(self):
-        return {"model": {"name": "linear"}, "data": {"name": self.data}}
+        return {"model": {"name": "linear"}, "data": {"name": self.data}, "name": self.typed or self.name}
 
     @property
     def info(self):
         told = {"model": "linear", "class_weights": "none", "parameters": 16135, "best_epoch": 3, "commit": "c0ffee"}
-        return {**told, "seed": self.seed, "data": self.data}
+        return {**told, "seed": self.seed, "data": self.data, "status": self.status}
 
     @property
     def weights_sha256(self):
-        return hashlib.sha256(self.name.encode()).hexdigest()
+        return hashlib.sha256((self.name + self.retrained).encode()).hexdigest()
 
     def predictor(self):
         torch.manual_seed(self.seed)
@@ -66,16 +69,29 @@ class _Scale(nn.Module):
         return faces.float() / 255
 
 
+def add(known, name, **fields):
+    path = Path("outputs") / name
+    path.mkdir(parents=True)
+    (path / "config.yaml").touch()
+    known[path] = FakeRun(path, **fields)
+
+
+def looks():
+    path = Path("outputs/ledger.jsonl")
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def contents():
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in Path("outputs").rglob("*") if path.is_file()}
+
+
 @pytest.fixture
 def made(tmp_path, monkeypatch):
     """Three runs of one data set and one of another in outputs/, the page left out: test_report has it."""
     monkeypatch.chdir(tmp_path)
     known = {}
     for name, seed, data in (("a-s0", 0, ""), ("a-s1", 1, ""), ("b-s2", 2, ""), ("other", 0, "drawn7")):
-        path = Path("outputs") / name
-        path.mkdir(parents=True)
-        (path / "config.yaml").touch()
-        known[path] = FakeRun(path, seed, data or "fer2013")
+        add(known, name, seed=seed, data=data or "fer2013")
     monkeypatch.setattr(runs, "load", lambda path: known[Path(path)])
     monkeypatch.setattr("ferlab.report_page.write", lambda folder, *_: folder / "index.html")
     return known
@@ -143,13 +159,12 @@ def test_a_look_at_test_is_one_line_in_the_ledger(made):
     assert [f.name for f in folders] == ["test-none", "test-flip"]
     evaluate.evaluate("outputs/a-s0", "none", "test")
     evaluate.evaluate(["outputs/a-s0", "outputs/a-s1"], "none", "test")
-    looks = [json.loads(line) for line in Path("outputs/ledger.jsonl").read_text().splitlines()]
-    assert [(e["runs"], e["tta"]) for e in looks] == [
+    assert [(e["runs"], e["tta"]) for e in looks()] == [
         (["a-s0"], ["none", "flip"]),
         (["a-s0"], ["none"]),
         (["a-s0", "a-s1"], ["none"]),
     ]
-    assert [(e["looks_before"], e["looks_before_at_data"]) for e in looks] == [(0, 0), (1, 1), (0, 2)]
+    assert [(e["looks_before"], e["looks_before_at_data"]) for e in looks()] == [(0, 0), (1, 1), (0, 2)]
     assert told(folders[1])["looks_before"] == 0
     assert told(Path("outputs/a-s0/reports/test-none"))["looks_before"] == 1
     assert told(folders[0])["without_train_twins"]["n"] == 18
@@ -162,9 +177,9 @@ def test_members_measured_on_different_faces_are_refused_before_the_look(made):
     assert not Path("outputs/ensembles").exists()
 
 
-def test_a_name_too_long_ends_in_a_mark_of_its_members(made):
+def test_a_name_too_long_ends_in_a_mark_of_its_members(tmp_path):
     def folder(names):
-        return evaluate._folder([FakeRun(Path("outputs") / n) for n in names], Path("outputs"))[1]
+        return ensembles.freeze([FakeRun(Path("outputs") / n) for n in names], tmp_path).name
 
     long = [f"five_layer-fer2013+aux-balanced-s{k}" for k in range(9)]
     name = folder(long)
@@ -211,7 +226,8 @@ def _main(*typed):
     evaluate.main.__wrapped__(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed))))
 
 
-def test_the_command_prints_the_headline_and_where_the_page_is(made, capsys):
+def test_the_command_prints_the_headline_and_where_the_page_is(made, capsys, caplog):
+    caplog.set_level("INFO")
     _main("runs=outputs/a-s0", "tta=[none,flip]", "split=test")
     said = capsys.readouterr().out
     assert "a-s0 PrivateTest, none:" in said
@@ -221,3 +237,174 @@ def test_the_command_prints_the_headline_and_where_the_page_is(made, capsys):
     assert Path("outputs/ledger.jsonl").is_file()
     _main("runs=outputs/other")
     assert "other validation, none:" in capsys.readouterr().out
+    _main("runs=outputs/a-*", "each=true", "split=test", "skip_measured=true")
+    assert "a-s0, test: measured already: none" in caplog.text
+    assert "a-s1 PrivateTest, none:" in capsys.readouterr().out
+    _main("runs=outputs/a-*", "name=both")
+    assert "both PublicTest, none:" in capsys.readouterr().out
+    with pytest.raises(FerlabError, match="name=both is for an ensemble, and each=true makes none"):
+        _main("runs=outputs/a-*", "name=both", "each=true")
+
+
+# Each by itself
+
+
+def test_each_run_is_measured_as_alone_and_shared_data_are_opened_once(made, monkeypatch):
+    opened, faces = [], FakeRun.faces
+    monkeypatch.setattr(FakeRun, "faces", lambda self: opened.append(self.name) or faces(self))
+    folders = list(evaluate.evaluate_each(["outputs/*-s*", "outputs/other"], ["none", "flip"]))
+    runs_in_order = ("a-s0", "a-s1", "b-s2", "other")
+    assert folders == [Path("outputs") / r / f"reports/val-{tta}" for r in runs_in_order for tta in ("none", "flip")]
+    assert opened == ["a-s0", "other"]
+    assert not Path("outputs/ensembles").exists()
+    together = {folder: (folder / "probabilities.npy").read_bytes() for folder in folders}
+    for run in runs_in_order:
+        for folder in evaluate.evaluate(f"outputs/{run}", ["none", "flip"]):
+            assert (folder / "probabilities.npy").read_bytes() == together[folder]
+
+
+def test_what_fails_does_not_stop_the_others_and_is_listed(made, monkeypatch, caplog):
+    add(made, "broken")
+    add(made, "running", status="running")
+
+    def predictor(self):
+        if self.name == "broken":
+            raise RuntimeError("CUDA error")
+        return Model(_Scale(), nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 7))).eval()
+
+    monkeypatch.setattr(FakeRun, "predictor", predictor)
+    typed = ["outputs/none-*", "outputs/broken", "outputs/running", "outputs/a-*"]
+    measured = []
+    with pytest.raises(FerlabError) as error:
+        measured += evaluate.evaluate_each(typed, "none", "test")
+    assert [folder.parts[1] for folder in measured] == []  # a list that is never returned
+    assert "outputs/none-*, outputs/broken, outputs/running; mend them" in str(error.value)
+    assert "runs='outputs/none-*' matches no run directory" in caplog.text
+    assert "CUDA error" in caplog.text
+    assert "running unfinished; expected finished runs: train with ckpt=last" in caplog.text
+    assert [e["runs"] for e in looks()] == [["a-s0"], ["a-s1"]]
+    assert Path("outputs/a-s1/reports/test-none/report.json").is_file()
+
+
+# What is measured already
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("name", [None, "two"])
+def test_what_is_measured_is_not_measured_again(made, monkeypatch, split, name, caplog):
+    def again(tta, patterns=("outputs/a-s0", "outputs/a-s1")):
+        options = {"split": split, "skip_measured": True}
+        if name:
+            return evaluate.evaluate(patterns, tta, name=name, **options)
+        return list(evaluate.evaluate_each(patterns, tta, **options))
+
+    folders = again(["none", "flip"])
+    before, looked = contents(), looks()
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeRun, "predictor", lambda self: pytest.fail("the net was opened"))
+        caplog.set_level("INFO")
+        assert again(["none", "flip"], ("outputs/a-s1", "outputs/a-s0")[:: 1 if name else -1]) == folders
+    assert contents() == before
+    assert looks() == looked
+    assert f"{name or 'a-s1'}, {split}: measured already: none, flip" in caplog.text
+    more = again(["none", "flip", "views8"])
+    assert all((folder / "report.json").is_file() for folder in more)
+    assert {path: what for path, what in contents().items() if path in before and "ledger" not in path.name} == {
+        path: what for path, what in before.items() if "ledger" not in path.name
+    }
+    assert [e["tta"] for e in looks()[len(looked) :]] == [["views8"]] * (len(looked))
+
+
+def test_other_weights_faces_or_views_and_damaged_reports_are_measured(made, monkeypatch):
+    def measured():
+        evaluate.evaluate("outputs/a-s0", "flip", "test", skip_measured=True)
+        return len(looks())
+
+    run = made[Path("outputs/a-s0")]
+    assert [measured(), measured()] == [1, 1]
+    run.retrained = "again"
+    assert [measured(), measured()] == [2, 2]
+    run.data = "fer20135"
+    assert [measured(), measured()] == [3, 3]
+    monkeypatch.setitem(VIEWS, "flip", VIEWS["views8"])
+    assert [measured(), measured()] == [4, 4]
+    Path("outputs/a-s0/reports/test-flip/report.json").write_text("{")
+    assert [measured(), measured()] == [5, 5]
+    Path("outputs/a-s0/reports/test-flip/report.json").unlink()
+    assert [measured(), measured()] == [6, 6]
+
+
+# Names of ensembles, and runs that have not ended
+
+
+def test_a_name_stays_with_its_members(made):
+    (folder,) = evaluate.evaluate("outputs/a-*", name="ensemble-none")
+    assert folder == Path("outputs/ensembles/ensemble-none/reports/val-none")
+    assert told(folder)["name"] == "ensemble-none"
+    frozen = folder.parents[1] / "members.json"
+    before = frozen.read_bytes()
+    evaluate.evaluate(["outputs/a-s1", "outputs/a-s0"], "flip", name="ensemble-none")
+    evaluate.evaluate("outputs/ensembles/ensemble-none", "flip", name="ensemble-none")
+    assert frozen.read_bytes() == before
+    with pytest.raises(FerlabError, match=r"ensemble-none is frozen with other members or weights \(see b-s2\)"):
+        evaluate.evaluate("outputs/*-s*", split="test", name="ensemble-none")
+    made[Path("outputs/a-s1")].retrained = "again"
+    with pytest.raises(FerlabError, match=r"\(see a-s1\); give another name="):
+        evaluate.evaluate("outputs/a-*", split="test", name="ensemble-none")
+    assert frozen.read_bytes() == before
+    assert not looks()
+
+
+def test_members_that_were_moved_keep_their_name(made):
+    evaluate.evaluate("outputs/a-*", name="x")
+    for seed in (0, 1):
+        old = Path(f"outputs/a-s{seed}")
+        new = Path(f"moved/a-s{seed}")
+        new.mkdir(parents=True)
+        (new / "config.yaml").touch()
+        made[new] = FakeRun(new, seed, made[old].data)
+    evaluate.evaluate("moved/a-*", name="x")
+    frozen = json.loads(Path("outputs/ensembles/x/members.json").read_text())
+    assert [m["path"] for m in frozen] == ["moved/a-s0", "moved/a-s1"]
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "", "a=b"])
+def test_names_that_cannot_be_typed_are_refused(made, name):
+    with pytest.raises(FerlabError, match="use letters, digits"):
+        evaluate.evaluate("outputs/a-*", name=name)
+    assert not Path("outputs/ensembles").exists()
+
+
+def test_a_single_run_takes_no_name(made):
+    with pytest.raises(FerlabError, match="name=x is for an ensemble, and runs names only a-s0"):
+        evaluate.evaluate("outputs/a-s0", name="x")
+
+
+def test_an_unfinished_run_is_looked_at_by_itself_on_val_alone(made):
+    add(made, "a-s3", status="failed")
+    evaluate.evaluate("outputs/a-s3")
+    with pytest.raises(FerlabError, match="a-s3 unfinished"):
+        evaluate.evaluate("outputs/a-s3", split="test")
+    with pytest.raises(FerlabError, match="a-s3 unfinished"):
+        evaluate.evaluate("outputs/a-*")
+    assert not looks()
+    assert not Path("outputs/ensembles").exists()
+
+
+def test_a_run_that_was_trained_again_replaces_the_one_that_failed(made):
+    add(made, "c-s0", status="failed")
+    add(made, "c-s0-2", seed=0, typed="c-s0")
+    folders = list(evaluate.evaluate_each("outputs/c-s0*"))
+    assert folders == [Path("outputs/c-s0-2/reports/val-none")]
+    (folder,) = evaluate.evaluate(["outputs/a-s0*", "outputs/c-s0*"], name="x")
+    assert told(folder)["members"] == ["a-s0", "c-s0-2"]
+
+
+def test_a_glob_takes_one_training_of_a_name(made):
+    add(made, "a-s0-2", typed="a-s0")
+    with pytest.raises(FerlabError, match="a-s0 and a-s0-2 are two trainings of one name"):
+        evaluate.evaluate("outputs/a-s*")
+    (folder,) = evaluate.evaluate(["outputs/a-s0", "outputs/a-s0-2"])
+    assert told(folder)["members"] == ["a-s0", "a-s0-2"]
+    assert len(list(evaluate.evaluate_each("outputs/a-s0*"))) == 2
+    evaluate.evaluate("outputs/ensembles/a-s0__a-s0-2", "flip")

@@ -116,4 +116,18 @@ def test_no_line_runs_what_a_file_says(name):
         assert keywords.get("allow_pickle", "False") == "False", where
         if function == "torch.load":
             assert keywords.get("weights_only") == "True", where
-    assert not imported(name) & {"pickle", "marshal", "shelve", "joblib", "dill"}
+    if name != "unpickle.py":
+        assert not imported(name) & {"pickle", "marshal", "shelve", "joblib", "dill"}
+
+
+def test_unpickle_has_nothing_of_pickle_but_what_it_restricts():
+    tree = TREES["unpickle.py"]
+    froms = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "pickle"]
+    assert [alias.name for node in froms for alias in node.names] == ["Unpickler", "UnpicklingError"]
+    assert not any(a.name == "pickle" for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names)
+    (restricted,) = [
+        n for n in ast.walk(tree) if isinstance(n, ast.ClassDef) and "Unpickler" in map(ast.unparse, n.bases)
+    ]
+    assert "find_class" in {function.name for function in restricted.body if isinstance(function, ast.FunctionDef)}
+    used = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == "Unpickler"]
+    assert used == restricted.bases

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from ferlab.data import sources
+from ferlab.data.store import LEAKS
 from ferlab.expressions import EXPRESSIONS
 from ferlab.prepare import prepare, show
 
@@ -32,7 +33,7 @@ def typed(*words, root, cwd):
 
 @pytest.fixture
 def root(tmp_path):
-    """FER2013 of 21 faces, of which row 1 (val) is row 0 (train) again with another label; 8 auxiliary faces."""
+    """FER2013 of 21 faces, row 1 (val) being row 0 (train) with another label; 8 auxiliary faces, two of them known."""
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (21, 48, 48), np.uint8)
     faces[1], faces[20] = faces[0], 9
@@ -43,7 +44,9 @@ def root(tmp_path):
     for name in ("happy", "sad"):
         (tmp_path / "data" / "aux" / name).mkdir(parents=True)
         for i in range(4):
-            face = faces[2] if (name, i) == ("sad", 0) else rng.integers(0, 256, (48, 48), np.uint8)
+            # One of test as it is, one of val mirrored.
+            leaks = {("sad", 0): faces[2], ("sad", 1): np.ascontiguousarray(faces[4, :, ::-1])}
+            face = leaks.get((name, i), rng.integers(0, 256, (48, 48), np.uint8))
             Image.fromarray(face).save(tmp_path / "data" / "aux" / name / f"{i}.png")
     return tmp_path / "data"
 
@@ -58,7 +61,7 @@ def test_the_command_as_typed(root, tmp_path):
         "1 groups, 1 redundant, 1 groups across splits; 1 of val in train",
         "contradictory labels: 1 groups; constant images: 1",
         "published f8428a1edbd21e88f42c73edd2a14f95",
-        "1 faces also stand in val or test",
+        "2 faces also stand in val or test and are left out: 1 exact, 1 mirrored, 0 near",
         "auxiliary jaffe: no ",
     ):
         assert words in out
@@ -67,7 +70,8 @@ def test_the_command_as_typed(root, tmp_path):
     assert card["duplicates"]["twins"]["val in train"] == 1
     assert len(card["raw_sha256"]) == 64
     assert card["md5"]["published"] == "f8428a1edbd21e88f42c73edd2a14f95"
-    assert json.loads((root / "stores" / "aux-train" / "card.json").read_text())["in_val_or_test"] == 1
+    card = json.loads((root / "stores" / "aux-train" / "card.json").read_text())
+    assert card["in_val_or_test"] == {"exact": 1, "mirrored": 1, "near": 0}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["data"]  # no outputs/, no log file
 
 
@@ -92,6 +96,8 @@ def test_every_data_config_is_one_that_the_store_takes(name):
     data = config(name)["data"]
     assert data["name"] == name
     assert isinstance(data["auxiliary"], list)
+    assert ("leaks" in data) == bool(data["auxiliary"])
+    assert data.get("leaks", "drop") in LEAKS
     for entry in data["sources"] + data["auxiliary"]:
         options = {key: value for key, value in entry.items() if key not in ("name", "layout", "path")}
         sources.check_options(entry["layout"], options)

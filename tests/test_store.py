@@ -338,19 +338,41 @@ def test_auxiliary_faces_come_last_and_train_only(root, caplog):
     assert "aux-train: 28 faces" in caplog.text
 
 
-def test_auxiliary_twins_of_val_and_test_are_left_out(root, caplog):
+def plant_twins(root):
+    """In aux/happy/, rows 0 to 2 of fer2013.csv (train, val, test), row 1 mirrored and row 4 (val) re-encoded."""
     from PIL import Image
 
     main = sources.read("fer2013", root / "fer2013")
-    for i in range(3):  # rows 0, 1, 2 are train, val, test
-        Image.fromarray(main.pixels[i]).save(root / "aux" / "happy" / f"twin{i}.png")
+    folder = root / "aux" / "happy"
+    for i in range(3):
+        Image.fromarray(main.pixels[i]).save(folder / f"twin{i}.png")
+    Image.fromarray(np.ascontiguousarray(main.pixels[1, :, ::-1])).save(folder / "twin3.png")
+    Image.fromarray(main.pixels[4]).save(folder / "twin4.jpg", quality=60)
+
+
+def test_auxiliary_twins_of_val_and_test_are_left_out(root, caplog):
+    plant_twins(root)
     with caplog.at_level("INFO"):
-        faces = store.open_data(root, [FER], [AUX])
+        faces = store.open_data(root, [FER], [JAFFE, AUX])
     kept = {faces.origin(i) for i in range(12, len(faces))}
     assert len(kept) == 29
     assert "aux-train: happy/twin0.png" in kept
-    assert "left out 2 faces that also stand in val or test" in caplog.text
-    assert len(store.open_data(root, [FER], [AUX], drop_leaks=False)) == 12 + 31
+    assert "left out 4 faces that also stand in val or test: 2 exact, 1 mirrored, 1 near" in caplog.text
+    assert "29 faces for training: 4 angry, 4 disgust, 4 fear, 5 happy, 4 sad" in caplog.text
+    assert "auxiliary jaffe: no " in caplog.text
+
+
+def test_auxiliary_twins_of_val_and_test_can_be_refused(root):
+    assert len(store.open_data(root, [FER], [AUX], leaks="refuse")) == 12 + 28
+    plant_twins(root)
+    with pytest.raises(FerlabError) as error:
+        store.open_data(root, [FER], [AUX], leaks="refuse")
+    assert str(error.value) == (
+        "auxiliary faces also stand in val or test: aux-train: 4 of 33 faces (2 exact, 1 mirrored, 1 near), "
+        "as happy/twin1.png, happy/twin2.png, happy/twin3.png. Leave them out with data.leaks=drop"
+    )
+    with pytest.raises(FerlabError, match=r"data\.leaks is 'keep'; choose drop, refuse"):
+        store.open_data(root, [FER], [AUX], leaks="keep")
 
 
 def test_subjects_of_different_data_sets_stay_different(tmp_path):
@@ -360,7 +382,7 @@ def test_subjects_of_different_data_sets_stay_different(tmp_path):
         (tmp_path / "jaffe").mkdir(exist_ok=True)
         Image.fromarray(np.full((48, 48), i, np.uint8)).save(tmp_path / "jaffe" / f"{name}.HA1.{i}.tiff")
     other = {**JAFFE, "name": "jaffe2"}
-    faces = store.open_data(tmp_path, [JAFFE, other], drop_leaks=False)
+    faces = store.open_data(tmp_path, [JAFFE, other])
     assert faces.subject.tolist() == [0, 1, 2, 3, 4, 5]
 
 

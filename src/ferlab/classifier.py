@@ -254,14 +254,16 @@ class ExpressionClassifier(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Weight decay spares biases and batch norms, which it would only pull towards less expressive values."""
-        never = self.learning.frozen.difference(*(self.learning.thaw if self.learning.every else ()))
-        members: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        start = self.learning.starts()
+        members: dict[tuple[float, bool, int], list[nn.Parameter]] = {}
         for name, p in self.net.named_parameters():
-            if name not in never:
-                members.setdefault((self.learning.scale.get(name, 1.0), p.ndim > 1), []).append(p)
+            if name not in self.learning.frozen or name in start:
+                # A group begins to learn as one: torch's fused SGD takes no group of which a part has no momentum yet.
+                key = (self.learning.scale.get(name, 1.0), p.ndim > 1, -start.get(name, 0))
+                members.setdefault(key, []).append(p)
         groups = [
-            {"params": members[scale, decays], "lr": scale * self.lr, "weight_decay": self.weight_decay * decays}
-            for scale, decays in sorted(members, reverse=True)  # the head's first: its rate is the one that is logged
+            {"params": members[key], "lr": key[0] * self.lr, "weight_decay": self.weight_decay * key[1]}
+            for key in sorted(members, reverse=True)  # the head's first: its rate is the one that is logged
         ]
         if self.optimizer == "sgd":
             optimizer = torch.optim.SGD(groups, self.lr, momentum=self.momentum, nesterov=True, fused=True)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -27,11 +30,18 @@ CONF = str(_ROOT / "conf") if (_ROOT / "conf" / "train.yaml").is_file() else "pk
 _MAY_BUILD = ("ferlab.nets.", "albumentations.", "torch.nn.", "torch.optim.")
 
 
-def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
+# ${gpu:${hydra.job.num},4}: which of 4 GPUs a sweep's job may see (docs/sweeps.md).
+OmegaConf.register_new_resolver("gpu", lambda job, gpus: str(int(job) % int(gpus)), replace=True)
+
+
+def command(
+    config_name: str, at_end: Callable[[], None] = lambda: None
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], Any]]:
     """Make `task(cfg)` a command configured by conf/`config_name`.yaml.
 
     A `FerlabError` becomes one line on stderr and exit status 1. In a sweep the jobs after a failed one still run,
-    and each failure stands in the log, which Hydra 1.3 itself leaves out.
+    and each failure stands in the log, which Hydra 1.3 itself leaves out. `at_end` is called when the command is over,
+    however it ends, in the process where it was typed.
     """
 
     def wrap(task: Callable[[DictConfig], Any]) -> Callable[[], Any]:
@@ -49,9 +59,48 @@ def command(config_name: str) -> Callable[[Callable[[DictConfig], Any]], Callabl
                 log.exception("this job failed")
                 raise
 
-        return run
+        @functools.wraps(task)
+        def start() -> None:
+            try:
+                run()
+            finally:
+                at_end()
+
+        return start
 
     return wrap
+
+
+def job() -> dict[str, Any]:
+    """What was typed for the job that runs: `words` that start it alone, `experiment`, and in a sweep its `sweep` and
+    `launcher`. Empty where no command was typed, as in a test or a notebook."""
+    if not HydraConfig.initialized():
+        return {}
+    typed = HydraConfig.get()
+    found = {"words": [*_flags(typed), *typed.overrides.task], "experiment": typed.runtime.choices.get("experiment")}
+    if typed.mode is RunMode.MULTIRUN:
+        found |= {"sweep": Path(typed.sweep.dir).name, "launcher": typed.runtime.choices["hydra/launcher"]}
+    return found
+
+
+def line(config: DictConfig) -> list[str]:
+    """The words that start the command of a config (with its node `hydra`), without its overrides."""
+    return ["python", "-m", f"ferlab.{config.hydra.job.config_name}", *_flags(config.hydra)]
+
+
+def jobs(config: DictConfig) -> list[list[str]]:
+    """Overrides of each job that a typed sweep will make, in order; none where that is found out on the way."""
+    if config.hydra.runtime.choices["hydra/sweeper"] != "basic":
+        return []
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    params = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    overrides = parser.parse_overrides([*params, *config.hydra.overrides.task])
+    return [list(job) for batch in BasicSweeper.split_arguments(overrides, None) for job in batch]
+
+
+def _flags(hydra_config: DictConfig) -> list[str]:
+    sources = [source for source in hydra_config.runtime.config_sources if source.provider == "command-line"]
+    return [word for source in sources for word in ("--config-dir", source.path)]
 
 
 def plain(node: Any) -> Any:

@@ -1,4 +1,4 @@
-"""`python -m ferlab.compare`: written reports in, a Markdown table and McNemar's tests out. No model is run."""
+"""`python -m ferlab.compare`: written reports in, Markdown tables and McNemar's tests out. No model is run."""
 
 import glob
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig
 
-from ferlab import tables
+from ferlab import grid, grid_tables, tables
 from ferlab.cli import command, plain
 from ferlab.errors import FerlabError
 
@@ -75,6 +75,16 @@ def compare(
     return tables.table(reports, split, tta) + "\n\n" + _tests(reports, here, against)
 
 
+def table2(reports: Sequence[dict[str, Any]], conf: dict[str, Any], split: str | None, tta: str | None) -> str:
+    """The poster's Table 2 over reports that `read` gave, as Markdown; `conf` is table2 of conf/compare.yaml.
+
+    Raises:
+        FerlabError: as `grid.arrange`.
+    """
+    axes = grid.Axes(conf["models"], conf["data"], conf["class_weights"], conf["rows"])
+    return grid_tables.render(grid.arrange(reports, axes, split, tta))
+
+
 def splice(path: str | Path, name: str, text: str) -> None:
     """Put `text` between `<!-- table:NAME -->` and the next `<!-- /table -->` of a file.
 
@@ -89,9 +99,7 @@ def splice(path: str | Path, name: str, text: str) -> None:
     _, closed, after = rest.partition(end)
     if not found or not closed or start in rest:
         raise FerlabError(f"expected {start} once and {end} after it in {path}; put these two lines where it belongs")
-    part = path.with_name(path.name + ".part")
-    part.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
-    os.replace(part, path)
+    _write(path, f"{before}{start}\n{text}\n{end}{after}")
 
 
 def _tests(reports: Sequence[dict[str, Any]], here: Sequence[dict[str, Any]], against: str | None) -> str:
@@ -103,7 +111,7 @@ def _tests(reports: Sequence[dict[str, Any]], here: Sequence[dict[str, Any]], ag
         return "McNemar's test: no report on val says which run is the best; give against=NAME."
     correct, left_out = {}, []
     for r in (reference, *here):
-        reason = _unfit(r, reference)
+        reason = tables.unfit(r, reference)
         if reason:
             left_out.append(f"{r['name']}: {reason}")
         else:
@@ -128,14 +136,6 @@ def _reference(reports: Sequence[dict], here: Sequence[dict], against: str | Non
     return names[max(on_val, key=lambda r: r["accuracy"])["name"]] if on_val else None
 
 
-def _unfit(report: dict[str, Any], reference: dict[str, Any]) -> str | None:
-    if not (report["folder"] / "correct.npy").is_file():
-        return f"no correct.npy beside {report['folder'] / 'report.json'}"
-    if (report["n"], report.get("faces_sha256")) != (reference["n"], reference.get("faces_sha256")):
-        return f"measured on other faces than {reference['name']}"
-    return None
-
-
 def _load(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
@@ -148,6 +148,15 @@ def _load(path: Path) -> dict[str, Any]:
             "write it again with python -m ferlab.evaluate"
         )
     return {**report, "folder": path.parent}
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all, and only where something changes: what is as before keeps its time."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
 
 
 def _several(patterns: str | Sequence[str] | None) -> list[str]:
@@ -163,11 +172,19 @@ def main(cfg: DictConfig) -> None:
     config = plain(cfg)
     if config["into"] and not config["name"]:
         raise FerlabError("into is given without name; type name=NAME as in <!-- table:NAME -->")
-    markdown = compare(read(config["runs"], config["reports"]), config["against"], config["split"], config["tta"])
+    if config["layout"] not in ("list", "table2"):
+        raise FerlabError(f"layout is {config['layout']!r}; choose list or table2")
+    if config["layout"] == "table2" and config["against"]:
+        raise FerlabError("against is for layout=list: layout=table2 tests its rows; leave out one of them")
+    reports, split, tta = read(config["runs"], config["reports"]), config["split"], config["tta"]
+    if config["layout"] == "table2":
+        markdown = table2(reports, config["table2"], split, tta)
+    else:
+        markdown = compare(reports, config["against"], split, tta)
     print(markdown)
     if config["out"]:
         Path(config["out"]).parent.mkdir(parents=True, exist_ok=True)
-        Path(config["out"]).write_text(markdown + "\n", encoding="utf-8")
+        _write(Path(config["out"]), markdown + "\n")
     if config["into"]:
         splice(config["into"], config["name"], markdown)
 

@@ -37,8 +37,13 @@ class Learning:
 
     def frozen_in(self, epoch: int) -> frozenset[str]:
         """What does not learn in an epoch, counted from 0: a function of the epoch alone, so a resumed run agrees."""
-        thawed = self.thaw[: epoch // self.every] if self.every else ()
-        return self.frozen.difference(*thawed)
+        return self.frozen - {name for name, start in self.starts().items() if start <= epoch}
+
+    def starts(self) -> dict[str, int]:
+        """Of frozen parameters that will learn: the epoch from which they do."""
+        if not self.every:
+            return {}
+        return {name: (i + 1) * self.every for i, block in enumerate(self.thaw) for name in block}
 
     def still_in(self, epoch: int) -> frozenset[str]:
         """Norms whose statistics do not move in an epoch."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
+from ferlab import cli
 from ferlab.classifier import ExpressionClassifier
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.errors import FerlabError
@@ -50,13 +51,14 @@ def _wandb(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
     except ImportError:
         log.warning("wandb is not installed; only the CSV log is written (pip install wandb, or wandb=off)")
         return []
-    tags = [config["model"]["name"], config["data"]["name"], f"class_weights={config['class_weights']}"]
+    typed = cli.job()
     for attempt in dict.fromkeys((mode, "offline")):
         logger = WandbLogger(
             project="ferlab",
             name=path.name,
-            group=f"{config['model']['name']}-{config['data']['name']}",
-            tags=tags,
+            group=typed.get("experiment") or f"{config['model']['name']}-{config['data']['name']}",
+            job_type="train",
+            tags=_tags(config, typed),
             config=_shared(config),
             save_dir=path,
             mode=attempt,
@@ -74,9 +76,26 @@ def _wandb(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
     return []
 
 
+def _tags(config: dict[str, Any], typed: dict[str, Any]) -> list[str]:
+    """What runs are picked by in W&B's table; a sweep's runs share its tag. W&B takes up to 64 characters."""
+    shared = _shared(config)
+    tags = [config["model"]["name"], config["data"]["name"]]
+    tags += [f"{key}={shared[key]}" for key in ("class_weights", "balance", "weights")]
+    tags.append(f"teacher={'yes' if config['teacher'] else 'no'}")
+    tags += [f"{key}={typed[key]}" for key in ("sweep", "launcher") if key in typed]
+    return [tag[:64] for tag in tags]
+
+
 def _shared(config: dict[str, Any]) -> dict[str, Any]:
     """The config without folders: they are this machine's, not the run's."""
-    return {key: value for key, value in config.items() if key != "outputs"} | {"data": config["data"]["name"]}
+    told = {key: value for key, value in config.items() if key != "outputs"} | {"data": config["data"]["name"]}
+    return told | {key: _file_names(config[key]) for key in ("weights", "teacher")}
+
+
+def _file_names(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_file_names(item) for item in value]
+    return Path(value).name if isinstance(value, str) else value
 
 
 def finish(found: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, failed: bool) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 from ferlab.cli import command, plain
 from ferlab.data import leaks, store
 from ferlab.data.disk import CARD
-from ferlab.data.faces import SPLITS, Faces, have_twin_in
+from ferlab.data.faces import SPLITS, Faces
 from ferlab.data.sources.fer2013_csv import MD5
 from ferlab.expressions import EXPRESSIONS
 
@@ -32,12 +32,12 @@ def prepare(config: dict[str, Any]) -> list[dict[str, Any]]:
     opened = store.open_each(data["root"], data["sources"], data["auxiliary"])
     log.info("opened %d stores in %.1f s", len(opened), time.perf_counter() - started)
     stores = Path(data["root"]) / store.STORES
-    judged = [part.faces.pixels[part.faces.split != 0] for part in opened if not part.auxiliary]
+    judged = np.concatenate([part.faces.pixels[part.faces.split != 0] for part in opened if not part.auxiliary])
     cards = []
     for part in opened:
         card = _card(part, stores, config["near"])
         if part.auxiliary:
-            card["in_val_or_test"] = int(have_twin_in(part.faces.pixels, np.concatenate(judged)).sum())
+            card["in_val_or_test"] = leaks.twins_in(part.faces.pixels, judged).counts()
         place = stores / part.name / CARD
         try:
             place.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
@@ -105,7 +105,11 @@ def show(card: dict[str, Any], console: Console) -> None:
     if d["near"]:
         lines.append("near twins of val and test: " + ", ".join(f"{n:,} {name}" for name, n in d["near"].items()))
     if "in_val_or_test" in card:
-        lines.append(f"for training only; {card['in_val_or_test']:,} faces also stand in val or test and are left out")
+        twins = card["in_val_or_test"]
+        lines.append(
+            f"for training only; {sum(twins.values()):,} faces also stand in val or test and are left out: "
+            + ", ".join(f"{n:,} {kind}" for kind, n in twins.items())
+        )
     if "md5" in card:
         same = (
             "as published"

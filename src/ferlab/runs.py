@@ -33,6 +33,7 @@ from ferlab.predictors import Model
 from ferlab.preprocess import Preprocess
 
 CONFIG, INFO, CHECKPOINTS, LOG = "config.yaml", "run.json", "checkpoints", "log"
+MEMBERS = "members.json"  # in an ensemble's directory
 
 
 def create(outputs: Path, name: str) -> Path:
@@ -61,14 +62,20 @@ def latest(outputs: Path, name: str) -> Path:
     Raises:
         FerlabError: there is none.
     """
-    taken = [p for p in outputs.glob(f"{name}*") if re.fullmatch(re.escape(name) + r"(-\d+)?", p.name)]
+    taken = of_name(outputs, name)
     if not taken:
         raise FerlabError(f"no run {outputs / name} to continue; leave out ckpt=last to start it")
-    return max(taken, key=lambda p: int(p.name[len(name) + 1 :] or 1))
+    return taken[-1]
 
 
-def find(patterns: str | Sequence[str], root: str | os.PathLike = ".") -> list[Path]:
-    """Run directories that one or more paths or globs name, sorted, each once.
+def of_name(outputs: Path, name: str) -> list[Path]:
+    """outputs/name, name-2, ... as far as they are there, oldest first."""
+    taken = [p for p in outputs.glob(f"{glob.escape(name)}*") if re.fullmatch(re.escape(name) + r"(-\d+)?", p.name)]
+    return sorted(taken, key=lambda p: int(p.name[len(name) + 1 :] or 1))
+
+
+def find(patterns: str | Sequence[str], root: str | os.PathLike = ".", key: str = "runs") -> list[Path]:
+    """Run directories that one or more paths or globs name, sorted, each once; `key` is what was typed before them.
 
     Raises:
         FerlabError: a pattern matches no run directory.
@@ -79,9 +86,21 @@ def find(patterns: str | Sequence[str], root: str | os.PathLike = ".") -> list[P
         runs = [p for p in paths if (p / CONFIG).is_file()]
         if not runs:
             near = sorted(p.parent.as_posix() for p in Path(root).glob(f"outputs/*/{CONFIG}"))
-            raise FerlabError(f"runs={pattern!r} matches no run directory; there are: {', '.join(near) or 'none'}")
+            raise FerlabError(f"{key}={pattern!r} matches no run directory; there are: {', '.join(near) or 'none'}")
         found += [p for p in runs if p not in found]
     return found
+
+
+def find_members(patterns: str | Sequence[str], key: str = "runs") -> list[Path]:
+    """As `find`; an ensemble's directory stands for its members."""
+    found: list[Path] = []
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        frozen = Path(pattern) / MEMBERS
+        if frozen.is_file():
+            found += [Path(member["path"]) for member in json.loads(frozen.read_text())]
+        else:
+            found += find(pattern, key=key)
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -121,7 +140,9 @@ class Run:
     def faces(self) -> Faces:
         """Every split of the run's data, memory-mapped; FERLAB_DATA, where set, says where they lie on this machine."""
         data = self.config["data"]
-        return open_data(os.environ.get("FERLAB_DATA", data["root"]), data["sources"], data["auxiliary"])
+        root = os.environ.get("FERLAB_DATA", data["root"])
+        # Runs without auxiliary data do not say `leaks`, nor do those from before it could be said.
+        return open_data(root, data["sources"], data["auxiliary"], data.get("leaks", "drop"))
 
     def metrics_rows(self) -> list[dict[str, str]]:
         """Rows of the CSV logs of all starts, one per epoch and kind; what a resumed run repeated counts once."""

@@ -26,17 +26,17 @@ def table(reports: Sequence[Report], split: str | None = None, tta: str | None =
         split, tta: of the columns beside the accuracies; None: see `detail`.
     """
     rows = _rows(reports)
-    columns = sorted({key for row in rows.values() for key in row}, key=_order)
+    columns = sorted({key for row in rows.values() for key in row}, key=order)
     split, tta = detail(reports, split, tta)
     titles = {s: _title(reports, s) for s in _SPLITS}
-    head = ["run", *(f"{titles[s]}, {_view_title(t)}" for s, t in columns)]
+    head = ["run", *(f"{titles[s]}, {view_title(t)}" for s, t in columns)]
     body = [[name, *(_accuracy(row.get(key, ())) for key in columns)] for name, row in rows.items()]
-    for title, cell in _DETAILS.items():
-        cells = [cell(row.get((split, tta), ())) for row in rows.values()]
+    for title, column in _DETAILS.items():
+        cells = [column(row.get((split, tta), ())) for row in rows.values()]
         if any(c != "–" for c in cells):
-            head.append(f"{title} ({titles[split]}, {_view_title(tta)})")
+            head.append(f"{title} ({titles[split]}, {view_title(tta)})")
             body = [[*line, c] for line, c in zip(body, cells, strict=True)]
-    return _markdown(head, body) + "\n\n" + _CAPTION
+    return markdown(head, body) + "\n\n" + _CAPTION
 
 
 _CAPTION = (
@@ -49,7 +49,7 @@ def detail(reports: Sequence[Report], split: str | None = None, tta: str | None 
     """(split, tta) of most reports among those asked for; of equals test before val, then the larger set."""
     keys = [(r["split"], r["tta"]) for r in reports]
     counts = Counter(key for key in keys if split in (None, key[0]) and tta in (None, key[1]))
-    return max(counts, key=lambda key: (counts[key], _order(key)), default=(split or "test", tta or "none"))
+    return max(counts, key=lambda key: (counts[key], order(key)), default=(split or "test", tta or "none"))
 
 
 def paired_tests(
@@ -68,7 +68,7 @@ def paired_tests(
     found = [(*row, p) for row, p in zip(raw, adjusted, strict=True)]
     head = ["against " + reference, "only it right", "only the other right", "p", "p, Holm"]
     body = [[name, str(b), str(c), f"{p:.3g}", f"{q:.3g}"] for name, b, c, p, q in found]
-    return _markdown(head, body), found
+    return markdown(head, body), found
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -105,50 +105,73 @@ def _rows(reports: Sequence[Report]) -> dict[str, dict[tuple[str, str], list[Rep
     return rows
 
 
-def _order(key: tuple[str, str]) -> tuple:
-    split, tta = key
-    return _SPLITS.index(split), _VIEWS.index(tta) if tta in _VIEWS else len(_VIEWS), tta
-
-
 def _title(reports: Sequence[Report], split: str) -> str:
     titles = {split_title(str(r.get("data")), split) for r in reports if r["split"] == split}
     return titles.pop() if len(titles) == 1 else split
 
 
-def _view_title(tta: str) -> str:
+def unfit(report: Report, reference: Report) -> str | None:
+    """Why a report cannot be tested against another face by face, or None where it can."""
+    if not (report["folder"] / "correct.npy").is_file():
+        return f"no correct.npy beside {report['folder'] / 'report.json'}"
+    if (report["n"], report.get("faces_sha256")) != (reference["n"], reference.get("faces_sha256")):
+        return f"measured on other faces than {reference['name']}"
+    return None
+
+
+def order(key: tuple[str, str]) -> tuple:
+    """Sorts (split, set of views): val first, then by the views' number."""
+    split, tta = key
+    return _SPLITS.index(split), _VIEWS.index(tta) if tta in _VIEWS else len(_VIEWS), tta
+
+
+def view_title(tta: str) -> str:
     return "single view" if tta == "none" else tta
 
 
 def _accuracy(reports: Sequence[Report]) -> str:
-    return _cell([r.get("accuracy") for r in reports], [r.get("interval95") for r in reports])
+    return cell([r.get("accuracy") for r in reports], [r.get("interval95") for r in reports])
 
 
 def _alone(reports: Sequence[Report]) -> str:
     alone = [r.get("without_train_twins") or {} for r in reports]
-    return _cell([a.get("accuracy") for a in alone], [a.get("interval95") for a in alone])
+    return cell([a.get("accuracy") for a in alone], [a.get("interval95") for a in alone])
 
 
 _DETAILS = {
     "without training twins": _alone,
-    "macro recall": lambda reports: _cell([r.get("macro_recall") for r in reports]),
-    "disgust missed": lambda reports: _cell([r.get("disgust_misclassification") for r in reports]),
+    "macro recall": lambda reports: cell([r.get("macro_recall") for r in reports]),
+    "disgust missed": lambda reports: cell([r.get("disgust_misclassification") for r in reports]),
 }
 
 
-def _cell(values: Sequence[float | None], intervals: Sequence[Sequence[float] | None] = ()) -> str:
+def spread(values: Sequence[float | None], scale: float = 100.0) -> str:
+    """Their mean ± sample standard deviation, in percent; a dash where one is not known."""
     if not values or None in values:
         return "–"
-    text = f"{100 * statistics.mean(values):.1f}"
-    if len(values) > 1:
-        text += f" ± {100 * statistics.stdev(values):.1f}"
-    notes = []
-    if intervals and None not in intervals:
-        notes.append("–".join(f"{100 * statistics.mean(ends):.1f}" for ends in zip(*intervals, strict=True)))
+    text = f"{scale * statistics.mean(values):.1f}"
+    return text if len(values) == 1 else f"{text} ± {scale * statistics.stdev(values):.1f}"
+
+
+def cell(values: Sequence[float | None], intervals: Sequence[Sequence[float] | None] = ()) -> str:
+    """As `spread`, with the mean of their intervals and the number of seeds."""
+    text = spread(values)
+    if text == "–":
+        return text
+    notes = [ends] if (ends := interval(intervals)) else []
     if len(values) > 1:
         notes.append(f"{len(values)} seeds")
     return text + (f" ({'; '.join(notes)})" if notes else "")
 
 
-def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def interval(intervals: Sequence[Sequence[float] | None]) -> str:
+    """The mean of intervals, in percent; empty where one is not known."""
+    if not intervals or None in intervals:
+        return ""
+    return "–".join(f"{100 * statistics.mean(ends):.1f}" for ends in zip(*intervals, strict=True))
+
+
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A table, its first column to the left and the others to the right."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

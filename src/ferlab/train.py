@@ -15,12 +15,13 @@ import pytorch_lightning as pl
 import torch
 import yaml
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
-from pytorch_lightning.utilities.exceptions import SIGTERMException
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 from torch import nn
 from torchvision.transforms import v2
 
-from ferlab import checkpoints, freeze, logs, runs
+from ferlab import checkpoints, freeze, logs, ranks, runs, sweeps, teacher, weights
 from ferlab.classifier import ExpressionClassifier, class_weights
 from ferlab.cli import build, command, plain
 from ferlab.data.augment import Augment
@@ -41,30 +42,44 @@ def train(config: dict[str, Any]) -> runs.Run:
         FerlabError: anything the user can mend; nothing is written before the config is known to be sound.
         SystemExit: status 143 after SIGTERM, with the state saved for ckpt=last.
     """
+    if config["skip_finished"] and not ranks.rank_of():
+        if done := sweeps.finished(config):
+            log.info("finished already: %s", done.path)
+            sweeps.note(run=str(done.path), status="skipped")
+            return done
+        if reason := sweeps.why_anew(config):
+            log.info("%s", reason)
     pl.seed_everything(config["seed"], verbose=False)
     cuda = _accelerator(config) == "cuda"
     precision = _precision(config["trainer"]["precision"], cuda)
     if not cuda:
         keep_heap_pages()
-    faces = open_data(config["data"]["root"], config["data"]["sources"], config["data"]["auxiliary"])
-    data, classifier = compose(config, faces, cuda)
+    described = config["data"]  # `leaks` is said only where there are auxiliary data
+    faces = open_data(described["root"], described["sources"], described["auxiliary"], described.get("leaks", "drop"))
+    config, pretrained = _start(config)
+    data, classifier = compose(config, faces, cuda, pretrained)
     wandb = logs.wandb_mode(config)
     if config["trainer"]["fast_dev_run"]:
         wandb = "off"  # a trial run is no result
+    ranks.refuse(_ranks(config), data.batch_size, config["unfreeze_every"])
     path, resume = _run_directory(config)
+    sweeps.note(run=str(path))
     log.info("run %s: augmentation %s; %s", path, _augmentation(data.augment), _learns(classifier))
 
     started = time.time()
-    info = _facts(config, data, classifier, precision)
-    runs.write_json(path / runs.INFO, info)
+    info = _facts(config, data, classifier, precision) | {"weights": pretrained.source if pretrained else "none"}
+    if not ranks.rank_of():
+        runs.write_json(path / runs.INFO, info)
     best, last = _checkpointing(path, config)
     callbacks = [*_callbacks(config), best, last]
-    loggers = logs.loggers(path, config, wandb)
+    loggers = [] if ranks.rank_of() else logs.loggers(path, config, wandb)
     trainer = pl.Trainer(
         **{**config["trainer"], "precision": precision},
         callbacks=callbacks,
         logger=loggers,
-        plugins=[checkpoints.DurableCheckpointIO()],
+        strategy=config["strategy"],
+        sync_batchnorm=cuda,  # over the whole batch; with one device Lightning leaves it out, and the CPU has none
+        plugins=[checkpoints.DurableCheckpointIO(), LightningEnvironment()],  # Slurm starts runs here, never ranks
         default_root_dir=path,
         num_sanity_val_steps=0,
         enable_model_summary=False,
@@ -72,7 +87,7 @@ def train(config: dict[str, Any]) -> runs.Run:
     )
     failed = True
     try:
-        with _out_of_memory_hint(config["batch_size"]):
+        with _out_of_memory_hint(config["batch_size"]), ranks.starting(path, trainer.strategy.launcher):
             trainer.fit(classifier, data, ckpt_path=resume, weights_only=True)
         _refuse_interrupted(trainer)
         if best.best_model_path:  # a trial run (fast_dev_run) saves nothing
@@ -92,7 +107,22 @@ def train(config: dict[str, Any]) -> runs.Run:
     return runs.load(path)
 
 
-def compose(config: dict[str, Any], faces: Faces, cuda: bool) -> tuple[FacesDataModule, ExpressionClassifier]:
+def _start(config: dict[str, Any]) -> tuple[dict[str, Any], weights.Pretrained | None]:
+    """The pretrained weights that the config asks for, and the config with what they need: their normalisation."""
+    model = config["model"]
+    if config["weights"] == "none":
+        return config, None
+    if "backbone" not in model["net"]:
+        raise FerlabError(f"model={model['name']} has no timm backbone for weights; leave out weights={config['weights']}")
+    pretrained = weights.open_weights(config["weights"], model["net"]["backbone"], model["net"]["channels"])
+    log.info("weights: %s", pretrained.summary)
+    fitted = {"net": {**model["net"], **pretrained.net}, "input": {**model["input"], **pretrained.input}}
+    return {**config, "model": {**model, **fitted}}, pretrained
+
+
+def compose(
+    config: dict[str, Any], faces: Faces, cuda: bool, pretrained: weights.Pretrained | None = None
+) -> tuple[FacesDataModule, ExpressionClassifier]:
     """The data module and the classifier of a config: the one place where the two meet."""
     data = FacesDataModule(
         faces,
@@ -100,9 +130,15 @@ def compose(config: dict[str, Any], faces: Faces, cuda: bool) -> tuple[FacesData
         batch_size=config["batch_size"],
         seed=config["seed"],
         num_workers=config["num_workers"],
+        balance=config["balance"],
         dedup=config["dedup"],
     )
     net, preprocess = runs.nets_of(config)
+    if pretrained:
+        net.backbone.load_state_dict(pretrained.state, strict=False)  # open_weights has said what it lacks
+    if taught := _teacher(config):  # after the net: what a teacher draws at its making must not change the weights
+        answers = taught.probabilities(data.train.pixels, "cuda" if cuda else "cpu")
+        data.teach(teacher.soften(answers, config["teacher_temperature"]), config["teacher_share"])
     compiled = config["compile"]
     classifier = ExpressionClassifier(
         preprocess,
@@ -127,6 +163,12 @@ def compose(config: dict[str, Any], faces: Faces, cuda: bool) -> tuple[FacesData
     return data, classifier
 
 
+def _teacher(config: dict[str, Any]) -> teacher.Teacher | None:
+    if not config["teacher"]:
+        return None
+    return teacher.find(config["teacher"], config["teacher_tta"], Path(config["outputs"]) / "teachers")
+
+
 def _facts(
     config: dict[str, Any], data: FacesDataModule, classifier: ExpressionClassifier, precision: str
 ) -> dict[str, Any]:
@@ -144,8 +186,34 @@ def _facts(
         "learns": _learns(classifier),
         "augmentation": _augmentation(data.augment),
         "expressions": list(EXPRESSIONS),
+        "teacher": taught.about if (taught := _teacher(config)) else None,
         "environment": runs.environment(),
     }
+
+
+def _ranks(config: dict[str, Any]) -> int:
+    """Processes that will train one batch together.
+
+    Raises:
+        FerlabError: no such strategy, or fewer devices than that.
+    """
+    asked, strategy = config["trainer"], config["strategy"]
+    if strategy not in ranks.STRATEGIES:
+        raise FerlabError(f"strategy is {strategy!r}; choose {', '.join(ranks.STRATEGIES)}")
+    if asked["devices"] == 1:
+        return 1
+    try:
+        probe = pl.Trainer(
+            accelerator=asked["accelerator"],
+            devices=asked["devices"],
+            strategy=strategy,
+            plugins=[LightningEnvironment()],
+            logger=False,
+            enable_checkpointing=False,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise FerlabError(f"trainer.devices is {asked['devices']!r}: {' '.join(str(error).split())}") from error
+    return probe.world_size
 
 
 def keep_heap_pages() -> None:
@@ -184,11 +252,15 @@ def _run_directory(config: dict[str, Any]) -> tuple[Path, Path | None]:
     outputs = Path(config["outputs"])
     if config["ckpt"] not in (None, "last"):
         raise FerlabError(f"ckpt is {config['ckpt']!r}; choose last, or leave it out")
-    if config["ckpt"] is None:
+    if (given := ranks.rank_of()) is not None:
+        return given, checkpoints.newest(given / runs.CHECKPOINTS)[0] if config["ckpt"] else None
+    # A sweep that is repeated with both keys continues what was stopped, and starts what never was.
+    found = sweeps.stopped(config) if config["skip_finished"] and config["ckpt"] else None
+    if config["ckpt"] is None or (config["skip_finished"] and found is None):
         path = runs.create(outputs, config["name"])
         runs.write_config(path, config)
         return path, None
-    path = runs.latest(outputs, config["name"])
+    path = found or runs.latest(outputs, config["name"])
     checkpoint, faults = checkpoints.newest(path / runs.CHECKPOINTS)
     for fault in faults:
         log.warning("%s; continuing from %s", fault, checkpoint.name)
@@ -240,9 +312,25 @@ def _callbacks(config: dict[str, Any]) -> list[Callback]:
         callbacks.append(RichProgressBar(refresh_rate=20))
     if config["ema_decay"]:
         callbacks.append(WeightEma(config["ema_decay"]))
+    if config["trainer"]["devices"] != 1:
+        callbacks.append(
+            LambdaCallback(
+                on_train_start=lambda *_: ranks.listen(),
+                on_train_batch_start=lambda trainer, *_: ranks.stop_together(
+                    trainer.strategy.root_device, SIGTERMException
+                ),
+                on_validation_start=_measure_one_model,
+                on_exception=lambda trainer, _, error: ranks.part(trainer.strategy, error, SIGTERMException),
+            )
+        )
     if config["early_stopping"]:
         callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config["early_stopping"]))
     return callbacks
+
+
+def _measure_one_model(trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    averages = [callback._average_model for callback in trainer.callbacks if isinstance(callback, WeightEma)]
+    ranks.same_buffers(module, *averages)
 
 
 def _refuse_interrupted(trainer: pl.Trainer) -> None:
@@ -286,9 +374,11 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-@command("train")
+@command("train", at_end=sweeps.close)
 def main(cfg: DictConfig) -> float:
     _quiet()
+    if ranks.rank_of():
+        logging.disable(logging.ERROR)  # rank zero says it
     run = train(plain(cfg))
     accuracy = run.info.get("val_accuracy", float("nan"))
     log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate runs=%s", 100 * accuracy, run.path)

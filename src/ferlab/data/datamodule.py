@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ferlab.data import balance as balancing
 from ferlab.data.augment import Augment
 from ferlab.data.faces import Faces, have_twin_in
 from ferlab.errors import FerlabError
@@ -33,11 +34,25 @@ class FacesDataModule(pl.LightningDataModule):
         batch_size: faces of a training step over all devices; a last smaller batch is left out.
         seed: of the order of faces.
         num_workers: processes that prepare batches on the host; 0 prepares them in the training process.
+        balance: of the training faces. `sampler` draws an epoch's faces with replacement, each class as often as any
+            other; `smote` and `adasyn` append synthetic ones (see `balance.grow`); `none` leaves them as they are.
         dedup: `train` leaves out training faces that are pixel-identical to a val or test face, `none` keeps them.
+
+    Attributes:
+        train, val: faces with targets as the data say; with `balance` smote or adasyn, `train` holds the synthetic too.
+        targets: what training batches hold as targets, float32 [N,7]; those of `train` unless a teacher has its share.
     """
 
     def __init__(
-        self, faces: Faces, augment: Augment, *, batch_size: int, seed: int, num_workers: int, dedup: str = "none"
+        self,
+        faces: Faces,
+        augment: Augment,
+        *,
+        batch_size: int,
+        seed: int,
+        num_workers: int,
+        balance: str,
+        dedup: str = "none",
     ):
         super().__init__()
         if dedup not in DEDUP:
@@ -52,6 +67,10 @@ class FacesDataModule(pl.LightningDataModule):
             log.info("left out %d training faces that also stand in val or test", twins.sum())
         if len(self.train) < 2:
             raise FerlabError(f"expected at least 2 training faces, found {len(self.train)}")
+        balancing.check(self.train, balance)
+        if balance in balancing.SYNTHETIC:
+            self.train = balancing.grow(self.train, balance, seed)
+        self.balance, self.targets = balance, self.train.targets
         self.augment, self.seed, self.num_workers = augment, seed, num_workers
         self.batch_size = min(batch_size, len(self.train))
         if self.batch_size < batch_size:
@@ -64,10 +83,41 @@ class FacesDataModule(pl.LightningDataModule):
         """Sum of the training targets per class, float64 [7]."""
         return self.train.targets.sum(0, dtype=np.float64)
 
+    def teach(self, probabilities: np.ndarray, share: float) -> None:
+        """Give a teacher's probabilities [N,7] of the training faces their share of the targets, before training.
+
+        Each target becomes (1 - share) * its own + share * the teacher's (Hinton et al. 2015, arXiv:1503.02531).
+
+        Raises:
+            FerlabError: other shapes, rows that are no distributions, or a share outside 0..1.
+        """
+        expected = self.train.targets.shape
+        if probabilities.shape != expected:
+            raise FerlabError(
+                f"a teacher's probabilities should be {expected}, a row for each training face; found "
+                f"{probabilities.shape}; give the teacher's answers to data.train.pixels"
+            )
+        off = ~(np.isfinite(probabilities).all(1) & (probabilities >= 0).all(1))
+        off |= ~(np.abs(probabilities.sum(1, dtype=np.float64) - 1) <= 1e-3)
+        if off.any():
+            row = int(off.argmax())
+            raise FerlabError(
+                f"{off.sum()} of {len(off)} rows of a teacher's probabilities are no distributions, as row {row}: "
+                f"{probabilities[row].tolist()}; give a teacher that was trained to its end"
+            )
+        if not 0 <= share <= 1:
+            raise FerlabError(f"teacher_share is {share}; expected a number from 0 (the data alone) to 1")
+        self.targets = ((1 - share) * self.train.targets + share * probabilities).astype(np.float32)
+
     @property
     def batches(self) -> int:
         """Training batches of an epoch."""
         return len(self.train) // self.batch_size
+
+    def setup(self, stage: str) -> None:
+        weights = getattr(self.trainer.lightning_module, "class_weights", None)
+        if self.balance == "sampler" and weights is not None and bool((weights != weights[0]).any()):
+            log.warning("balance=sampler and class_weights both even the classes out: rare ones now count the most")
 
     def train_dataloader(self) -> DataLoader:
         # A checkpoint knows how many steps were taken; where in the data that is follows from it. It must be known
@@ -100,7 +150,9 @@ class FacesDataModule(pl.LightningDataModule):
         return DataLoader(batches, batch_size=None, generator=torch.Generator().manual_seed(self.seed))
 
     def order(self, epoch: int) -> np.ndarray:
-        """The order of the training faces in an epoch, int64 [N]."""
+        """Indices of an epoch's training faces in their order, int64 [N]: each once, unless a sampler draws them."""
+        if self.balance == "sampler":
+            return balancing.sample(self.train.labels, self.seed, epoch)
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
 
 
@@ -130,10 +182,19 @@ class _Batches(Dataset):
     def __init__(self, module: FacesDataModule, rank: int, ranks: int):
         self.module, self.rank, self.ranks = module, rank, ranks
         self._epoch, self._order = -1, np.empty(0, np.int64)
+        self.everyone = np.arange(len(module.train))
 
-    def indices(self, epoch: int, batch: int) -> np.ndarray:
+    def indices(self, epoch: int, batch: int):
+        """Faces of a batch and the numbers that their augmentation is drawn by, both int64 [B].
+
+        A face's number is its index. Where a sampler may draw a face twice it is the place in the epoch, so that the
+        two differ.
+        """
         size = self.module.batch_size
-        return self.order(epoch)[batch * size : (batch + 1) * size][self.rank :: self.ranks]
+        some = slice(batch * size, (batch + 1) * size)
+        index = self.order(epoch)[some][self.rank :: self.ranks]
+        number = self.everyone[some][self.rank :: self.ranks] if self.module.balance == "sampler" else index
+        return index, number
 
     def order(self, epoch: int):
         if epoch != self._epoch:
@@ -146,10 +207,9 @@ class HostBatches(_Batches):
 
     def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
         epoch, batch = place
-        index = self.indices(epoch, batch)
-        train = self.module.train
-        faces = self.module.augment.on_host(train.pixels[index], index, epoch)
-        return torch.from_numpy(faces).unsqueeze(1), torch.from_numpy(train.targets[index])
+        index, number = self.indices(epoch, batch)
+        faces = self.module.augment.on_host(self.module.train.pixels[index], number, epoch)
+        return torch.from_numpy(faces).unsqueeze(1), torch.from_numpy(self.module.targets[index])
 
 
 class DeviceBatches(_Batches):
@@ -159,7 +219,7 @@ class DeviceBatches(_Batches):
         super().__init__(module, rank, ranks)
         self.device = device
         self.pixels = torch.from_numpy(module.train.pixels).unsqueeze(1).to(device)  # [N,1,48,48]
-        self.targets = torch.from_numpy(module.train.targets).to(device)
+        self.targets = torch.from_numpy(module.targets).to(device)
         self.everyone = torch.arange(len(self.pixels), device=device)
         # The hash behind the draws stays outside: Triton 3.6 refuses its 64-bit constants.
         self.batch = torch.compile(self._batch, fullgraph=True, dynamic=False)
@@ -172,8 +232,8 @@ class DeviceBatches(_Batches):
             self.draws = self.module.augment.draw(self.everyone, epoch)  # [N,D]
         return self._order
 
-    def _batch(self, index: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        return self.module.augment.apply(self.pixels[index], draws[index]), self.targets[index]
+    def _batch(self, index: Tensor, number: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        return self.module.augment.apply(self.pixels[index], draws[number]), self.targets[index]
 
     def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        return self.batch(self.indices(*place), self.draws)
+        return self.batch(*self.indices(*place), self.draws)

@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from ferlab.data import disk, sources
-from ferlab.data.faces import Faces, have_twin_in
+from ferlab.data.faces import Faces
+from ferlab.data.leaks import twins_in
 from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # raise it when a reader gives other faces for the same raw files
 STORES = "stores"  # folder in a data root
+LEAKS = ("drop", "refuse")
 
 
 def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: bool = True, **options: Any) -> Faces:
@@ -69,28 +71,43 @@ def open_data(
     root: str | Path,
     sources: Sequence[Mapping],
     auxiliary: Sequence[Mapping] = (),
-    drop_leaks: bool = True,
+    leaks: str = "drop",
     verify: bool = True,
 ) -> Faces:
     """All faces of a data config (conf/data/*.yaml): its sources, then what is there of its auxiliary data.
 
-    With `drop_leaks`, auxiliary faces that are pixel-identical to a val or test face are left out, and said.
+    Auxiliary faces that also stand in val or test, as they are, mirrored or re-encoded, would make a score better than
+    it is: `drop` leaves them out and says so, `refuse` is an error that names them.
 
     Raises:
-        FerlabError: unknown keys, missing raw data, auxiliary data asked for and none there, or as `open_faces`.
+        FerlabError: unknown keys, missing raw data, auxiliary data asked for and none there, leaks that are refused, or
+            as `open_faces`.
     """
+    if leaks not in LEAKS:
+        raise FerlabError(f"data.leaks is {leaks!r}; choose {', '.join(LEAKS)}")
     opened = open_each(root, sources, auxiliary, verify)
     main = _join([part for part in opened if not part.auxiliary])
-    extra = []
+    judged = main.faces.pixels[main.faces.split != 0] if auxiliary else None
+    extra, faults = [], []
     for part in opened:
         if part.auxiliary:
-            faces = part.faces
-            if drop_leaks:
-                leaks = have_twin_in(faces.pixels, main.faces.pixels[main.faces.split != 0])
-                log.info("auxiliary %s: left out %d faces that also stand in val or test", part.name, leaks.sum())
-                faces = faces.take(~leaks) if leaks.any() else faces
-            log.info("auxiliary %s: %d faces for training", part.name, len(faces))
+            faces, twins = part.faces, twins_in(part.faces.pixels, judged)
+            found = np.flatnonzero(twins.any)
+            counts = ", ".join(f"{n} {kind}" for kind, n in twins.counts().items())
+            if len(found):
+                some = ", ".join(faces.origin(i) for i in found[:3])
+                faults.append(f"{part.name}: {len(found)} of {len(faces)} faces ({counts}), as {some}")
+                faces = faces.take(~twins.any)
+            log.info(
+                "auxiliary %s: left out %d faces that also stand in val or test: %s", part.name, len(found), counts
+            )
+            classes = ", ".join(f"{n} {name}" for name, n in faces.class_counts("train").items())
+            log.info("auxiliary %s: %d faces for training: %s", part.name, len(faces), classes)
             extra.append(Opened(part.name, faces, True))
+    if faults and leaks == "refuse":
+        raise FerlabError(
+            f"auxiliary faces also stand in val or test: {'; '.join(faults)}. Leave them out with data.leaks=drop"
+        )
     return _join([main, *extra]).faces
 
 

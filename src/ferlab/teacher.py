@@ -1,0 +1,155 @@
+"""Runs and training faces enter, the teacher's probabilities leave: computed once for each face, then kept.
+
+Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531). The teacher sees each
+face unaugmented, in a fixed set of views, so its answer is a function of the pixels: kept answers are found by them,
+whatever data set, order or machine they are asked for on.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ferlab import predictors, runs
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS, K
+
+log = logging.getLogger(__name__)
+
+_DIGEST = 16  # bytes; two of 10^9 faces agree by chance with a probability below 10^-20
+_ARRAYS = ("faces", "probabilities", "about")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """Kept answers: of which weights and views, and the file that they stand in.
+
+    Attributes:
+        about: `members` (run names), `weights_sha256`, `tta`, `expressions`.
+        members: the runs that answer for further faces; empty where only the file is there.
+    """
+
+    about: dict[str, Any]
+    members: tuple[runs.Run, ...]
+    file: Path
+
+    def probabilities(self, pixels: np.ndarray, device: str | torch.device, batch_size: int = 1024) -> np.ndarray:
+        """Probabilities float32 [N,7] of faces uint8 [N,48,48]; only faces that were never asked are computed.
+
+        Raises:
+            FerlabError: faces without a kept answer, and no runs to ask.
+        """
+        asked = [hashlib.blake2b(np.ascontiguousarray(face), digest_size=_DIGEST).digest() for face in pixels]
+        known = dict(zip(*_read(self.file)[:2], strict=True)) if self.file.is_file() else {}
+        new = {digest: i for i, digest in reversed(list(enumerate(asked))) if digest not in known}
+        if new and not self.members:
+            raise FerlabError(
+                f"teacher={self.file} has no answer for {len(new)} of {len(asked)} training faces; "
+                "give the runs that it was made from, or the data and options that it was made for"
+            )
+        if new:
+            log.info("teacher: %d of %d faces to ask", len(new), len(asked))
+            models = [run.predictor() for run in self.members]
+            predictor = models[0] if len(models) == 1 else predictors.Ensemble(models)
+            augmented = predictors.TestTimeAugmentation(predictor, self.about["tta"])
+            answers = predictors.predict(augmented, pixels[list(new.values())], batch_size, device)
+            known |= dict(zip(new, answers, strict=True))
+            _write(self.file, known, self.about)
+        return np.stack([known[digest] for digest in asked]) if asked else np.zeros((0, K), np.float32)
+
+
+def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
+    """The teacher that `teacher` names: runs (paths, globs, an ensemble's directory), or a file of kept answers.
+
+    Args:
+        tta: set of views that it sees.
+        folder: where answers are kept.
+
+    Raises:
+        FerlabError: no such runs or views, weights that are missing, or an order of classes that is not ours.
+    """
+    if isinstance(teacher, str) and teacher.endswith(".npz"):
+        file = Path(teacher)
+        if not file.is_file():
+            raise FerlabError(f"teacher={teacher} is no file; give a teacher's .npz or runs, as teacher=outputs/NAME")
+        about = _read(file)[2]
+        _same_order(about.get("expressions"), teacher)
+        if about.get("tta") != tta:
+            raise FerlabError(f"teacher={teacher} was asked with teacher_tta={about.get('tta')}, not {tta}; type that")
+        return Teacher(about, (), file)
+    try:
+        predictors.views_named(tta)
+    except ValueError as error:
+        raise FerlabError(f"teacher_{error}") from None
+    members = tuple(runs.load(path) for path in runs.find_members(teacher, key="teacher"))
+    for run in members:
+        _same_order(run.info.get("expressions"), run.path)
+    about = {
+        "members": [run.name for run in members],
+        "weights_sha256": [run.weights_sha256 for run in members],
+        "tta": tta,
+        "expressions": list(EXPRESSIONS),
+    }
+    # Ensembles are known by their members whatever their order.
+    key = json.dumps([sorted(about["weights_sha256"]), tta, [list(view) for view in predictors.views_named(tta)]])
+    return Teacher(about, members, folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz")
+
+
+def soften(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities [N,7] at a temperature: p^(1/T), normalised, which is the softmax of the logits over T.
+
+    Raises:
+        FerlabError: a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise FerlabError(f"teacher_temperature is {temperature}; expected a number above 0, 1 for none")
+    powers = probabilities.astype(np.float64) ** (1.0 / temperature)
+    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _same_order(expressions: Sequence[str] | None, where: str | Path) -> None:
+    # Runs from before this was recorded had the one order there was.
+    if expressions is not None and list(expressions) != list(EXPRESSIONS):
+        raise FerlabError(
+            f"teacher {where} answers in the order {', '.join(expressions)}; expected {', '.join(EXPRESSIONS)}: "
+            "train or convert it in this order"
+        )
+
+
+def _read(file: Path) -> tuple[list[bytes], np.ndarray, dict[str, Any]]:
+    try:
+        with np.load(file, allow_pickle=False) as kept:
+            faces, probabilities, about = (kept[name] for name in _ARRAYS)
+            told = json.loads(str(about))
+        if faces.dtype != np.uint8 or faces.shape != (len(probabilities), _DIGEST) or probabilities.shape[1:] != (K,):
+            raise ValueError(f"shapes {faces.shape} and {probabilities.shape}")
+        if not np.isfinite(probabilities).all() or abs(probabilities.sum(1) - 1).max(initial=0) > 1e-2:
+            raise ValueError("probabilities that do not sum to 1")
+    except Exception as error:  # a damaged zip raises zip, value, key, OS and EOF errors
+        raise FerlabError(f"{file} holds no teacher's answers ({error}); delete it and give teacher=RUNS") from error
+    return [face.tobytes() for face in faces], probabilities.astype(np.float32), told
+
+
+def _write(file: Path, known: dict[bytes, np.ndarray], about: dict[str, Any]) -> None:
+    """Whole or not at all: jobs of a sweep may ask the same teacher at the same time."""
+    part = file.with_name(f"{file.stem}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as out:
+            np.savez_compressed(
+                out,
+                faces=np.frombuffer(b"".join(known), np.uint8).reshape(-1, _DIGEST),
+                probabilities=np.stack(list(known.values())).astype(np.float32),
+                about=np.array(json.dumps(about)),
+            )
+        os.replace(part, file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise FerlabError(f"could not keep the teacher's answers in {file} ({error}); free some space") from error
