@@ -13,14 +13,18 @@ TABLE2_DATA ?= fer2013 fer2013+aux
 TABLE2_WEIGHTS ?= none balanced
 TABLE2_SEEDS ?= 0
 # class_weights or data, as the poster has it: what the rows are, and the members of an ensemble have in common
-TABLE2_ROWS ?= class_weights
+TABLE2_ROWS ?= data
+# trained first, in the same outputs: what the recipes start from, and the runs that teach them
+TABLE2_BACKBONES ?= $(patsubst conf/experiment/%.yaml,%,$(wildcard $(TABLE2_MODELS:%=conf/experiment/%_backbone.yaml)))
+TABLE2_TEACHERS ?= $(if $(TABLE2_BACKBONES),resnet18)
+TABLE2_TEACHER_SEEDS ?= 0 1 2
 # PrivateTest is asked for the single view and for what results/tta_choice.json says alone.
 TABLE2_VIEWS ?= none flip views12
 TABLE2_TEST_VIEWS ?= none views12
 TABLE2_OUT ?= outputs/table2
 TABLE2_LEDGER ?= outputs/ledger.jsonl
 TABLE2_INTO ?= results/README.md
-# further overrides of the training and of the evaluations
+# further overrides of all trainings and of all evaluations
 TABLE2_ARGS ?=
 TABLE2_EVALUATE ?=
 
@@ -47,6 +51,9 @@ train: $(READY) ## the five-layer net on FER2013 (ARGS="seed=1 class_weights=bal
 comma := ,
 space := $(subst ,, )
 commas = $(subst $(space),$(comma),$(strip $(1)))
+# jobs of recipes $(1) on data $(2) with seeds $(3)
+train = $(PY) -m ferlab.train -m experiment=$(call commas,$(1)) data=$(call commas,$(2)) seed=$(call commas,$(3)) \
+	skip_finished=true ckpt=last outputs=$(TABLE2_OUT) $(TABLE2_ARGS)
 # runs of data $(1), weights $(2) and seed $(3); the star finds NAME-2, which was trained where NAME had failed
 cells = $(foreach d,$(1),$(foreach w,$(2),$(foreach m,$(TABLE2_MODELS),$(TABLE2_OUT)/$m-$d-$w-s$(3)*)))
 by_data = $(filter data,$(TABLE2_ROWS))
@@ -62,10 +69,11 @@ grid = layout=table2 split=test tta=$(lastword $(TABLE2_TEST_VIEWS)) 'table2.mod
 	table2.rows=$(TABLE2_ROWS)
 
 table2: $(READY) ## the poster's Table 2: train what is missing, measure it once, write the grid (variables at the top)
-	@failed=; try() { what=$$1; shift; echo "table2: $$what"; "$$@" || failed="$$failed, $$what"; }; \
-	try training $(PY) -m ferlab.train -m experiment=$(call commas,$(TABLE2_MODELS)) data=$(call commas,$(TABLE2_DATA)) \
-		class_weights=$(call commas,$(TABLE2_WEIGHTS)) seed=$(call commas,$(TABLE2_SEEDS)) \
-		skip_finished=true ckpt=last outputs=$(TABLE2_OUT) $(TABLE2_ARGS); \
+	@failed=; \
+	try() { what=$$1; shift; echo "table2: $$what"; "$$@" || { failed="$$failed, $$what"; return 1; }; }; \
+	$(if $(TABLE2_TEACHERS),try teachers $(call train,$(TABLE2_TEACHERS),$(firstword $(TABLE2_DATA)),$(TABLE2_TEACHER_SEEDS)) &&) \
+	$(if $(TABLE2_BACKBONES),try backbones $(call train,$(TABLE2_BACKBONES),$(firstword $(TABLE2_DATA)),0) &&) \
+	try training $(call train,$(TABLE2_MODELS),$(TABLE2_DATA),$(TABLE2_SEEDS)) class_weights=$(call commas,$(TABLE2_WEIGHTS)); \
 	$(call measure,val,$(TABLE2_VIEWS)) $(call measure,test,$(TABLE2_TEST_VIEWS)) \
 	try grid $(PY) -m ferlab.compare 'runs=$(TABLE2_OUT)/*' $(grid) out=$(TABLE2_OUT)/table2.md \
 		$(if $(TABLE2_INTO),into=$(TABLE2_INTO) name=table2); \

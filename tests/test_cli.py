@@ -1,7 +1,11 @@
 """What the commands share: what a config may build, and how an error reaches who typed it."""
 
+import contextlib
 import logging
+import os
+import pickle
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +13,7 @@ from hydra.core.singleton import Singleton
 from omegaconf import OmegaConf
 
 from ferlab import cli
+from ferlab import train as training
 from ferlab.errors import FerlabError
 from ferlab.nets.five_layer import FiveLayer
 
@@ -22,9 +27,9 @@ def typed(monkeypatch, tmp_path):
     handlers, level, state = root.handlers[:], root.level, Singleton.get_state()
     monkeypatch.chdir(tmp_path)
 
-    def run(task, *words, config_name="train"):
+    def run(task, *words, config_name="train", **kwargs):
         monkeypatch.setattr(sys, "argv", ["ferlab.train", *words])
-        return cli.command(config_name)(task)()
+        return cli.command(config_name, **kwargs)(task)()
 
     yield run
     root.handlers[:], root.level = handlers, level
@@ -149,6 +154,63 @@ def test_in_a_sweep_the_jobs_after_a_failed_one_run_and_the_status_is_not_0(type
     assert "ferlab: seed 1 is unlucky" in err
 
 
+def test_a_task_travels_to_other_processes_by_its_name():
+    """By value it could not: some of what train refers to, as torch.ops, cannot be pickled."""
+    task = cli._Task(training.main.__wrapped__)
+    assert (task.__module__, task.__name__) == ("ferlab.train", "main")
+    content = pickle.dumps(task)
+    assert len(content) < 200
+    assert pickle.loads(content).function is task.function
+
+
+def test_what_was_typed_can_be_typed_again(typed, tmp_path):
+    found = []
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\nlr: 0.5\n")
+    words = ["--config-dir", str(tmp_path / "own"), "experiment=mine", "+model.net.width=0.25"]
+    typed(lambda cfg: found.append(cli.job()), *words)
+    [job] = found
+    assert job == {"words": words, "experiment": "mine"}
+    found.clear()
+    typed(lambda cfg: found.append((cfg.lr, cfg.model.net.width)), *job["words"])
+    assert found == [(0.5, 0.25)]
+
+
+def test_a_job_knows_its_sweep_and_its_words_are_its_own(typed):
+    found = []
+    typed(lambda cfg: found.append(cli.job()), "-m", "seed=1,2", "lr=0.1", "hydra.sweep.dir=out/night")
+    assert [job["words"] for job in found] == [["seed=1", "lr=0.1"], ["seed=2", "lr=0.1"]]
+    assert {(job["sweep"], job["launcher"], job["experiment"]) for job in found} == {("night", "basic", None)}
+
+
+def test_without_a_command_there_is_no_job():
+    assert cli.job() == {}
+
+
+def test_the_gpus_go_round(typed):
+    seen = []
+    typed(
+        lambda cfg: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]),
+        "-m",
+        "seed=range(5)",
+        "+hydra.job.env_set.CUDA_VISIBLE_DEVICES=${gpu:2}",
+    )
+    assert seen == ["0", "1", "0", "1", "0"]
+
+
+@pytest.mark.parametrize("error", [None, FerlabError("no"), ZeroDivisionError(), KeyboardInterrupt()])
+def test_the_end_of_a_command_is_called_however_it_ends(typed, error):
+    ends = []
+
+    def task(cfg):
+        if error is not None:
+            raise error
+
+    with contextlib.suppress(BaseException):
+        typed(task, at_end=lambda: ends.append(True))
+    assert ends == [True]
+
+
 def test_a_sweep_line_makes_a_job_of_each_combination(typed):
     done = []
     typed(
@@ -167,7 +229,7 @@ def test_a_sweep_line_makes_a_job_of_each_combination(typed):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("model=five_leyer",), "baseline\n\tfive_layer\n\tresnet50\n\tsenet50\n\tvgg16"),
+        (("model=five_leyer",), "\n\t".join(sorted(path.stem for path in Path(cli.CONF, "model").glob("*.yaml")))),
         (("data=fer2014",), "fer2013+aux"),
         (("batchsize=3",), "Could not override 'batchsize'"),
         (("trainer.epochs=3",), "Could not override 'trainer.epochs'"),

@@ -277,7 +277,7 @@ def test_what_fails_does_not_stop_the_others_and_is_listed(made, monkeypatch, ca
     measured = []
     with pytest.raises(FerlabError) as error:
         measured += evaluate.evaluate_each(typed, "none", "test")
-    assert [folder.parts[1] for folder in measured] == []  # a list that is never returned
+    assert [folder.parts[1] for folder in measured] == ["a-s0", "a-s1"]
     assert "outputs/none-*, outputs/broken, outputs/running; mend them" in str(error.value)
     assert "runs='outputs/none-*' matches no run directory" in caplog.text
     assert "CUDA error" in caplog.text
@@ -407,4 +407,8 @@ def test_a_glob_takes_one_training_of_a_name(made):
     (folder,) = evaluate.evaluate(["outputs/a-s0", "outputs/a-s0-2"])
     assert told(folder)["members"] == ["a-s0", "a-s0-2"]
     assert len(list(evaluate.evaluate_each("outputs/a-s0*"))) == 2
+    with pytest.raises(FerlabError, match="not measured, for the reasons above: outputs/a-s0, outputs/a-s0-2;"):
+        list(evaluate.evaluate_each(["outputs/a-s*", "outputs/b-s2"], split="test"))
+    list(evaluate.evaluate_each("outputs/a-s0-2", split="test"))
+    assert [e["runs"] for e in looks()] == [["a-s1"], ["b-s2"], ["a-s0-2"]]
     evaluate.evaluate("outputs/ensembles/a-s0__a-s0-2", "flip")

@@ -58,6 +58,10 @@ def records(path: Path):
 def read(run: Path) -> dict:
     """What W&B's offline file of a run directory holds: the run, its curves by name, its exit code."""
     [path] = run.glob("wandb/offline-run-*/*.wandb")
+    end = time.monotonic() + 10
+    # W&B's service may write the file a moment after finish() has returned.
+    while time.monotonic() < end and not any(r.WhichOneof("record_type") == "exit" for r in records(path)):
+        time.sleep(0.05)
     found: dict = {"curves": {}, "config": {}}
     for record in records(path):
         kind = record.WhichOneof("record_type")
@@ -103,7 +107,9 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
     assert found["run"].project == "ferlab"
     assert found["run"].display_name == "five_layer-fer2013+aux-none-s0"
     assert found["run"].run_group == "five_layer-fer2013+aux"
-    assert set(found["run"].tags) == {"five_layer", "fer2013+aux", "class_weights=none"}
+    assert found["run"].job_type == "train"
+    tags = {"class_weights=none", "balance=none", "weights=none", "teacher=no"}
+    assert set(found["run"].tags) == {"five_layer", "fer2013+aux", *tags}
     assert found["config"]["data"] == "fer2013+aux"
     assert found["config"]["lr"] == 0.05
     assert found["config"]["model"]["name"] == "five_layer"
@@ -133,6 +139,23 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
     assert len(staged) == 40
     assert not list(Path(os.environ["HOME"]).glob(".local/share/wandb/artifacts/staging/*"))
     assert "WANDB_DATA_DIR" not in os.environ
+
+
+def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, monkeypatch):
+    typed = {"words": [], "experiment": "demo", "sweep": "2026-11-23_18-05-13", "launcher": "joblib"}
+    monkeypatch.setattr(logs.cli, "job", lambda: typed)
+    home = os.environ["HOME"]
+    path = tmp_path / "run"
+    path.mkdir()
+    overrides = (f"weights={home}/{'w' * 80}.pth", f"teacher=[{home}/one,{home}/two]", "name=run")
+    logs.finish(logs.loggers(path, config(*overrides), "offline"), Untrained(), None, False)
+    found = read(path)
+    assert found["run"].run_group == "demo"
+    tags = set(found["run"].tags)
+    assert {"sweep=2026-11-23_18-05-13", "launcher=joblib", "teacher=yes"} <= tags
+    assert max(map(len, tags)) == 64  # W&B refuses longer ones
+    assert found["config"]["teacher"] == ["one", "two"]
+    assert home not in str(found["run"]) + json.dumps(found["config"])
 
 
 class Untrained:

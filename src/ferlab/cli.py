@@ -1,6 +1,7 @@
 """What every command shares: where conf/ lies, what a config may build, and how an error reaches who typed it."""
 
 import functools
+import importlib
 import inspect
 import logging
 import sys
@@ -29,9 +30,8 @@ CONF = str(_ROOT / "conf") if (_ROOT / "conf" / "train.yaml").is_file() else "pk
 # Hydra refuses os.system and the like, but not torch.load, open or getattr: only these libraries may be named.
 _MAY_BUILD = ("ferlab.nets.", "albumentations.", "torch.nn.", "torch.optim.")
 
-
-# ${gpu:${hydra.job.num},4}: which of 4 GPUs a sweep's job may see (docs/sweeps.md).
-OmegaConf.register_new_resolver("gpu", lambda job, gpus: str(int(job) % int(gpus)), replace=True)
+# ${gpu:4} is which of 4 GPUs a sweep's job may see (docs/sweeps.md).
+OmegaConf.register_new_resolver("gpu", lambda gpus: str(HydraConfig.get().job.num % int(gpus)), replace=True)
 
 
 def command(
@@ -45,19 +45,7 @@ def command(
     """
 
     def wrap(task: Callable[[DictConfig], Any]) -> Callable[[], Any]:
-        @hydra.main(version_base="1.3", config_path=CONF, config_name=config_name)
-        @functools.wraps(task)
-        def run(cfg: DictConfig) -> Any:
-            try:
-                return task(cfg)
-            except FerlabError as error:
-                if HydraConfig.get().mode is RunMode.RUN:
-                    sys.exit(f"ferlab: {error}")  # Hydra would add three lines of its own
-                log.error("%s", error)
-                raise CompactHydraException(f"ferlab: {error}") from None
-            except Exception:
-                log.exception("this job failed")
-                raise
+        run = hydra.main(version_base="1.3", config_path=CONF, config_name=config_name)(_Task(task))
 
         @functools.wraps(task)
         def start() -> None:
@@ -69,6 +57,41 @@ def command(
         return start
 
     return wrap
+
+
+class _Task:
+    """A command's function as Hydra calls it, which travels to the processes of launchers by its name.
+
+    They would pickle a function of the module that was typed, `__main__`, by value, with all that it refers to, and not
+    all of torch can be pickled.
+    """
+
+    def __init__(self, function: Callable[[DictConfig], Any]):
+        self.function = function
+        spec = getattr(sys.modules.get(function.__module__), "__spec__", None)
+        self.__module__, self.__name__ = spec.name if spec else function.__module__, function.__name__
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        try:
+            return self.function(cfg)
+        except FerlabError as error:
+            if HydraConfig.get().mode is RunMode.RUN:
+                sys.exit(f"ferlab: {error}")  # Hydra would add three lines of its own
+            log.error("%s", error)
+            raise CompactHydraException(f"ferlab: {error}") from None
+        except Exception:
+            log.exception("this job failed")
+            raise
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        found = getattr(sys.modules[self.function.__module__], self.__name__, None)
+        if getattr(found, "__wrapped__", None) is self.function:
+            return _named, (self.__module__, self.__name__)
+        return _Task, (self.function,)
+
+
+def _named(module: str, name: str) -> _Task:
+    return _Task(getattr(importlib.import_module(module), name).__wrapped__)
 
 
 def job() -> dict[str, Any]:

@@ -61,7 +61,7 @@ def evaluate_each(
 
     Raises:
         FerlabError: at the end, with what was not measured: a run that is missing, unfinished or fails does not stop
-            the others.
+            the others. On test neither of two trainings of one name is measured, but where it is named without a glob.
     """
     evaluation = Evaluation(tta, split, **options)
     failed: list[str] = []
@@ -73,10 +73,13 @@ def evaluate_each(
     for path in dict.fromkeys(found):
         with _noting(failed, path):
             loaded.append(runs.load(path))
-    for run in _latest(loaded):
+    left = _latest(loaded)
+    for run in left:
         folders: list[Path] = []
         with _noting(failed, run.path):
             refuse_unfinished([run])
+            if split == "test" and run.path.as_posix() not in _given(patterns):
+                _refuse_twins([other for other in left if _typed(other) == _typed(run)])  # a look cannot be taken back
             folders = evaluation.measure([run])
         yield from folders
     if failed:
@@ -110,11 +113,13 @@ def _latest(found: Sequence[runs.Run]) -> list[runs.Run]:
 
 
 def _refuse_twins(found: Sequence[runs.Run]) -> None:
-    """A glob over seeds would silently take a run that was trained again, by another recipe perhaps, as a member."""
+    """A glob would silently take a run that was trained again, by another recipe perhaps, for another seed."""
     seen: dict[tuple[Path, str], str] = {}
     for run in found:
         if (other := seen.setdefault(_typed(run), run.name)) != run.name:
-            raise FerlabError(f"{other} and {run.name} are two trainings of one name; name each member, as runs=[A,B]")
+            raise FerlabError(
+                f"{other} and {run.name} are two trainings of one name; name those that are meant, as runs=[A,B]"
+            )
 
 
 @contextlib.contextmanager

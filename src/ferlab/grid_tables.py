@@ -1,6 +1,7 @@
 """The poster's Table 2 as Markdown: the grids, then what a reader asks next: intervals, tests, cost, members."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ferlab.tables import Report, holm, interval, markdown, spread, unfit, view_
 _MODELS = {"vgg16": "VGG16", "resnet50": "ResNet50", "senet50": "SENet50"}
 _ROWS = {"none": "no class weights", "balanced": "class weights", "fer2013": "FER2013", "fer2013+aux": "FER2013 + aux"}
 _COLUMNS = {"none": "", "balanced": " weighted", "fer2013": "", "fer2013+aux": " + aux"}
+_OF_A_RUN = ("checkpoints", "best.ckpt")
 
 _CAPTION = (
     "± is the sample standard deviation over seeds; intervals (95 %, Wilson; of several seeds their mean) are over the "
@@ -133,13 +135,23 @@ def _costs(grid: Grid) -> str:
                 spread([info.get("val_accuracy") for info in infos]),
             ]
         )
-    return f"How each was trained, and what it took:\n\n{markdown(head, body)}"
+    more = "Seconds are of the run itself: without those of its teachers and of the run that it starts from."
+    more = "" if all(line[2] in ("from scratch", "pretrained") for line in body) else f"\n\n{more}"
+    return f"How each was trained, and what it took:\n\n{markdown(head, body)}{more}"
 
 
 def how_trained(config: dict[str, Any]) -> str:
-    """Where a run's weights and targets came from; configs from before these keys existed are from scratch."""
-    taught, pretrained = bool(config.get("teacher")), config.get("weights") not in (None, "none")
-    return ", ".join(["pretrained"] * pretrained + ["distilled"] * taught) or "from scratch"
+    """Where a run's weights and targets came from; configs from before these keys existed are from scratch.
+
+    Weights of one of our own runs are named as such: what they were trained on is no other data set's knowledge.
+    """
+    weights, told = config.get("weights"), []
+    if weights not in (None, "none"):
+        path = PurePosixPath(weights)
+        told.append(f"from {path.parts[-3]}" if path.parts[-2:] == _OF_A_RUN and len(path.parts) > 2 else "pretrained")
+    if config.get("teacher"):
+        told.append("distilled")
+    return ", ".join(told) or "from scratch"
 
 
 def _members(grid: Grid) -> list[str]:

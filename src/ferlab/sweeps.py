@@ -287,7 +287,9 @@ def _reason(job: dict[str, Any]) -> str:
 
 def _print(folder: Path, jobs: list[dict[str, Any]]) -> None:
     shared, rows = _rows(jobs)
-    table = Table(*_COLUMNS, title=f"sweep {folder}: {_counts(jobs)}", title_justify="left")
+    table = Table(title=f"sweep {folder}: {_counts(jobs)}", title_justify="left")
+    for name in _COLUMNS:
+        table.add_column(name, overflow="fold")  # a cut name could not be typed
     for row in rows:
         table.add_row(*row)
     out = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)

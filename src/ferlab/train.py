@@ -42,6 +42,7 @@ def train(config: dict[str, Any]) -> runs.Run:
         FerlabError: anything the user can mend; nothing is written before the config is known to be sound.
         SystemExit: status 143 after SIGTERM, with the state saved for ckpt=last.
     """
+    config, pretrained = _start(config)
     if config["skip_finished"] and not ranks.rank_of():
         if done := sweeps.finished(config):
             log.info("finished already: %s", done.path)
@@ -56,7 +57,6 @@ def train(config: dict[str, Any]) -> runs.Run:
         keep_heap_pages()
     described = config["data"]  # `leaks` is said only where there are auxiliary data
     faces = open_data(described["root"], described["sources"], described["auxiliary"], described.get("leaks", "drop"))
-    config, pretrained = _start(config)
     data, classifier = compose(config, faces, cuda, pretrained)
     wandb = logs.wandb_mode(config)
     if config["trainer"]["fast_dev_run"]:
@@ -113,7 +113,7 @@ def _start(config: dict[str, Any]) -> tuple[dict[str, Any], weights.Pretrained |
     if config["weights"] == "none":
         return config, None
     if "backbone" not in model["net"]:
-        raise FerlabError(f"model={model['name']} has no timm backbone for weights; leave out weights={config['weights']}")
+        raise FerlabError(f"model={model['name']} has no timm backbone that weights={config['weights']} could be for")
     pretrained = weights.open_weights(config["weights"], model["net"]["backbone"], model["net"]["channels"])
     log.info("weights: %s", pretrained.summary)
     fitted = {"net": {**model["net"], **pretrained.net}, "input": {**model["input"], **pretrained.input}}
