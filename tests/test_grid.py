@@ -291,7 +291,15 @@ def _main(*typed):
 
 def test_the_command_writes_the_grid_of_conf_once(made, capsys):
     Path("README.md").write_text("a\n<!-- table:table2 -->\nold\n<!-- /table -->\nb\n")
-    typed = ("runs=outputs/*", "layout=table2", "tta=views12", "into=README.md", "name=table2", "out=outputs/table2.md")
+    typed = (
+        "runs=outputs/*",
+        "layout=table2",
+        "table2.rows=class_weights",
+        "tta=views12",
+        "into=README.md",
+        "name=table2",
+        "out=outputs/table2.md",
+    )
     _main(*typed)
     expected = text(tta="views12")
     assert capsys.readouterr().out == expected + "\n"

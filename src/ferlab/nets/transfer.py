@@ -11,7 +11,7 @@ convolution of 103 M parameters) are left out as in the poster's Keras models.
 from collections.abc import Sequence
 
 import timm
-from timm.models.resnet import Bottleneck, ResNet
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
 
@@ -24,6 +24,8 @@ class Transfer(nn.Module):
         classes: number of logits.
         hidden: units of each dense layer of the head; the poster has 4096 and 1024.
         dropout: rate before each dense layer.
+        norm: batch norm on the averaged features, in which aligned faces hardly differ before the backbone has
+            learned anything: for training from random weights.
         stochastic_depth: rate at which the backbone's last residual block is skipped in training, rising to it from 0
             (Huang et al. 2016, arXiv:1603.09382); for backbones that have it.
         caffe_strides: of a timm resnet50 as VGGFace2's ResNet-50 computes: a block's stride on its first 1x1
@@ -37,6 +39,7 @@ class Transfer(nn.Module):
         classes: int,
         hidden: Sequence[int],
         dropout: float,
+        norm: bool = False,
         stochastic_depth: float = 0.0,
         caffe_strides: bool = False,
     ):
@@ -50,7 +53,11 @@ class Transfer(nn.Module):
             features = self.backbone.head_hidden_size
         if caffe_strides:
             _move_strides(self.backbone)
-        head = []
+        for module in self.backbone.modules():
+            # timm starts the last norm of a ResNet's block at 0; from random weights on faces that delays learning.
+            if isinstance(module, BasicBlock | Bottleneck):
+                nn.init.ones_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
+        head: list[nn.Module] = [nn.BatchNorm1d(features)] if norm else []
         for units in hidden:
             head += [nn.Dropout(dropout), nn.Linear(features, units), nn.ReLU()]
             features = units
