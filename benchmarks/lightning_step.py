@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.optim import lr_scheduler
 
 from benchmarks import timing
-from ferlab import checkpoints, logs
+from ferlab import checkpoints, fitting, logs
 from ferlab import train as training
 from ferlab.cli import CONF, plain
 from ferlab.data import sources
@@ -87,7 +87,7 @@ def both(config: dict[str, Any], faces: Faces, batches: Fixed) -> list[tuple[flo
     clock = Clock(by_hand(config, faces, batches))
     trainer = pl.Trainer(
         **{**config["trainer"], "precision": "32-true"},
-        callbacks=[*training._callbacks(config), clock, *training._checkpointing(folder, config)],
+        callbacks=[*fitting.callbacks_of(config), clock, *fitting.checkpointing(folder, config)],
         logger=logs.loggers(folder, config, "off"),
         plugins=[checkpoints.DurableCheckpointIO()],
         default_root_dir=folder,
@@ -151,7 +151,7 @@ def main() -> None:
     places = [slice(i * args.batch, (i + 1) * args.batch) for i in range(16)]
     batches = Fixed([(pixels[p], targets[p]) for i in range(args.steps) for p in [places[i % 16]]])
     print(f"lightning_step: five_layer of width 0.05, batch {args.batch}, one thread, on {timing.processor()}")
-    training.keep_heap_pages()
+    fitting.keep_heap_pages()
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(Path(folder), args.batch, epochs=args.repeats + 1)
         pairs = both(config, faces, batches)[1:]  # the first epoch warms up

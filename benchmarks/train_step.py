@@ -23,9 +23,9 @@ from torch.nn import functional as F
 
 from benchmarks import timing
 from ferlab.classifier import ExpressionClassifier
+from ferlab.fitting import keep_heap_pages, precision_of
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.preprocess import Preprocess
-from ferlab.train import _precision, keep_heap_pages
 
 TARGET = 3.5  # times the plain loop, where the CPU computes in bf16
 
@@ -159,7 +159,7 @@ def bf16_here() -> str:
 
 
 def variants(forced: bool, compiled: bool) -> dict[str, Variant]:
-    precision = _precision("auto", cuda=False)
+    precision = precision_of("auto", cuda=False)
     ours = Variant(channels_last=True, keep_pages=True, pool_first=True, fused=True, precision=precision)
     found = {
         "plain fp32 loop": Variant(),
@@ -200,7 +200,7 @@ def main() -> None:
             f"{middle:5.2f} times the plain loop's speed ({ratios[0]:.2f} to {ratios[-1]:.2f})"
         )
     reached = statistics.median(a / b for a, b in zip(plain, times["ferlab"], strict=True))
-    if _precision("auto", cuda=False) == "bf16-mixed":
+    if precision_of("auto", cuda=False) == "bf16-mixed":
         print(f"  target {TARGET:g}: {'met' if reached >= TARGET else 'MISSED'}")
     else:
         print(f"  the target {TARGET:g} supposes bf16 instructions; here auto chose fp32 and reached {reached:.2f}")

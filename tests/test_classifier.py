@@ -10,7 +10,7 @@ from sklearn import metrics
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from ferlab import checkpoints, runs
+from ferlab import checkpoints, fitting, runs
 from ferlab import train as training
 from ferlab.classifier import ExpressionClassifier, class_weights, seed_for
 from ferlab.errors import FerlabError
@@ -258,8 +258,8 @@ class Record(pl.Callback):
 
 def test_the_weight_average_is_numpys(config, monkeypatch, small_data):
     decay = 0.5  # the warm-up ends at step 8 of the 10
-    record, callbacks = Record(), training._callbacks
-    monkeypatch.setattr(training, "_callbacks", lambda c: [*callbacks(c), record])
+    record, callbacks = Record(), fitting.callbacks_of
+    monkeypatch.setattr(fitting, "callbacks_of", lambda c: [*callbacks(c), record])
     run = training.train(config(f"ema_decay={decay}", "trainer.max_epochs=2", "trainer.precision=32-true"))
     assert len(record.states) == 1 + 2 * 5
     average = {k: v.numpy().astype(np.float64) for k, v in record.states[0].items()}
@@ -279,8 +279,8 @@ def test_the_weight_average_is_numpys(config, monkeypatch, small_data):
 
 
 def test_without_average_the_weights_themselves_are_saved(config, small_data, monkeypatch):
-    record, callbacks = Record(), training._callbacks
-    monkeypatch.setattr(training, "_callbacks", lambda c: [*callbacks(c), record])
+    record, callbacks = Record(), fitting.callbacks_of
+    monkeypatch.setattr(fitting, "callbacks_of", lambda c: [*callbacks(c), record])
     run = training.train(config("ema_decay=0", "trainer.max_epochs=1"))
     for name in (checkpoints.LAST, checkpoints.BEST):
         state = checkpoints.load(run.path / runs.CHECKPOINTS / name)["state_dict"]
@@ -344,7 +344,7 @@ def test_class_weights_reach_the_loss_and_training_with_everything_on_learns(con
 def test_precision_is_what_the_device_computes_in(monkeypatch, asked, cuda, bf16, expected):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *a, **k: bf16 if cuda else not bf16)
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: not bf16 if cuda else bf16)
-    assert training._precision(asked, cuda) == expected
+    assert fitting.precision_of(asked, cuda) == expected
 
 
 @pytest.mark.parametrize(
@@ -360,11 +360,11 @@ def test_precision_is_what_the_device_computes_in(monkeypatch, asked, cuda, bf16
 )
 def test_accelerator(monkeypatch, asked, there, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert training._accelerator({"trainer": {"accelerator": asked}}) == expected
+    assert fitting.accelerator_of({"trainer": {"accelerator": asked}}) == expected
 
 
 @pytest.mark.parametrize("asked", ["gpu", "cuda"])
 def test_a_missing_gpu_is_said(monkeypatch, asked):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(FerlabError, match=r"no GPU is there; use trainer\.accelerator=cpu"):
-        training._accelerator({"trainer": {"accelerator": asked}})
+        fitting.accelerator_of({"trainer": {"accelerator": asked}})

@@ -83,7 +83,7 @@ def test_library_files_know_only_what_they_need(name, known):
 
 
 def test_lightning_stays_where_training_is():
-    allowed = {"classifier.py", "data/datamodule.py", "ema.py", "checkpoints.py", "logs.py", "train.py"}
+    allowed = {"classifier.py", "data/datamodule.py", "ema.py", "checkpoints.py", "logs.py", "train.py", "fitting.py"}
     assert importers("pytorch_lightning", "lightning", "lightning_fabric") <= allowed
 
 

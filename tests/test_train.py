@@ -18,7 +18,7 @@ import pytorch_lightning as pl
 import torch
 import yaml
 
-from ferlab import checkpoints, runs
+from ferlab import checkpoints, fitting, runs
 from ferlab import train as training
 from ferlab.classifier import ExpressionClassifier
 from ferlab.data.faces import Faces
@@ -56,8 +56,8 @@ class Interrupt(pl.Callback):
 
 
 def with_callback(monkeypatch, callback: pl.Callback) -> None:
-    original = training._callbacks
-    monkeypatch.setattr(training, "_callbacks", lambda config: [*original(config), callback])
+    original = fitting.callbacks_of
+    monkeypatch.setattr(fitting, "callbacks_of", lambda config: [*original(config), callback])
 
 
 def test_run_directory_holds_config_weights_metrics(config, tmp_path):

@@ -1,34 +1,29 @@
 """`python -m ferlab.train`: conf in, a run directory with the best weights and what they reached on val out."""
 
 import contextlib
-import ctypes
 import logging
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 import yaml
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torchvision.transforms import v2
 
-from ferlab import checkpoints, freeze, logs, ranks, runs, sweeps, teacher, weights
+from ferlab import checkpoints, fitting, freeze, logs, ranks, runs, sweeps, teacher, weights
 from ferlab.classifier import ExpressionClassifier, class_weights
 from ferlab.cli import build, command, plain
 from ferlab.data.augment import Augment
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import Faces
 from ferlab.data.store import open_data
-from ferlab.ema import WeightEma
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 
@@ -51,17 +46,17 @@ def train(config: dict[str, Any]) -> runs.Run:
         if reason := sweeps.why_anew(config):
             log.info("%s", reason)
     pl.seed_everything(config["seed"], verbose=False)
-    cuda = _accelerator(config) == "cuda"
-    precision = _precision(config["trainer"]["precision"], cuda)
+    cuda = fitting.accelerator_of(config) == "cuda"
+    precision = fitting.precision_of(config["trainer"]["precision"], cuda)
     if not cuda:
-        keep_heap_pages()
+        fitting.keep_heap_pages()
     described = config["data"]  # `leaks` is said only where there are auxiliary data
     faces = open_data(described["root"], described["sources"], described["auxiliary"], described.get("leaks", "drop"))
     data, classifier = compose(config, faces, cuda, pretrained)
     wandb = logs.wandb_mode(config)
     if config["trainer"]["fast_dev_run"]:
         wandb = "off"  # a trial run is no result
-    ranks.refuse(_ranks(config), data.batch_size, config["unfreeze_every"])
+    ranks.refuse(fitting.count_ranks(config), data.batch_size, config["unfreeze_every"])
     path, resume = _run_directory(config)
     sweeps.note(run=str(path))
     log.info("run %s: augmentation %s; %s", path, _augmentation(data.augment), _learns(classifier))
@@ -70,8 +65,8 @@ def train(config: dict[str, Any]) -> runs.Run:
     info = _facts(config, data, classifier, precision) | {"weights": pretrained.source if pretrained else "none"}
     if not ranks.rank_of():
         runs.write_json(path / runs.INFO, info)
-    best, last = _checkpointing(path, config)
-    callbacks = [*_callbacks(config), best, last]
+    best, last = fitting.checkpointing(path, config)
+    callbacks = [*fitting.callbacks_of(config), best, last]
     loggers = [] if ranks.rank_of() else logs.loggers(path, config, wandb)
     trainer = pl.Trainer(
         **{**config["trainer"], "precision": precision},
@@ -87,9 +82,9 @@ def train(config: dict[str, Any]) -> runs.Run:
     )
     failed = True
     try:
-        with _out_of_memory_hint(config["batch_size"]), ranks.starting(path, trainer.strategy.launcher):
+        with fitting.out_of_memory_hint(config["batch_size"]), ranks.starting(path, trainer.strategy.launcher):
             trainer.fit(classifier, data, ckpt_path=resume, weights_only=True)
-        _refuse_interrupted(trainer)
+        fitting.refuse_interrupted(trainer)
         if best.best_model_path:  # a trial run (fast_dev_run) saves nothing
             info["best_epoch"] = checkpoints.load(best.best_model_path)["epoch"]
         failed = False
@@ -191,56 +186,6 @@ def _facts(
     }
 
 
-def _ranks(config: dict[str, Any]) -> int:
-    """Processes that will train one batch together.
-
-    Raises:
-        FerlabError: no such strategy, or fewer devices than that.
-    """
-    asked, strategy = config["trainer"], config["strategy"]
-    if strategy not in ranks.STRATEGIES:
-        raise FerlabError(f"strategy is {strategy!r}; choose {', '.join(ranks.STRATEGIES)}")
-    if asked["devices"] == 1:
-        return 1
-    try:
-        probe = pl.Trainer(
-            accelerator=asked["accelerator"],
-            devices=asked["devices"],
-            strategy=strategy,
-            plugins=[LightningEnvironment()],
-            logger=False,
-            enable_checkpointing=False,
-        )
-    except (MisconfigurationException, ValueError) as error:
-        raise FerlabError(f"trainer.devices is {asked['devices']!r}: {' '.join(str(error).split())}") from error
-    return probe.world_size
-
-
-def keep_heap_pages() -> None:
-    """Let glibc keep freed pages: a CPU training step otherwise returns and faults in its activations each time."""
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # no glibc: macOS, Windows, musl
-        return
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, (1 << 31) - 1)
-
-
-def _accelerator(config: dict[str, Any]) -> str:
-    asked = config["trainer"]["accelerator"]
-    if asked in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise FerlabError(f"trainer.accelerator is {asked!r}, but no GPU is there; use trainer.accelerator=cpu")
-    return "cuda" if asked in ("auto", "gpu", "cuda") and torch.cuda.is_available() else asked
-
-
-def _precision(asked: str, cuda: bool) -> str:
-    if asked != "auto":
-        return asked
-    fast = torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return "bf16-mixed" if fast else "32-true"
-
-
 def _mix(mixup: float, cutmix: float) -> nn.Module | None:
     kinds = [(v2.MixUp, mixup), (v2.CutMix, cutmix)]
     chosen = [kind(alpha=alpha, num_classes=K) for kind, alpha in kinds if alpha > 0]
@@ -284,70 +229,6 @@ def _same_net(path: Path, config: dict[str, Any], checkpoint: Path) -> None:
 def _steps_per_epoch(batches: int, limit: int | float) -> int:
     """Batches of an epoch under Lightning's limit_train_batches: a number of batches, or a share of them."""
     return max(1, min(batches, limit if isinstance(limit, int) else int(batches * limit)))
-
-
-def _checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint, ModelCheckpoint]:
-    folder = path / runs.CHECKPOINTS
-    best = ModelCheckpoint(
-        folder,
-        Path(checkpoints.BEST).stem,
-        monitor="val/accuracy",
-        mode="max",
-        enable_version_counter=False,
-    )
-    last = checkpoints.LastCheckpoint(
-        folder,
-        Path(checkpoints.LAST).stem,
-        every_n_epochs=config["save_every"],
-        save_on_train_epoch_end=True,
-        save_on_exception=True,
-        enable_version_counter=False,
-    )
-    return best, last
-
-
-def _callbacks(config: dict[str, Any]) -> list[Callback]:
-    callbacks: list[Callback] = []
-    if config["trainer"]["enable_progress_bar"]:
-        callbacks.append(RichProgressBar(refresh_rate=20))
-    if config["ema_decay"]:
-        callbacks.append(WeightEma(config["ema_decay"]))
-    if config["trainer"]["devices"] != 1:
-        callbacks.append(
-            LambdaCallback(
-                on_train_start=lambda *_: ranks.listen(),
-                on_train_batch_start=lambda trainer, *_: ranks.stop_together(
-                    trainer.strategy.root_device, SIGTERMException
-                ),
-                on_validation_start=_measure_one_model,
-                on_exception=lambda trainer, _, error: ranks.part(trainer.strategy, error, SIGTERMException),
-            )
-        )
-    if config["early_stopping"]:
-        callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config["early_stopping"]))
-    return callbacks
-
-
-def _measure_one_model(trainer: pl.Trainer, module: pl.LightningModule) -> None:
-    averages = [callback._average_model for callback in trainer.callbacks if isinstance(callback, WeightEma)]
-    ranks.same_buffers(module, *averages)
-
-
-def _refuse_interrupted(trainer: pl.Trainer) -> None:
-    if trainer.interrupted:  # Lightning swallows Ctrl-C and returns as if the run were done
-        log.error("interrupted; run the same command with ckpt=last to continue")
-        sys.exit(128 + signal.SIGINT)
-
-
-@contextlib.contextmanager
-def _out_of_memory_hint(batch_size: int) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no class of its own
-        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
-            hint = f"out of memory with batch_size={batch_size}; try batch_size={max(2, batch_size // 2)}"
-            raise FerlabError(hint) from error
-        raise
 
 
 def _parameters(net: nn.Module) -> int:
