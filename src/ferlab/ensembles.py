@@ -5,7 +5,6 @@ members.json is written before the members are measured together, so what a name
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,8 +21,8 @@ def freeze(members: Sequence[runs.Run], outputs: Path, name: str | None = None) 
     Raises:
         FerlabError: the name could not be typed back, or stands for other weights already.
     """
-    if name is not None and not re.fullmatch(r"[\w.+-]+", name):
-        raise FerlabError(f"name is {name!r}; use letters, digits, . _ + and - so that it can be typed as a value")
+    if name is not None:
+        runs.refuse_name(name)
     folder = outputs / FOLDER / (name or _name_of(members))
     now = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in members]
     file = folder / runs.MEMBERS

@@ -99,8 +99,7 @@ class Evaluation:
         name: str,
         shared: _Split,
     ) -> None:
-        models = [run.predictor() for run in members]
-        predictor = models[0] if len(models) == 1 else predictors.Ensemble(models)
+        predictor = runs.vote(members)
         union = list(dict.fromkeys(view for _, views in wanted.values() for view in views))
         pixels = shared.faces.pixels
         by_view = predictors.predict_views(predictor, pixels, union, self.batch_size, self.device)  # [V,N,7]

@@ -29,11 +29,17 @@ from ferlab.cli import build
 from ferlab.data.faces import Faces
 from ferlab.data.store import open_data
 from ferlab.errors import FerlabError
-from ferlab.predictors import Model
+from ferlab.predictors import Ensemble, Model
 from ferlab.preprocess import Preprocess
 
 CONFIG, INFO, CHECKPOINTS, LOG = "config.yaml", "run.json", "checkpoints", "log"
 MEMBERS = "members.json"  # in an ensemble's directory
+
+
+def refuse_name(name: str) -> None:
+    """Raises FerlabError for a name that could not be typed back as a value."""
+    if not re.fullmatch(r"[\w.+-]+", name):
+        raise FerlabError(f"name is {name!r}; use letters, digits, . _ + and - so that it can be typed as a value")
 
 
 def create(outputs: Path, name: str) -> Path:
@@ -42,8 +48,7 @@ def create(outputs: Path, name: str) -> Path:
     Raises:
         FerlabError: a name that could not be typed back as a value, or a folder that cannot be written.
     """
-    if not re.fullmatch(r"[\w.+-]+", name):
-        raise FerlabError(f"name is {name!r}; use letters, digits, . _ + and - so that it can be typed as a value")
+    refuse_name(name)
     for n in range(1, 10_000):
         path = outputs / (name if n == 1 else f"{name}-{n}")
         try:
@@ -153,6 +158,12 @@ class Run:
                     filled = {k: v for k, v in row.items() if v}
                     rows[(filled.get("epoch", ""), *sorted(filled))] = filled
         return list(rows.values())
+
+
+def vote(members: Sequence[Run]) -> Model | Ensemble:
+    """The predictor of one run, or the soft vote of several; raises as `Run.predictor`."""
+    models = [run.predictor() for run in members]
+    return models[0] if len(models) == 1 else Ensemble(models)
 
 
 def load(path: str | os.PathLike) -> Run:

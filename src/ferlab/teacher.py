@@ -56,8 +56,7 @@ class Teacher:
             )
         if new:
             log.info("teacher: %d of %d faces to ask", len(new), len(asked))
-            models = [run.predictor() for run in self.members]
-            predictor = models[0] if len(models) == 1 else predictors.Ensemble(models)
+            predictor = runs.vote(self.members)
             augmented = predictors.TestTimeAugmentation(predictor, self.about["tta"])
             answers = predictors.predict(augmented, pixels[list(new.values())], batch_size, device)
             known |= dict(zip(new, answers, strict=True))
