@@ -14,7 +14,8 @@ from torch import nn
 from ferlab import cli, ensembles, evaluate, runs
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.errors import FerlabError
-from ferlab.predictors import VIEWS, Ensemble, Model, TestTimeAugmentation, predict
+from ferlab.predictors import Ensemble, Model, TestTimeAugmentation, predict
+from ferlab.views import VIEWS
 
 
 def faces_of(seed=0, n=60):
@@ -193,7 +194,7 @@ def test_a_name_too_long_ends_in_a_mark_of_its_members(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"tta": "views9"}, "'views9'; choose none, flip, views8 or views12"),
+        ({"tta": "views9"}, "'views9'; choose none, flip, poster8, views8, views12 or views24"),
         ({"tta": []}, "tta is empty; choose from none, flip"),
         ({"split": "train"}, "split is 'train'; choose val or test"),
         ({"device": "gpu"}, "device is 'gpu'; choose auto, cpu or cuda"),

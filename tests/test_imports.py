@@ -63,7 +63,8 @@ def test_data_looks_at_nothing_after_it(name):
 def test_predictors_are_torch_and_numpy():
     outside = {m.split(".")[0] for m in imported("predictors.py")}
     assert outside <= {"torch", "numpy", "math", "collections", "typing", "ferlab"}
-    assert of_ferlab("predictors.py") <= {"errors"}
+    assert of_ferlab("predictors.py") == {"views"}
+    assert {m.split(".")[0] for m in imported("views.py")} <= {"torch", "math", "random", "collections", "typing"}
 
 
 @pytest.mark.parametrize(
@@ -74,12 +75,19 @@ def test_predictors_are_torch_and_numpy():
         ("ema.py", set()),
         ("checkpoints.py", {"errors"}),
         ("ledger.py", {"errors"}),
+        ("selection.py", {"errors"}),
+        ("diversity.py", {"expressions"}),
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
     assert of_ferlab(name) <= known
+
+
+@pytest.mark.parametrize("name", [n for n in TREES if n not in ("evaluation.py", "evaluate.py")])
+def test_nothing_that_chooses_knows_what_was_best_on_test(name):
+    assert "hindsight" not in of_ferlab(name)
 
 
 def test_lightning_stays_where_training_is():

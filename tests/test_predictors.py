@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
+from scipy.special import softmax
 from torch import nn
 
-from ferlab import predictors
-from ferlab.predictors import VIEWS, Ensemble, Model, TestTimeAugmentation, View, predict, predict_views, warp
+from ferlab.predictors import Ensemble, Model, Specialised, TestTimeAugmentation, predict, predict_views
+from ferlab.views import VIEWS, View, mean_over, title, warp
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def _inverse(view, side=48):
     return matrix, centre - matrix @ (centre + view.shift_px)
 
 
-@pytest.mark.parametrize("view", sorted({*VIEWS["views12"], View(True, (3.5, -1.25), 1.2, 17.0)}))
+@pytest.mark.parametrize("view", sorted({*VIEWS["views24"], *VIEWS["poster8"], View(True, (3.5, -1.25), 1.2, 17.0)}))
 def test_warp_equals_scipys_affine_transform(faces, view):
     matrix, offset = _inverse(view)
     ours = warp(torch.from_numpy(faces).unsqueeze(1), view)
@@ -72,13 +73,31 @@ def test_identity_and_mirror_leave_pixels_exactly(faces):
 
 def test_sets_of_views_nest():
     assert VIEWS["none"] == (View(),)
-    assert [len(VIEWS[name]) for name in ("flip", "views8", "views12")] == [2, 8, 12]
-    for small, large in (("none", "flip"), ("flip", "views8"), ("views8", "views12")):
+    assert [len(VIEWS[name]) for name in ("flip", "views8", "views12", "views24")] == [2, 8, 12, 24]
+    for small, large in (("none", "flip"), ("flip", "views8"), ("views8", "views12"), ("views12", "views24")):
         assert set(VIEWS[small]) < set(VIEWS[large])
 
 
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_stay_inside_the_posters_augmentation(name):
+    assert len(set(VIEWS[name])) == len(VIEWS[name])
+    for view in VIEWS[name]:
+        assert abs(view.rotate_deg) <= 10
+        assert 0.9 <= view.zoom <= 1.1
+        assert max(map(abs, view.shift_px)) <= 4  # 10 % of 48, in whole pixels
+        assert [int(s) for s in view.shift_px] == list(view.shift_px)
+
+
+def test_the_posters_eight_are_the_mirrored_face_and_seven_draws_that_never_change():
+    first, *drawn = VIEWS["poster8"]
+    assert first == View(mirror=True)
+    assert len(drawn) == 7
+    assert drawn[0] == View(False, (2.0, -2.0), 1.035, -8.91)  # another draw is another set of views: name it anew
+    assert drawn[-1] == View(True, (-2.0, 1.0), 1.048, 9.78)
+
+
 def test_unknown_views_are_refused_with_the_names():
-    with pytest.raises(ValueError, match="'views9'; choose none, flip, views8 or views12"):
+    with pytest.raises(ValueError, match="'views9'; choose none, flip, poster8, views8, views12 or views24"):
         TestTimeAugmentation(_model(), "views9")
     with pytest.raises(ValueError, match="at least one view"):
         TestTimeAugmentation(_model(), ())
@@ -113,6 +132,63 @@ def test_augmentation_is_the_mean_over_views_in_one_forward(faces):
     np.testing.assert_allclose(augmented, each.mean(0), atol=1e-6)
     np.testing.assert_allclose(each[0], predict(model, faces), atol=1e-6)
     np.testing.assert_allclose(each[1], predict(model, faces[:, :, ::-1]), atol=1e-6)
+
+
+def _logits(model, faces):
+    with torch.inference_mode():
+        return model.net(model.preprocess(faces.unsqueeze(1))).double().numpy()
+
+
+def test_the_mean_in_logit_space_is_the_softmax_of_the_mean_logits(faces):
+    model = _model()
+    x = torch.from_numpy(faces)
+    logits = np.mean([_logits(model, warp(x.unsqueeze(1), view).squeeze(1)) for view in VIEWS["poster8"]], axis=0)
+    given = predict(TestTimeAugmentation(model, "poster8", "logit"), faces, batch_size=16)
+    np.testing.assert_allclose(given, softmax(logits, axis=1), atol=1e-6)
+    assert np.abs(given - predict(TestTimeAugmentation(model, "poster8"), faces)).max() > 1e-4
+
+
+def test_a_view_that_excludes_a_class_gives_no_nan():
+    by_view = torch.tensor([[[1.0, 0, 0, 0, 0, 0, 0]], [[0, 1.0, 0, 0, 0, 0, 0]]])
+    said = mean_over(by_view, "logit")
+    np.testing.assert_allclose(said, [[0.5, 0.5, 0, 0, 0, 0, 0]], atol=1e-6)
+
+
+def test_spaces_are_named_in_reports_where_they_differ(faces):
+    assert title("flip", "probability") == "flip"
+    assert title("flip", "logit") == "flip-logit"
+    assert TestTimeAugmentation(_model(), "none", "logit").space == "probability"  # of one view there is no mean
+    with pytest.raises(ValueError, match="tta_space is 'log'; choose probability or logit"):
+        TestTimeAugmentation(_model(), "flip", "log")
+
+
+def test_members_are_tempered_before_they_vote(faces):
+    members = [_model(seed) for seed in range(2)]
+    x = torch.from_numpy(faces)
+    hot, cold = (softmax(_logits(m, x) / t, axis=1) for m, t in zip(members, (2.5, 0.4), strict=True))
+    given = predict(Ensemble(members, (3, 1), (2.5, 0.4)), faces)
+    np.testing.assert_allclose(given, 0.75 * hot + 0.25 * cold, atol=1e-6)
+    with pytest.raises(ValueError, match="expected 2 temperatures above 0"):
+        Ensemble(members, None, (1.0, 0.0))
+
+
+class _Says(nn.Module):
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = torch.tensor(rows)
+
+    def forward(self, faces):
+        return self.rows[: len(faces)].float()
+
+
+def test_specialists_split_the_mass_of_their_pair_alone():
+    base = [[0.5, 0.3, 0.2, 0, 0, 0, 0], [0.3, 0.2, 0.5, 0, 0, 0, 0], [0.1, 0.5, 0.4, 0, 0, 0, 0]]
+    first = [[0.1, 0.4, 0.5, 0, 0, 0, 0]] * 3  # 0 against 1: a fifth
+    second = [[0.9, 0.02, 0.08, 0, 0, 0, 0]] * 3  # 1 against 2: a fifth
+    given = Specialised(_Says(base), [(0, 1), (2, 1)], [_Says(first), _Says(second)])(torch.zeros(3, 1, 48, 48))
+    expected = [[0.16, 0.64, 0.2, 0, 0, 0, 0], base[1], [0.1, 0.18, 0.72, 0, 0, 0, 0]]
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+    np.testing.assert_allclose(given.sum(1), 1, atol=1e-6)
 
 
 def test_ensemble_is_the_weighted_mean(faces):
@@ -154,9 +230,3 @@ def test_predict_takes_no_faces_read_only_ones_and_plain_callables(faces):
 def test_prediction_leaves_training_mode(faces):
     model = Model(_Scale(), nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(48 * 48, 7)))
     np.testing.assert_array_equal(predict(model.train(), faces), predict(model.train(), faces))
-
-
-def test_predictors_names_no_other_module_of_ferlab():
-    with open(predictors.__file__) as file:
-        assert "import ferlab" not in (source := file.read())
-    assert "from ferlab" not in source

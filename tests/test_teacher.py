@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from ferlab import predictors, runs, teacher
+from ferlab import predictors, runs, teacher, views
 from ferlab import train as training
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -33,10 +33,10 @@ def by_hand(members: list[runs.Run], pixels: np.ndarray, tta: str = "none") -> n
     faces = torch.from_numpy(pixels.copy()).unsqueeze(1)
     for run in members:
         model = run.predictor()
-        for view in predictors.VIEWS[tta]:
+        for view in views.VIEWS[tta]:
             with torch.inference_mode():
-                logits = model.net(model.preprocess(predictors.warp(faces, view)))
-            total += softmax(logits.double().numpy(), axis=1) / len(predictors.VIEWS[tta]) / len(members)
+                logits = model.net(model.preprocess(views.warp(faces, view)))
+            total += softmax(logits.double().numpy(), axis=1) / len(views.VIEWS[tta]) / len(members)
     return total
 
 
@@ -93,7 +93,7 @@ def test_an_ensembles_directory_stands_for_its_members(teachers, tmp_path):
     folder = tmp_path / "ensembles" / "both"
     folder.mkdir(parents=True)
     runs.write_json(folder / runs.MEMBERS, [{"name": r.name, "path": r.path.as_posix()} for r in teachers])
-    assert teacher.find(str(folder), "none", tmp_path).members == tuple(teachers)
+    assert teacher.find(str(folder), "none", tmp_path).vote.asked == tuple(teachers)
 
 
 def test_another_label_order_is_refused_before_training(teachers, train, tmp_path):

@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab import report, runs
+from ferlab import ensembles, hindsight, report, runs
 from ferlab.cli import command, plain
 from ferlab.errors import FerlabError
 from ferlab.evaluation import Evaluation, finished, refuse_unfinished
@@ -25,12 +25,14 @@ log = logging.getLogger(__name__)
 
 def evaluate(
     patterns: str | Sequence[str],
-    tta: str | Sequence[str] = "none",
+    tta: str | Sequence[str] | None = None,
     split: str = "val",
     name: str | None = None,
     **options: Any,
 ) -> list[Path]:
     """Measure the runs that `patterns` name, several as one ensemble, which may be given a name.
+
+    An ensemble that was chosen on val votes as it was frozen.
 
     Args:
         tta, split, options: as `Evaluation` takes them.
@@ -42,6 +44,10 @@ def evaluate(
         FerlabError: as `Evaluation` and its `measure`; no such run; a glob that matches two trainings of one name.
     """
     evaluation = Evaluation(tta, split, **options)
+    if vote := ensembles.chosen(_given(patterns)):
+        if name not in (None, vote.folder.name):
+            raise FerlabError(f"name={name} is for runs, and {vote.folder} has a name; leave out name")
+        return evaluation.measure(vote)
     by_path: dict[Path, runs.Run] = {}
     for pattern in _given(patterns):
         found = _latest([runs.load(path) for path in runs.find_members(pattern)])
@@ -55,7 +61,7 @@ def evaluate(
 
 
 def evaluate_each(
-    patterns: str | Sequence[str], tta: str | Sequence[str] = "none", split: str = "val", **options: Any
+    patterns: str | Sequence[str], tta: str | Sequence[str] | None = None, split: str = "val", **options: Any
 ) -> Iterator[Path]:
     """Measure every run that `patterns` name by itself; gives the folders of a run's reports once they are there.
 
@@ -148,6 +154,8 @@ def _say(folder: Path) -> None:
     if "looks_before" in told:
         by_these, by_any = told["looks_before"], told["looks_before_at_data"]
         console.print(f"  looks at this test split before this one: {by_these} by these weights, {by_any} by anything")
+    if "hindsight" in told:
+        console.print(f"  {hindsight.sentence(told['hindsight'])}")
     console.print(f"  {folder / 'index.html'}", style="dim")
 
 
@@ -157,7 +165,7 @@ def main(cfg: DictConfig) -> None:
     if config["each"] and config["name"] is not None:
         raise FerlabError(f"name={config['name']} is for an ensemble, and each=true makes none; leave out one of them")
     keys = ("tta", "split", "batch_size", "device", "outputs", "skip_measured")
-    options = {key: config[key] for key in keys} | {"ledger_path": config["ledger"]}
+    options = {key: config[key] for key in keys} | {"ledger_path": config["ledger"], "space": config["tta_space"]}
     if config["each"]:
         folders = evaluate_each(config["runs"], **options)
     else:

@@ -11,19 +11,31 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from ferlab import ensembles, ledger, predictors, report, runs
+from ferlab import ensembles, hindsight, ledger, predictors, report, runs, views
 from ferlab.data.faces import SPLITS, Faces, have_twin_in
 from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
 
 
-class _Split(NamedTuple):
+class Split(NamedTuple):
     """The faces of one split, which of them stand in training too, and the checksum of pixels and labels."""
 
     faces: Faces
     twins: np.ndarray
     sha256: str
+
+
+class Seen(NamedTuple):
+    """A set of views, and the space in which a run's answers to them are averaged."""
+
+    name: str
+    views: tuple[views.View, ...]
+    space: str
+
+    @property
+    def title(self) -> str:
+        return views.title(self.name, self.space)
 
 
 class Evaluation:
@@ -32,8 +44,9 @@ class Evaluation:
     Several sets of views share the probabilities of the views they have in common, and are one look in the ledger.
 
     Args:
-        tta: names of one or several sets of views.
+        tta: names of one or several sets of views; None for those of an ensemble chosen on val, else the face alone.
         split: `val` or `test`.
+        space: `probability` or `logit`, in which views are averaged; None for a chosen ensemble's, else probability.
         batch_size: views that a net sees at once.
         device: `auto`, `cpu` or `cuda`.
         outputs: holds the directories of ensembles; a single run's reports lie beside its weights.
@@ -46,25 +59,28 @@ class Evaluation:
 
     def __init__(
         self,
-        tta: str | Sequence[str],
+        tta: str | Sequence[str] | None,
         split: str,
         batch_size: int = 1024,
         device: str = "auto",
         outputs: str | Path = "outputs",
         ledger_path: str | Path = "outputs/ledger.jsonl",
         skip_measured: bool = False,
+        space: str | None = None,
     ):
         if split not in SPLITS[1:]:
             raise FerlabError(f"split is {split!r}; choose val or test")
-        self.sets = {name: _views(name) for name in ([tta] if isinstance(tta, str) else tta)}
-        if not self.sets:
-            raise FerlabError("tta is empty; choose from " + ", ".join(predictors.VIEWS))
-        self.split, self.batch_size, self.device = split, batch_size, _device(device)
+        names = list(dict.fromkeys([tta] if isinstance(tta, str) else ["none"] if tta is None else tta))
+        if not names:
+            raise FerlabError("tta is empty; choose from " + ", ".join(views.VIEWS))
+        self.sets = [seen_as(name, space or views.SPACES[0]) for name in names]
+        self.said = [seen.title for seen in self.sets] if tta is not None or space is not None else None
+        self.split, self.batch_size, self.device = split, batch_size, device_of(device)
         self.outputs, self.ledger_path, self.skip_measured = Path(outputs), Path(ledger_path), skip_measured
-        self._opened: dict[str, _Split] = {}
+        self._opened: dict[str, Split] = {}
 
-    def measure(self, members: Sequence[runs.Run], name: str | None = None) -> list[Path]:
-        """Measure one run, or several as an ensemble, which may be given a name.
+    def measure(self, measured: Sequence[runs.Run] | ensembles.Vote, name: str | None = None) -> list[Path]:
+        """Measure one run, several as an ensemble, which may be given a name, or an ensemble that was chosen on val.
 
         Returns:
             For each set of views the folder of its report.
@@ -73,52 +89,69 @@ class Evaluation:
             FerlabError: unfinished runs, but one by itself on val; members that are measured on different faces; a name
                 that stands for other members.
         """
+        vote = measured if isinstance(measured, ensembles.Vote) else ensembles.Vote(tuple(measured))
+        members = vote.asked
         if len(members) > 1 or self.split == "test":
             refuse_unfinished(members)
-        shared = self._shared(members)
-        if len(members) == 1:
+        sets = self._sets_of(vote)
+        shared = self.shared(members)
+        if vote.folder:
+            folder, name = vote.folder, vote.folder.name
+        elif len(members) == 1:
             folder, name = members[0].path, members[0].name
         else:
             folder = ensembles.freeze(members, self.outputs, name)
             name = folder.name
-        reports = {tta: folder / "reports" / f"{self.split}-{tta}" for tta in self.sets}
-        left = dict(self.sets)
+        reports = {folder / "reports" / f"{self.split}-{seen.title}": seen for seen in sets}
+        left = dict(reports)
         if self.skip_measured:
-            there = [t for t, views in left.items() if _is_of(reports[t], members, shared.sha256, views)]
-            left = {tta: views for tta, views in left.items() if tta not in there}
+            there = [path for path, seen in left.items() if _is_of(path, vote, shared.sha256, seen)]
+            left = {path: seen for path, seen in left.items() if path not in there}
             if there:
-                log.info("%s, %s: measured already: %s", name, self.split, ", ".join(there))
+                already = ", ".join(reports[path].title for path in there)
+                log.info("%s, %s: measured already: %s", name, self.split, already)
         if left:
-            self._write({reports[tta]: (tta, views) for tta, views in left.items()}, members, name, shared)
-        return list(reports.values())
+            self._write(left, vote, name, shared)
+        return list(reports)
 
-    def _write(
-        self,
-        wanted: Mapping[Path, tuple[str, tuple[predictors.View, ...]]],
-        members: Sequence[runs.Run],
-        name: str,
-        shared: _Split,
-    ) -> None:
-        predictor = runs.vote(members)
-        union = list(dict.fromkeys(view for _, views in wanted.values() for view in views))
-        pixels = shared.faces.pixels
-        by_view = predictors.predict_views(predictor, pixels, union, self.batch_size, self.device)  # [V,N,7]
+    def _sets_of(self, vote: ensembles.Vote) -> list[Seen]:
+        """What is measured: of an ensemble that was chosen on val, the views that it was frozen with."""
+        if vote.frozen_views is None:
+            return self.sets
+        frozen = Seen(*vote.frozen_views)
+        if self.said not in (None, [frozen.title]):
+            raise FerlabError(
+                f"{vote.folder} was chosen with tta={frozen.name} tta_space={frozen.space}, "
+                f"not {', '.join(self.said)}; leave out tta and tta_space"
+            )
+        return [frozen]
 
-        provenance = _provenance(members, name, self.split)
+    def _write(self, wanted: Mapping[Path, Seen], vote: ensembles.Vote, name: str, shared: Split) -> None:
+        union = list(dict.fromkeys(view for seen in wanted.values() for view in seen.views))
+        faces, ask = shared.faces, (self.batch_size, self.device)
+        # One net at a time, each view once: [V,N,7] of each run.
+        by_run = [predictors.predict_views(run.predictor(), faces.pixels, union, *ask) for run in vote.asked]
+
+        provenance = provenance_of(vote.asked, name, self.split) | _choice(vote)
         provenance |= {"faces_sha256": shared.sha256, "evaluated_on": str(self.device)}
         if self.split == "test":
-            hashes, names = [run.weights_sha256 for run in members], [tta for tta, _ in wanted.values()]
+            hashes, titles = provenance["weights_sha256"], [seen.title for seen in wanted.values()]
             data, commit = provenance["data"], provenance["evaluated_commit"]
-            entry = ledger.look(self.ledger_path, provenance["members"], hashes, data, self.split, commit, names)
+            looked = (self.ledger_path, provenance["members"], hashes, data, self.split, commit, titles, vote.sha256)
+            entry = ledger.look(*looked)
             provenance |= {key: entry[key] for key in ("looks_before", "looks_before_at_data")}
-        rows = members[0].metrics_rows() if len(members) == 1 else ()
-        for folder, (tta, views) in wanted.items():
-            probabilities = by_view[[union.index(view) for view in views]].mean(0)  # [N,7]
-            measured = report.measure(probabilities, shared.faces, shared.twins)
-            told = provenance | {"tta": tta, "views": [list(view) for view in views]}
-            report.write_report(folder, measured, told, probabilities, shared.faces, rows)
+        rows = vote.members[0].metrics_rows() if name == vote.members[0].name else ()
+        for folder, seen in wanted.items():
+            places = [union.index(view) for view in seen.views]
+            answers = [views.mean_over(torch.from_numpy(given[places]), seen.space) for given in by_run]
+            probabilities = vote.combine(answers).numpy()  # [N,7]
+            measured = report.measure(probabilities, faces, shared.twins)
+            told = provenance | {"tta": seen.title, "tta_space": seen.space, "views": [list(v) for v in seen.views]}
+            if vote.about and self.split == "test":
+                told["hindsight"] = hindsight.gap(vote, answers, faces.labels, measured["accuracy"])
+            report.write_report(folder, measured, told, probabilities, faces, rows)
 
-    def _shared(self, members: Sequence[runs.Run]) -> _Split:
+    def shared(self, members: Sequence[runs.Run]) -> Split:
         """The split that all members are measured on; twins are those of the data of any of them."""
         opened = [self._open(run) for run in members]
         first, twins = opened[0], np.zeros(len(opened[0].faces), bool)
@@ -132,7 +165,7 @@ class Evaluation:
             twins |= other.twins
         return first._replace(twins=twins)
 
-    def _open(self, run: runs.Run) -> _Split:
+    def _open(self, run: runs.Run) -> Split:
         key = json.dumps(run.config["data"], sort_keys=True)
         if key not in self._opened:
             faces = run.faces()
@@ -143,7 +176,7 @@ class Evaluation:
                 )
             checksum = hashlib.sha256(own.pixels.tobytes() + own.labels.tobytes()).hexdigest()
             twins = have_twin_in(own.pixels, faces.pixels[faces.split == SPLITS.index("train")])
-            self._opened[key] = _Split(own, twins, checksum)
+            self._opened[key] = Split(own, twins, checksum)
         return self._opened[key]
 
 
@@ -157,14 +190,16 @@ def refuse_unfinished(members: Sequence[runs.Run]) -> None:
         raise FerlabError(f"{', '.join(unfinished)} unfinished; expected finished runs: train with ckpt=last first")
 
 
-def _views(name: str) -> tuple[predictors.View, ...]:
+def seen_as(name: str, space: str) -> Seen:
     try:
-        return predictors.views_named(name)
+        found = views.views_named(name)
+        return Seen(name, found, views.space_named(space, found))
     except ValueError as error:
         raise FerlabError(str(error)) from None
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """`auto`, `cpu` or `cuda` as what is there; raises FerlabError for another name, or cuda where there is none."""
     if name not in ("auto", "cpu", "cuda"):
         raise FerlabError(f"device is {name!r}; choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
@@ -172,20 +207,35 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _is_of(folder: Path, members: Sequence[runs.Run], checksum: str, views: Sequence[predictors.View]) -> bool:
-    """Whether a folder holds the report of these weights on these faces in these views."""
+def _is_of(folder: Path, vote: ensembles.Vote, checksum: str, seen: Seen) -> bool:
+    """Whether a folder holds the report of these weights, voting like this, on these faces in these views."""
     try:
         told = json.loads((folder / "report.json").read_text())
     except (OSError, ValueError):
         return False
-    weights = sorted(run.weights_sha256 for run in members)
+    weights = sorted(run.weights_sha256 for run in vote.asked)
     found = sorted(told.get("weights_sha256", ())), told.get("faces_sha256"), told.get("views")
-    return found == (weights, checksum, json.loads(json.dumps(views)))
+    # Reports from before spaces could be chosen do not name theirs.
+    how = told.get("tta_space", views.SPACES[0]), told.get("ensemble_sha256")
+    wanted = weights, checksum, json.loads(json.dumps(seen.views))
+    return (*found, *how) == (*wanted, seen.space, vote.sha256)
 
 
-def _provenance(members: Sequence[runs.Run], name: str, split: str) -> dict[str, Any]:
+def _choice(vote: ensembles.Vote) -> dict[str, Any]:
+    """What a report says of an ensemble that was chosen on val."""
+    if vote.about is None:
+        return {}
+    told = {key: vote.about[key] for key in ("method", "size", "chosen_on", "frozen_at")}
+    told |= {"weights": list(vote.weights), "temperatures": list(vote.temperatures)}
+    told["specialists"] = {
+        run.name: one["pair"] for run, one in zip(vote.specialists, vote.about["specialists"], strict=True)
+    }
+    return told | {"model": "ensemble", "ensemble_sha256": vote.sha256}
+
+
+def provenance_of(members: Sequence[runs.Run], name: str, split: str) -> dict[str, Any]:
     """What a report says besides numbers: of a run what run.json says, of an ensemble what its members share."""
-    one = len(members) == 1
+    one = len(members) == 1 and members[0].name == name
     told: dict[str, Any] = {
         "name": name,
         "model": members[0].info.get("model") if one else "ensemble",

@@ -23,6 +23,7 @@ def look(
     split: str,
     commit: str | None,
     tta: Sequence[str],
+    ensemble_sha256: str | None = None,
 ) -> dict[str, Any]:
     """Append a look at `split` to the ledger and return its entry.
 
@@ -34,6 +35,7 @@ def look(
         split: `test`; validation may be looked at freely.
         commit: git commit of the evaluating code, None outside a repository.
         tta: names of the sets of views reported from this one look.
+        ensemble_sha256: of what was frozen, for an ensemble that was chosen on val.
 
     Returns:
         The entry; `looks_before` counts earlier looks by exactly these weights (in any order),
@@ -62,6 +64,8 @@ def look(
             "looks_before": sum(sorted(e["weights_sha256"]) == weights for e in earlier),
             "looks_before_at_data": sum(e["data"] == data for e in earlier),
         }
+        if ensemble_sha256 is not None:
+            entry["ensemble_sha256"] = ensemble_sha256
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
             file.flush()

@@ -1,88 +1,18 @@
 """Faces enter, probabilities leave: one model, a model under test-time augmentation and an ensemble look alike.
 
 A predictor is a callable that takes faces [B,1,48,48] in 0..255 (uint8, or float after a warp) and gives probabilities
-float32 [B,7]. This file alone decides how views are made and how probabilities are averaged.
+float32 [B,7]. This file alone decides how members' probabilities become one; how a face's views do stands in `views`.
 """
 
-import math
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from ferlab.views import View, mean_over, space_named, views_named, warp
 
 Predictor = Callable[[Tensor], Tensor]
-
-
-class View(NamedTuple):
-    """One variant of a face: mirrored first, then turned and zoomed about its centre, then shifted.
-
-    Attributes:
-        mirror: left and right exchanged.
-        shift_px: (x, y) in pixels, to the right and down.
-        zoom: above 1 enlarges the face.
-        rotate_deg: degrees counter-clockwise as seen.
-    """
-
-    mirror: bool = False
-    shift_px: tuple[float, float] = (0.0, 0.0)
-    zoom: float = 1.0
-    rotate_deg: float = 0.0
-
-
-def _mirrored_too(poses: Sequence[tuple[tuple[float, float], float, float]]) -> tuple[View, ...]:
-    return tuple(View(mirror, *pose) for pose in poses for mirror in (False, True))
-
-
-# shift_px, zoom, rotate_deg. Each is used mirrored and not, so a turn to one side also stands for the other. All lie
-# inside the poster's training augmentation (10 %, 10 degrees): a view the net never met only adds noise to the mean.
-_POSES = (
-    ((0.0, 0.0), 1.0, 0.0),
-    ((0.0, 0.0), 1.1, 0.0),
-    ((0.0, 0.0), 1.0, 8.0),
-    ((2.0, 2.0), 1.0, 0.0),
-    ((-2.0, -2.0), 1.05, -4.0),
-    ((0.0, -2.0), 0.95, 4.0),
-)
-
-# A new set of views is a new line here; choose among them on the validation split.
-VIEWS: dict[str, tuple[View, ...]] = {
-    "none": (View(),),
-    "flip": (View(), View(mirror=True)),
-    "views8": _mirrored_too(_POSES[:4]),
-    "views12": _mirrored_too(_POSES),
-}
-
-
-def views_named(name: str) -> tuple[View, ...]:
-    """The views of a set.
-
-    Raises:
-        ValueError: no set of that name.
-    """
-    if name not in VIEWS:
-        raise ValueError(f"tta is {name!r}; choose {', '.join(list(VIEWS)[:-1])} or {list(VIEWS)[-1]}")
-    return VIEWS[name]
-
-
-def warp(faces: Tensor, view: View) -> Tensor:
-    """Square faces [B,1,S,S], 0..255 -> the same seen as `view`, float32; what is shifted in repeats the border."""
-    x = faces.float()
-    if view.mirror:
-        x = x.flip(-1)
-    if view._replace(mirror=False) == View():
-        return x  # grid_sample would round: an identity view must leave the pixels exactly
-    side = x.shape[-1]
-    turn = math.radians(view.rotate_deg)
-    # affine_grid asks where each output pixel comes from: the inverse of the move, with y downwards.
-    cos, sin = math.cos(turn) / view.zoom, math.sin(turn) / view.zoom
-    right, down = (2.0 * s / side for s in view.shift_px)  # pixels -> the grid's -1..1
-    theta = [[cos, -sin, -cos * right + sin * down], [sin, cos, -sin * right - cos * down]]
-    grid = F.affine_grid(torch.tensor([theta], device=x.device), [1, 1, side, side], align_corners=False)
-    grid = grid.expand(x.shape[0], -1, -1, -1)  # [B,S,S,2]
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 class Model(nn.Module):
@@ -98,22 +28,24 @@ class Model(nn.Module):
 
 
 class TestTimeAugmentation(nn.Module):
-    """Mean of a predictor's probabilities over V views: faces [B,1,48,48] -> float32 [B,7].
+    """Mean of a predictor's answers over V views: faces [B,1,48,48] -> probabilities float32 [B,7].
 
     Args:
         predictor: what is asked, once, with the [V*B,1,48,48] views of a batch.
-        views: the views, or the name of a set in `VIEWS`.
+        views: the views, or the name of a set in `views.VIEWS`.
+        space: `probability` or `logit`, in which the mean is taken.
 
     Raises:
-        ValueError: unknown name, or no view at all.
+        ValueError: unknown name or space, or no view at all.
     """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
-    def __init__(self, predictor: Predictor, views: str | Sequence[View]):
+    def __init__(self, predictor: Predictor, views: str | Sequence[View], space: str = "probability"):
         super().__init__()
         self.predictor = predictor
         self.views = views_named(views) if isinstance(views, str) else tuple(views)
+        self.space = space_named(space, self.views)
         if not self.views:
             raise ValueError("test-time augmentation needs at least one view")
 
@@ -123,33 +55,95 @@ class TestTimeAugmentation(nn.Module):
         return self.predictor(warped).unflatten(0, (len(self.views), -1))  # [V,B,7]
 
     def forward(self, faces: Tensor) -> Tensor:
-        return self.by_view(faces).mean(0)
+        return mean_over(self.by_view(faces), self.space)
 
 
 class Ensemble(nn.Module):
     """Soft vote: the weighted mean of the members' probabilities, faces [B,1,48,48] -> float32 [B,7].
 
     Args:
-        members: M predictors.
+        members: M predictors, which may differ in input size and channels: each has its own preprocessing.
         weights: one weight >= 0 per member, of any sum; None for equal ones.
+        temperatures: what each member's probabilities are tempered with before the vote; None for none.
 
     Raises:
-        ValueError: no member, or weights that do not fit.
+        ValueError: no member, or weights or temperatures that do not fit.
     """
 
-    def __init__(self, members: Sequence[nn.Module], weights: Sequence[float] | None = None):
+    def __init__(
+        self,
+        members: Sequence[nn.Module],
+        weights: Sequence[float] | None = None,
+        temperatures: Sequence[float] | None = None,
+    ):
         super().__init__()
-        weights = [1.0] * len(members) if weights is None else list(weights)
         if not members:
             raise ValueError("an ensemble needs at least one member")
-        if len(weights) != len(members) or min(weights) < 0 or sum(weights) <= 0:
-            raise ValueError(f"expected {len(members)} weights >= 0 of positive sum, got {weights}")
         self.members = nn.ModuleList(members)
-        self.weights = [float(w) / sum(weights) for w in weights]
+        self.weights = _weights(weights, len(members))
+        self.temperatures = _temperatures(temperatures, len(members))
 
     def forward(self, faces: Tensor) -> Tensor:
         # One member at a time into a running sum: M stacked results would only be summed again.
-        return sum(w * member(faces) for w, member in zip(self.weights, self.members, strict=True))
+        return vote((member(faces) for member in self.members), self.weights, self.temperatures)
+
+
+class Specialised(nn.Module):
+    """A predictor with a second stage for pairs that it confuses: faces [B,1,48,48] -> float32 [B,7].
+
+    Args:
+        base: what says which two classes a face is between.
+        pairs: of each specialist, the two classes that it tells apart.
+        specialists: predictors, as many.
+    """
+
+    def __init__(self, base: nn.Module, pairs: Sequence[tuple[int, int]], specialists: Sequence[nn.Module]):
+        super().__init__()
+        self.base, self.pairs, self.specialists = base, list(pairs), nn.ModuleList(specialists)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        return resplit(self.base(faces), self.pairs, (specialist(faces) for specialist in self.specialists))
+
+
+def resplit(base: Tensor, pairs: Sequence[tuple[int, int]], answers: Iterable[Tensor]) -> Tensor:
+    """Probabilities [B,7] with p_a + p_b split anew as a specialist's answer [B,7] does, one for each pair (a, b).
+
+    Only where a and b are the two most probable classes of `base`; all other probabilities stay as they are.
+    """
+    likeliest = base.topk(2).indices.sort(1).values  # [B,2]; of `base` alone, so that no specialist routes for another
+    split = base.clone()
+    for pair, said in zip(pairs, answers, strict=True):
+        here = (likeliest == torch.tensor(sorted(pair), device=base.device)).all(1, keepdim=True)  # [B,1]
+        own, theirs = base[:, pair], said[:, pair]  # [B,2]
+        share = theirs / theirs.sum(1, keepdim=True).clamp_min(torch.finfo(theirs.dtype).tiny)
+        split[:, pair] = torch.where(here, own.sum(1, keepdim=True) * share, split[:, pair])
+    return split
+
+
+def vote(answers: Iterable[Tensor], weights: Sequence[float], temperatures: Sequence[float]) -> Tensor:
+    """The members' answers, M times probabilities [B,7], as one [B,7]; weights sum to 1."""
+    return sum(w * temper(p, t) for w, t, p in zip(weights, temperatures, answers, strict=True))
+
+
+def temper(probabilities: Tensor, temperature: float) -> Tensor:
+    """Probabilities [B,7] at a temperature: the softmax of the logits over it (Guo et al. 2017, arXiv:1706.04599)."""
+    if temperature == 1:
+        return probabilities
+    return (probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log() / temperature).softmax(-1)
+
+
+def _weights(weights: Sequence[float] | None, members: int) -> list[float]:
+    weights = [1.0] * members if weights is None else list(weights)
+    if len(weights) != members or min(weights) < 0 or sum(weights) <= 0:
+        raise ValueError(f"expected {members} weights >= 0 of positive sum, got {weights}")
+    return [float(w) / sum(weights) for w in weights]
+
+
+def _temperatures(temperatures: Sequence[float] | None, members: int) -> list[float]:
+    temperatures = [1.0] * members if temperatures is None else [float(t) for t in temperatures]
+    if len(temperatures) != members or min(temperatures) <= 0:
+        raise ValueError(f"expected {members} temperatures above 0, got {temperatures}")
+    return temperatures
 
 
 def predict(

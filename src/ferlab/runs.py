@@ -97,12 +97,21 @@ def find(patterns: str | Sequence[str], root: str | os.PathLike = ".", key: str 
 
 
 def find_members(patterns: str | Sequence[str], key: str = "runs") -> list[Path]:
-    """As `find`; an ensemble's directory stands for its members."""
+    """As `find`; a soft vote's directory stands for its members.
+
+    Raises:
+        FerlabError: also for an ensemble that was chosen, whose weights the list of its members would lose.
+    """
     found: list[Path] = []
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         frozen = Path(pattern) / MEMBERS
         if frozen.is_file():
-            found += [Path(member["path"]) for member in json.loads(frozen.read_text())]
+            members = json.loads(frozen.read_text())
+            if isinstance(members, dict):
+                raise FerlabError(
+                    f"{pattern} is frozen with weights and views of its own; give it alone, as {key}={pattern}"
+                )
+            found += [Path(member["path"]) for member in members]
         else:
             found += find(pattern, key=key)
     return list(dict.fromkeys(found))
@@ -160,10 +169,13 @@ class Run:
         return list(rows.values())
 
 
-def vote(members: Sequence[Run]) -> Model | Ensemble:
-    """The predictor of one run, or the soft vote of several; raises as `Run.predictor`."""
+def vote(
+    members: Sequence[Run], weights: Sequence[float] | None = None, temperatures: Sequence[float] | None = None
+) -> Model | Ensemble:
+    """The predictor of one run, or the vote of several, as `Ensemble` takes it; raises as `Run.predictor`."""
     models = [run.predictor() for run in members]
-    return models[0] if len(models) == 1 else Ensemble(models)
+    alone = len(models) == 1 and weights is None and temperatures is None
+    return models[0] if alone else Ensemble(models, weights, temperatures)
 
 
 def load(path: str | os.PathLike) -> Run:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ferlab.report import mcnemar, split_title
 
-_VIEWS = ("none", "flip", "views8", "views12")  # order of columns; other sets follow by name
+_VIEWS = ("none", "flip", "poster8", "views8", "views12", "views24")  # order of columns; other sets follow by name
 _SPLITS = ("val", "test")
 Report = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ferlab import predictors, runs
+from ferlab import ensembles, predictors, runs, views
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 
@@ -32,12 +32,15 @@ class Teacher:
     """Kept answers: of which weights and views, and the file that they stand in.
 
     Attributes:
-        about: `members` (run names), `weights_sha256`, `tta`, `expressions`.
-        members: the runs that answer for further faces; empty where only the file is there.
+        about: `members` (run names), `weights_sha256`, `tta`, `expressions`; of a chosen ensemble also its sha256.
+        vote: the runs that answer for further faces; None where only the file is there.
+        seen, space: the views that they see and how those are averaged.
     """
 
     about: dict[str, Any]
-    members: tuple[runs.Run, ...]
+    vote: ensembles.Vote | None
+    seen: tuple[views.View, ...]
+    space: str
     file: Path
 
     def probabilities(self, pixels: np.ndarray, device: str | torch.device, batch_size: int = 1024) -> np.ndarray:
@@ -49,16 +52,15 @@ class Teacher:
         asked = [hashlib.blake2b(np.ascontiguousarray(face), digest_size=_DIGEST).digest() for face in pixels]
         known = dict(zip(*_read(self.file)[:2], strict=True)) if self.file.is_file() else {}
         new = {digest: i for i, digest in reversed(list(enumerate(asked))) if digest not in known}
-        if new and not self.members:
+        if new and self.vote is None:
             raise FerlabError(
                 f"teacher={self.file} has no answer for {len(new)} of {len(asked)} training faces; "
                 "give the runs that it was made from, or the data and options that it was made for"
             )
         if new:
             log.info("teacher: %d of %d faces to ask", len(new), len(asked))
-            predictor = runs.vote(self.members)
-            augmented = predictors.TestTimeAugmentation(predictor, self.about["tta"])
-            answers = predictors.predict(augmented, pixels[list(new.values())], batch_size, device)
+            predictor = self.vote.predictor(self.seen, self.space)
+            answers = predictors.predict(predictor, pixels[list(new.values())], batch_size, device)
             known |= dict(zip(new, answers, strict=True))
             _write(self.file, known, self.about)
         return np.stack([known[digest] for digest in asked]) if asked else np.zeros((0, K), np.float32)
@@ -68,7 +70,7 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
     """The teacher that `teacher` names: runs (paths, globs, an ensemble's directory), or a file of kept answers.
 
     Args:
-        tta: set of views that it sees.
+        tta: set of views that it sees; `frozen` for those that an ensemble was chosen with.
         folder: where answers are kept.
 
     Raises:
@@ -82,23 +84,29 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
         _same_order(about.get("expressions"), teacher)
         if about.get("tta") != tta:
             raise FerlabError(f"teacher={teacher} was asked with teacher_tta={about.get('tta')}, not {tta}; type that")
-        return Teacher(about, (), file)
-    try:
-        predictors.views_named(tta)
-    except ValueError as error:
-        raise FerlabError(f"teacher_{error}") from None
-    members = tuple(runs.load(path) for path in runs.find_members(teacher, key="teacher"))
-    for run in members:
+        return Teacher(about, None, (), views.SPACES[0], file)
+    vote = ensembles.chosen(teacher, key="teacher")
+    if vote is None:
+        vote = ensembles.Vote(tuple(runs.load(path) for path in runs.find_members(teacher, key="teacher")))
+    for run in vote.asked:
         _same_order(run.info.get("expressions"), run.path)
+    if tta == "frozen" and vote.frozen_views:
+        _, seen, space = vote.frozen_views
+    else:
+        seen, space = _views(tta), views.SPACES[0]
     about = {
-        "members": [run.name for run in members],
-        "weights_sha256": [run.weights_sha256 for run in members],
+        "members": [run.name for run in vote.asked],
+        "weights_sha256": [run.weights_sha256 for run in vote.asked],
         "tta": tta,
         "expressions": list(EXPRESSIONS),
     }
-    # Ensembles are known by their members whatever their order.
-    key = json.dumps([sorted(about["weights_sha256"]), tta, [list(view) for view in predictors.views_named(tta)]])
-    return Teacher(about, members, folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz")
+    # A soft vote is known by its members whatever their order.
+    key = [sorted(about["weights_sha256"]), tta, [list(view) for view in seen]]
+    if vote.about:
+        about["ensemble_sha256"] = vote.sha256
+        key.append(vote.sha256)
+    name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    return Teacher(about, vote, seen, space, folder / f"{name}.npz")
 
 
 def soften(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -111,6 +119,14 @@ def soften(probabilities: np.ndarray, temperature: float) -> np.ndarray:
         raise FerlabError(f"teacher_temperature is {temperature}; expected a number above 0, 1 for none")
     powers = probabilities.astype(np.float64) ** (1.0 / temperature)
     return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _views(tta: str) -> tuple[views.View, ...]:
+    try:
+        return views.views_named(tta)
+    except ValueError as error:
+        hint = "; frozen is for an ensemble that was chosen on val" if tta == "frozen" else ""
+        raise FerlabError(f"teacher_{error}{hint}") from None
 
 
 def _same_order(expressions: Sequence[str] | None, where: str | Path) -> None:
