@@ -106,8 +106,9 @@ def _candidates(patterns: str | Sequence[str] | None) -> list[runs.Run]:
 def _several(config: dict[str, Any], key: str, known: Sequence[str]) -> list[str]:
     value = config[key]
     given = list(known) if value == "auto" else [value] if isinstance(value, str) else list(value)
-    if not given or (unknown := [v for v in given if v not in known]):
-        raise FerlabError(f"{key} is {(unknown or ['empty'])[0]!r}; choose auto, {', '.join(known)}")
+    unknown = [repr(v) for v in given if v not in known]
+    if unknown or not given:
+        raise FerlabError(f"{key} is {', '.join(unknown) or 'empty'}; choose auto, {', '.join(known)}")
     return list(dict.fromkeys(given))
 
 
@@ -145,7 +146,7 @@ def _fitted(
     def temperatures_of(faces: np.ndarray) -> np.ndarray:
         if temperature == "none":
             return np.ones(len(given))
-        return np.array([selection.temperature(p[faces], labels[faces]).round(4) for p in given])
+        return np.array([round(selection.temperature(p[faces], labels[faces]), 4) for p in given])
 
     right = np.zeros((len(methods), len(labels)))
     for chosen_by, said in selection.folded(labels, config["folds"], config["repeats"], config["seed"]):

@@ -1,0 +1,429 @@
+"""Choosing on val, freezing, and measuring what was frozen: with real runs, small, of different inputs."""
+
+import csv
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from scipy.special import softmax
+
+from ferlab import answers, cli, ensemble, ensembles, evaluate, predictors, runs, teacher, views
+from ferlab import train as training
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from tests.conftest import made_faces
+
+FACES = made_faces(96, 70, 56)
+NETS = {
+    "plain-s0": ("+model.net.width=0.25", "seed=0"),
+    "colour-s1": (
+        "+model.net.width=0.25",
+        "seed=1",
+        "model.net.channels=3",
+        "model.input={size: 48, channels: 3, mean: [0.4, 0.5, 0.6], std: [0.2, 0.3, 0.3]}",
+    ),
+    "small-s2": (
+        *("model=resnet18", "model.net.width=0.125", "model.net.layers=[1,1,1,1]", "model.net.stochastic_depth=0"),
+        *("model.input.size=24", "seed=2", "trainer.max_epochs=3"),
+    ),
+}
+
+
+def _composed(config, *overrides):
+    with initialize_config_dir(cli.CONF, version_base="1.3"):
+        return cli.plain(compose(config, overrides=list(overrides)))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A folder with finished runs in outputs/."""
+    folder = tmp_path_factory.mktemp("trained")
+    small = ["batch_size=16", "trainer.max_epochs=2", "trainer.accelerator=cpu", "trainer.enable_progress_bar=false"]
+    small.append("trainer.precision=32-true")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "open_data", lambda *a, **k: FACES)
+        for name, overrides in NETS.items():
+            given = [*small, *overrides, f"name={name}", "wandb=off", f"outputs={folder / 'outputs'}"]
+            training.train(_composed("train", *given))
+    return folder
+
+
+@pytest.fixture
+def made(trained, tmp_path, monkeypatch):
+    """The runs in outputs/ of the working directory, and the faces that they find."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runs, "open_data", lambda *a, **k: FACES)
+    monkeypatch.setattr("ferlab.report_page.write", lambda folder, *_: folder / "index.html")
+
+
+def choose(name="best", *overrides, **config):
+    given = _composed("ensemble", "runs=outputs/*", "folds=4", "repeats=2", "device=cpu", *overrides)
+    return ensemble.choose({**given, "name": name, **config})
+
+
+def said(folder: Path) -> dict:
+    return json.loads((folder / "members.json").read_text())
+
+
+def by_hand(about: dict, pixels: np.ndarray) -> np.ndarray:
+    """What a frozen file says, written out in numpy: logits of each member in each view -> the vote [N,7]."""
+    faces, total = torch.from_numpy(pixels.copy()).unsqueeze(1), 0.0
+    for member in about["members"]:
+        model, logits = runs.load(member["path"]).predictor(), []
+        for mirror, shift, zoom, turn in about["views"]:
+            with torch.inference_mode():
+                warped = views.warp(faces, views.View(mirror, tuple(shift), zoom, turn))
+                logits.append(model.net(model.preprocess(warped)).double().numpy())
+        logits = np.stack(logits)
+        p = softmax(logits.mean(0), 1) if about["tta_space"] == "logit" else softmax(logits, 2).mean(0)
+        p = p ** (1 / member["temperature"])
+        total = total + member["weight"] * p / p.sum(1, keepdims=True)
+    return total
+
+
+FROZEN = [
+    ("method=greedy", "tta=flip", "tta_space=logit", "temperature=member"),
+    ("method=weighted", "tta=poster8", "tta_space=probability", "temperature=none"),
+    ("method=soft", "tta=none", "temperature=member"),
+]
+
+
+@pytest.mark.parametrize("overrides", FROZEN)
+def test_what_is_frozen_is_what_is_measured(made, overrides):
+    folder, choices = choose("best", *overrides)
+    about = said(folder)
+    assert folder == Path("outputs/ensembles/best")
+    assert [f"method={about['method']}", f"tta={about['tta']}"] == list(overrides[:2])
+    for split in ("val", "test"):
+        (report,) = evaluate.evaluate(str(folder), split=split, device="cpu")
+        told = json.loads((report / "report.json").read_text())
+        faces = FACES.of_split(split)
+        expected = by_hand(about, faces.pixels)
+        np.testing.assert_allclose(np.load(report / "probabilities.npy"), expected, atol=1e-3)
+        assert told["correct"] == (expected.argmax(1) == faces.labels).sum()
+        assert told["ensemble_sha256"] == about["sha256"]
+        assert report.name == f"{split}-{views.title(about['tta'], about['tta_space'])}"
+    assert about["chosen_on"]["accuracy"] == choices[0].accuracy
+    (val,) = evaluate.evaluate(str(folder), device="cpu")
+    assert json.loads((val / "report.json").read_text())["accuracy"] == pytest.approx(about["chosen_on"]["accuracy"])
+    look = json.loads(Path("outputs/ledger.jsonl").read_text())
+    assert (look["ensemble_sha256"], look["looks_before"]) == (about["sha256"], 0)
+
+
+def test_members_differ_in_size_and_channels_and_are_measured_as_alone(made):
+    folder, _ = choose("best", "method=soft", "tta=none")
+    assert [m["name"] for m in said(folder)["members"]] == sorted(NETS)
+    inputs = [runs.load(f"outputs/{name}").config["model"]["input"] for name in NETS]
+    assert [(i["size"], i["channels"]) for i in inputs] == [(48, 1), (48, 3), (24, 1)]
+    alone = []
+    for name in sorted(NETS):
+        (report,) = evaluate.evaluate(f"outputs/{name}", device="cpu")
+        alone.append(np.load(report / "probabilities.npy"))
+    (report,) = evaluate.evaluate(str(folder), device="cpu")
+    np.testing.assert_allclose(np.load(report / "probabilities.npy"), np.mean(alone, axis=0), atol=1e-3)
+    with (folder / "members.csv").open() as file:
+        rows = {row["name"]: float(row["none"]) for row in csv.DictReader(file)}
+    labels = FACES.of_split("val").labels
+    assert [rows[n] for n in sorted(NETS)] == [pytest.approx(np.mean(p.argmax(1) == labels)) for p in alone]
+
+
+def test_no_face_of_the_test_split_is_read_while_choosing(made, monkeypatch):
+    folder, _ = choose("best", "tta=[none,flip]")
+    poisoned = dataclasses.replace(FACES, pixels=FACES.pixels.copy(), targets=FACES.targets.copy())
+    test = FACES.split == 2
+    poisoned.pixels[test] = 255 - poisoned.pixels[test]
+    poisoned.targets[test] = np.roll(poisoned.targets[test], 1, axis=1)
+    monkeypatch.setattr(runs, "open_data", lambda *a, **k: poisoned)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    shutil.rmtree(folder)
+    shutil.rmtree("outputs/answers")
+    again, _ = choose("best", "tta=[none,flip]")
+    after = {path.name: path.read_bytes() for path in again.iterdir() if path.is_file()}
+    assert set(after) == {"members.json", "choices.csv", "members.csv", "pairs.csv", "error_correlation.png"}
+    first, second = (json.loads(files.pop("members.json")) for files in (before, after))
+    assert {**first, "frozen_at": ""} == {**second, "frozen_at": ""}
+    assert before == after
+    assert not Path("outputs/ledger.jsonl").exists()
+
+
+def test_a_look_at_test_changes_no_choice(made):
+    first, _ = choose("first", "tta=[none,flip]")
+    evaluate.evaluate(str(first), split="test", device="cpu")
+    evaluate.evaluate("outputs/plain-s0", split="test", device="cpu")
+    second, _ = choose("second", "tta=[none,flip]")
+    one, two = said(first), said(second)
+    for circumstance in ("name", "sha256", "frozen_at"):
+        one.pop(circumstance), two.pop(circumstance)
+    assert one == two
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a["members"][0].update(weight=0.9),
+        lambda a: a["members"][0].update(temperature=2.0),
+        lambda a: a["members"].pop(),
+        lambda a: a.update(tta_space="probability"),
+        lambda a: a["views"].pop(),
+        lambda a: a["chosen_on"].update(accuracy=1.0),
+        lambda a: a.pop("sha256"),
+    ],
+)
+def test_a_changed_file_is_refused(made, change):
+    folder, _ = choose("best", "method=soft", "tta=flip", "tta_space=logit")
+    about = said(folder)
+    change(about)
+    runs.write_json(folder / "members.json", about)
+    with pytest.raises(FerlabError, match="was changed after it was frozen"):
+        evaluate.evaluate(str(folder), split="test")
+    with pytest.raises(FerlabError, match="was changed after it was frozen"):
+        teacher.find(str(folder), "flip", Path("kept"))
+    with pytest.raises(FerlabError, match="frozen with another choice"):
+        choose("best", "method=soft", "tta=flip", "tta_space=logit")
+    assert not Path("outputs/ledger.jsonl").exists()
+
+
+def test_a_changed_member_is_refused(made):
+    folder, _ = choose("best", "method=soft", "tta=none")
+    checkpoint = Path("outputs/plain-s0/checkpoints/best.ckpt")
+    shutil.copy("outputs/colour-s1/checkpoints/best.ckpt", checkpoint)
+    with pytest.raises(FerlabError, match=r"best\.ckpt is not what .* was frozen with"):
+        evaluate.evaluate(str(folder), split="test")
+    assert not Path("outputs/ledger.jsonl").exists()
+
+
+def test_a_name_stays_with_its_first_choice(made):
+    folder, _ = choose("best", "method=soft", "tta=none")
+    before = said(folder)
+    choose("best", "method=soft", "tta=none")
+    assert said(folder) == before
+    with pytest.raises(FerlabError, match="frozen with another choice; give another name="):
+        choose("best", "method=soft", "tta=flip")
+    with pytest.raises(FerlabError, match="is an ensemble chosen on val; give another name="):
+        evaluate.evaluate("outputs/*-s?", name="best")
+    with pytest.raises(FerlabError, match=r"chosen with tta=none tta_space=probability, not flip"):
+        evaluate.evaluate(str(folder), "flip")
+    with pytest.raises(FerlabError, match="leave out name"):
+        evaluate.evaluate(str(folder), name="other")
+    assert said(folder) == before
+
+
+def test_weights_are_never_lost_silently(made):
+    folder, _ = choose("best", "method=greedy", "greedy.size=2", "tta=none")
+    for typed in ([str(folder), "outputs/plain-s0"], ["outputs/plain-s0", str(folder)]):
+        with pytest.raises(FerlabError, match="frozen with weights and views of its own; give it alone"):
+            evaluate.evaluate(typed)
+        with pytest.raises(FerlabError, match="give it alone, as teacher="):
+            teacher.find(typed, "none", Path())
+    with pytest.raises(FerlabError, match="not measured"):
+        list(evaluate.evaluate_each(str(folder)))
+
+
+def test_soft_votes_frozen_before_still_load(made):
+    """As evaluate has written them since the first release: a list, without weights."""
+    folder = Path("outputs/ensembles/old")
+    folder.mkdir(parents=True)
+    now = [runs.load(f"outputs/{name}") for name in ("plain-s0", "colour-s1")]
+    listed = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in now]
+    (folder / "members.json").write_text(json.dumps(listed))
+    (report,) = evaluate.evaluate(str(folder), "flip", name="old", device="cpu")
+    assert json.loads((report / "report.json").read_text())["members"] == ["plain-s0", "colour-s1"]
+    assert json.loads((folder / "members.json").read_text()) == listed
+
+
+def test_what_is_measured_is_left_alone_but_not_under_another_space(made, caplog):
+    caplog.set_level("INFO")
+    (flip,) = evaluate.evaluate("outputs/plain-s0", "flip", device="cpu")
+    (logit,) = evaluate.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
+    assert (flip.name, logit.name) == ("val-flip", "val-flip-logit")
+    told = [json.loads((folder / "report.json").read_text()) for folder in (flip, logit)]
+    assert [(t["tta"], t["tta_space"]) for t in told] == [("flip", "probability"), ("flip-logit", "logit")]
+    # A folder with the right name and weights, and the other space's answers in it
+    shutil.copy(flip / "report.json", logit / "report.json")
+    caplog.clear()
+    evaluate.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
+    assert "measured already" not in caplog.text
+    folder, _ = choose("best", "method=soft", "tta=flip", "tta_space=logit")
+    for times in (0, 1):
+        evaluate.evaluate(str(folder), split="test", device="cpu", skip_measured=True)
+        assert ("best, test: measured already: flip-logit" in caplog.text) == bool(times)
+    assert len(Path("outputs/ledger.jsonl").read_text().splitlines()) == 1
+
+
+# Choosing
+
+
+def test_auto_takes_the_best_cross_validated_choice_and_of_equals_the_simplest(made):
+    folder, choices = choose("best", "tta=[none,flip,views8]", "temperature=auto")
+    assert len(choices) == 5 * 2 * 3  # none has one space
+    assert [c.rank for c in choices] == sorted(c.rank for c in choices)
+    best, about = choices[0], said(folder)
+    assert best.cross_validated == max(c.cross_validated for c in choices)
+    assert about["chosen_on"]["cross_validated_accuracy"] == best.cross_validated
+    assert about["chosen_on"]["choices"] == 30
+    assert (about["tta"], about["method"], about["temperature"]) == (best.seen.name, best.method, best.temperature)
+    equals = [c for c in choices if c.cross_validated == best.cross_validated]
+    assert len(best.seen.views) == min(len(c.seen.views) for c in equals)
+    with (folder / "choices.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert float(rows[0]["optimism"]) == pytest.approx(best.accuracy - best.cross_validated)
+
+
+def test_the_cross_validated_estimate_does_not_see_the_face_that_it_says():
+    """A method that remembers the labels it was fitted on is right in sample, and no better than chance across."""
+    labels = FACES.of_split("val").labels
+    rng = np.random.default_rng(0)
+    drawn = softmax(rng.standard_normal((100, len(labels), 7)), axis=2)  # members that know nothing
+    seen = ensemble._sets({"tta": "none", "tta_space": "probability"})[0]
+    recipe = ensemble.selection.Recipe(5, True, "accuracy", 0, 0)
+    config = {"folds": 5, "repeats": 4, "seed": 0}
+    (choice,) = ensemble._fitted(drawn, labels, seen, "none", ["greedy"], recipe, config)
+    assert choice.accuracy > 0.28
+    assert abs(choice.cross_validated - 1 / 7) < 0.06
+
+
+def test_each_view_is_asked_once_and_kept(made, monkeypatch):
+    asked, predict_views = [], predictors.predict_views
+    monkeypatch.setattr(
+        predictors, "predict_views", lambda p, x, v, *a: asked.append(len(v)) or predict_views(p, x, v, *a)
+    )
+    choose("first", "tta=[none,flip]", "method=soft")
+    assert asked == [2, 2, 2]
+    choose("second", "tta=[flip,views8]", "method=soft")
+    assert asked == [2, 2, 2, 6, 6, 6]
+    choose("third", "tta=[none,views8]", "method=soft")
+    assert len(asked) == 6
+    run = runs.load("outputs/plain-s0")
+    val = FACES.of_split("val").pixels
+    kept = answers.ask(run, val, views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
+    np.testing.assert_allclose(kept, predict_views(run.predictor(), val, views.VIEWS["flip"]), atol=1e-6)
+    assert len(asked) == 6
+    answers.ask(run, val[::-1], views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
+    assert len(asked) == 7  # other faces
+
+
+def test_damaged_answers_are_asked_again(made, caplog):
+    run, val = runs.load("outputs/plain-s0"), FACES.of_split("val").pixels
+
+    def ask():
+        return answers.ask(run, val, views.VIEWS["none"], Path("outputs/answers"), 64, torch.device("cpu"))
+
+    first = ask()
+    (file,) = Path("outputs/answers").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(ask(), first)
+    assert "it is asked again" in caplog.text
+    other = answers.ask(runs.load("outputs/colour-s1"), val, views.VIEWS["none"], file.parent, 64, torch.device("cpu"))
+    shutil.copy(next(p for p in file.parent.iterdir() if p != file), file)  # another run's answers under this name
+    np.testing.assert_array_equal(ask(), first)
+    assert np.abs(other - first).max() > 0
+
+
+def test_unfinished_runs_are_left_out_and_two_are_needed(made, caplog):
+    caplog.set_level("INFO")
+    path = Path("outputs/plain-s0/run.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running"}))
+    folder, _ = choose("best", "method=soft", "tta=none")
+    assert [m["name"] for m in said(folder)["members"]] == ["colour-s1", "small-s2"]
+    assert "left out, unfinished: plain-s0" in caplog.text
+    with pytest.raises(FerlabError, match="at least two finished runs, found 1"):
+        choose("other", runs="outputs/small*")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"name": None}, "type name=NAME"),
+        ({"name": "a b"}, "use letters, digits"),
+        ({"runs": None}, "type runs="),
+        ({"tta": "views9"}, "tta is 'views9'; choose auto, none, flip, poster8"),
+        ({"tta_space": ["log"]}, "tta_space is 'log'; choose auto, probability, logit"),
+        ({"method": "hard"}, "method is 'hard'; choose auto, soft, weighted, greedy"),
+        ({"method": []}, "method is empty; choose auto, soft"),
+        ({"temperature": "all"}, "temperature is 'all'; choose auto, none, member"),
+        ({"tta": "none", "folds": 1}, "expected 2 to 70 folds"),
+    ],
+)
+def test_wrong_values_are_refused_with_the_choices(made, wrong, message):
+    with pytest.raises(FerlabError, match=message):
+        choose(**{"name": "best", **wrong})
+    assert not Path("outputs/ensembles").exists()
+
+
+# Hindsight, and the teacher
+
+
+def test_the_selection_gap_is_told_after_test_alone(made, capsys):
+    folder, _ = choose("best", "method=soft", "tta=none")
+    conf = _composed("evaluate", f"runs={folder}", "device=cpu")
+    for split in ("val", "test"):
+        evaluate.main.__wrapped__({**conf, "split": split})
+    shown = capsys.readouterr().out
+    assert shown.count("in hindsight (known only after the choice, never used to choose)") == 1
+    reports = {s: json.loads((folder / f"reports/{s}-none/report.json").read_text()) for s in ("val", "test")}
+    assert "hindsight" not in reports["val"]
+    test, found = FACES.of_split("test"), reports["test"]["hindsight"]
+    said_by = [predictors.predict(runs.load(f"outputs/{name}").predictor(), test.pixels) for name in sorted(NETS)]
+    singles = [float(np.mean(p.argmax(1) == test.labels)) for p in said_by]
+    assert found["best_single"]["accuracy"] == max(singles)
+    assert found["best_single"]["gap"] == pytest.approx(max(singles) - reports["test"]["accuracy"])
+    weights = [found["best_greedy"]["members"].get(name, 0) for name in sorted(NETS)]
+    assert found["best_greedy"]["accuracy"] == np.mean(np.average(said_by, 0, weights).argmax(1) == test.labels)
+    assert found["best_greedy"]["accuracy"] >= max(singles)
+
+
+def test_a_chosen_ensemble_teaches_with_its_weights(made):
+    folder, _ = choose("best", "method=greedy", "greedy.size=5", "tta=flip", "tta_space=logit", "temperature=member")
+    about = said(folder)
+    pixels = FACES.of_split("train").pixels[:20]
+    frozen = teacher.find(str(folder), "frozen", Path("kept"))
+    np.testing.assert_allclose(frozen.probabilities(pixels, "cpu"), by_hand(about, pixels), atol=1e-5)
+    alone = teacher.find(str(folder), "none", Path("kept"))  # other views, the same weights
+    single = {**about, "views": [list(views.View())], "tta_space": "probability"}
+    np.testing.assert_allclose(alone.probabilities(pixels, "cpu"), by_hand(single, pixels), atol=1e-5)
+    soft = teacher.find([m["path"] for m in about["members"]], "none", Path("kept"))
+    assert len({frozen.file, alone.file, soft.file}) == 3
+    assert alone.about["ensemble_sha256"] == about["sha256"]
+    with pytest.raises(FerlabError, match="frozen is for an ensemble that was chosen on val"):
+        teacher.find("outputs/plain-s0", "frozen", Path("kept"))
+
+
+def test_an_ensemble_of_another_order_of_classes_is_refused(made):
+    folder, _ = choose("best", "method=soft", "tta=none")
+    about = said(folder) | {"expressions": list(EXPRESSIONS[::-1])}
+    runs.write_json(folder / "members.json", about | {"sha256": ensembles.checksum(about)})
+    with pytest.raises(FerlabError, match="answers in the order neutral"):
+        evaluate.evaluate(str(folder))
+
+
+@pytest.mark.slow
+def test_from_the_command_line_on_drawn_faces(tmp_path):
+    def typed(*words):
+        environment = os.environ | {"FERLAB_DATA": str(tmp_path / "data")}
+        command = [sys.executable, "-m", *words]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    drawn = ["data=drawn", "data.n_train=300", "data.n_val=140", "data.n_test=140", "trainer.max_epochs=1", "wandb=off"]
+    for seed, other in ((0, []), (1, NETS["colour-s1"][2:])):
+        typed("ferlab.train", *drawn, "batch_size=32", f"seed={seed}", "+model.net.width=0.25", *other)
+    shown = typed("ferlab.ensemble", "runs=outputs/*", "name=best", "tta=[none,flip]", "greedy.size=3")
+    assert "frozen: outputs/ensembles/best" in shown
+    shown = typed("ferlab.evaluate", "runs=outputs/ensembles/best", "split=test")
+    assert "in hindsight" in shown
+    typed("ferlab.train", *drawn, "teacher=outputs/ensembles/best", "teacher_tta=frozen", "name=taught")
+    assert (
+        runs.load(tmp_path / "outputs/taught").info["teacher"]["ensemble_sha256"]
+        == said(tmp_path / "outputs/ensembles/best")["sha256"]
+    )
