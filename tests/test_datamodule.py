@@ -11,7 +11,7 @@ from ferlab import train as training
 from ferlab.data.augment import Augment
 from ferlab.data.datamodule import DeviceBatches, FacesDataModule, HostBatches
 from ferlab.errors import FerlabError
-from ferlab.expressions import K
+from ferlab.expressions import EXPRESSIONS, K
 from tests.conftest import made_faces
 
 POLICY = (albumentations.Affine(rotate=(-20, 20), translate_percent=0.1, p=1.0), albumentations.HorizontalFlip(p=0.5))
@@ -170,3 +170,17 @@ def test_what_is_no_teacher(faces):
             module.teach(good, share)
     assert np.array_equal(module.targets, module.train.targets)
     module.teach(good * 1.0005, 1.0)  # what half precision leaves
+
+
+def test_only_leaves_faces_of_two_expressions_in_train_and_val_with_seven_targets():
+    faces = made_faces(140, 70, 70)
+    sad, neutral = EXPRESSIONS.index("sad"), EXPRESSIONS.index("neutral")
+    data = module_of(faces, only=["sad", "neutral"])
+    for split, kept in (("train", data.train), ("val", data.val)):
+        own = faces.of_split(split)
+        np.testing.assert_array_equal(kept.pixels, own.pixels[np.isin(own.labels, [sad, neutral])])
+        assert kept.targets.shape == (len(kept), 7)
+    assert set(np.flatnonzero(data.class_counts)) == {sad, neutral}
+    for wrong in (["sad"], ["sad", "sorrow"], ["sad", "sad"]):
+        with pytest.raises(FerlabError, match="give at least two of angry"):
+            module_of(faces, only=wrong)

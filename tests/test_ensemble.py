@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from scipy.special import softmax
+from statsmodels.stats.contingency_tables import mcnemar
+from torch import nn
 
-from ferlab import answers, cli, ensemble, ensembles, evaluate, predictors, runs, teacher, views
+from ferlab import answers, choosing, cli, ensemble, ensembles, evaluate, predictors, runs, selection, teacher, views
 from ferlab import train as training
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -284,9 +287,9 @@ def test_the_cross_validated_estimate_does_not_see_the_face_that_it_says():
     rng = np.random.default_rng(0)
     drawn = softmax(rng.standard_normal((100, len(labels), 7)), axis=2)  # members that know nothing
     seen = ensemble._sets({"tta": "none", "tta_space": "probability"})[0]
-    recipe = ensemble.selection.Recipe(5, True, "accuracy", 0, 0)
+    recipe = selection.Recipe(5, True, "accuracy", 0, 0)
     config = {"folds": 5, "repeats": 4, "seed": 0}
-    (choice,) = ensemble._fitted(drawn, labels, seen, "none", ["greedy"], recipe, config)
+    (choice,) = choosing.fitted(drawn, labels, seen, "none", ["greedy"], recipe, config)
     assert choice.accuracy > 0.28
     assert abs(choice.cross_validated - 1 / 7) < 0.06
 
@@ -427,3 +430,85 @@ def test_from_the_command_line_on_drawn_faces(tmp_path):
         runs.load(tmp_path / "outputs/taught").info["teacher"]["ensemble_sha256"]
         == said(tmp_path / "outputs/ensembles/best")["sha256"]
     )
+
+
+# Specialists
+
+
+class _BrightestBar(nn.Module):
+    """Knows the classes of made faces from their bars."""
+
+    def forward(self, faces):
+        bars = faces.float()[:, 0, :42, 8:40].reshape(len(faces), 7, -1).mean(2)  # [B,7]
+        return (bars / 10).softmax(1)
+
+
+@pytest.fixture
+def specialist(made, monkeypatch):
+    """Adds a run for the two classes that a soft vote of the others confuses the most; gives them and how often."""
+    val = FACES.of_split("val")
+    base = np.mean([predictors.predict(runs.load(f"outputs/{name}").predictor(), val.pixels) for name in NETS], 0)
+    two, wrong = np.sort(np.argsort(base, 1)[:, -2:], 1), base.argmax(1) != val.labels
+    counts = {pair: int(((two == pair).all(1) & wrong & np.isin(val.labels, pair)).sum()) for pair in
+              itertools.combinations(range(7), 2)}  # fmt: skip
+    pair = max(counts, key=counts.get)
+    predictor = runs.Run.predictor
+    monkeypatch.setattr(runs.Run, "predictor", lambda run: _BrightestBar() if run.name == "special" else predictor(run))
+
+    def add(only=None):
+        only = only or [EXPRESSIONS[k] for k in pair]
+        shutil.copytree("outputs/plain-s0", "outputs/special")
+        config = runs.load("outputs/special").config | {"only": only}
+        runs.write_config(Path("outputs/special"), config)
+        return only, counts[pair]
+
+    return add
+
+
+def test_a_specialist_that_gains_is_kept_frozen_and_measured(specialist):
+    pair, gained = specialist()
+    assert gained >= 6  # else no exact test could be below 0.05
+    folder, _ = choose("best", "method=soft", "tta=none")
+    about = said(folder)
+    assert [m["name"] for m in about["members"]] == sorted(NETS)
+    (one,) = about["specialists"]
+    assert (one["name"], one["pair"], one["gained"], one["lost"]) == ("special", pair, gained, 0)
+    for split in ("val", "test"):
+        (report,) = evaluate.evaluate(str(folder), split=split, device="cpu")
+        told = json.loads((report / "report.json").read_text())
+        faces = FACES.of_split(split)
+        base = by_hand(about, faces.pixels)
+        spec = predictors.predict(_BrightestBar(), faces.pixels)
+        expected, places = base.copy(), [EXPRESSIONS.index(name) for name in pair]
+        for i in range(len(base)):
+            if set(np.argsort(base[i])[-2:]) == set(places):
+                expected[i, places] = base[i, places].sum() * spec[i, places] / spec[i, places].sum()
+        np.testing.assert_allclose(np.load(report / "probabilities.npy"), expected, atol=1e-3)
+        assert told["specialists"] == {"special": pair}
+        if split == "val":
+            assert told["accuracy"] == about["chosen_on"]["accuracy"]
+            assert told["accuracy"] - about["chosen_on"]["without_specialists"] == pytest.approx(gained / 70)
+    taught = teacher.find(str(folder), "none", Path("kept")).probabilities(FACES.of_split("test").pixels, "cpu")
+    np.testing.assert_allclose(taught, expected, atol=1e-5)
+    about["specialists"] = []
+    runs.write_json(folder / "members.json", about)
+    with pytest.raises(FerlabError, match="was changed after it was frozen"):
+        evaluate.evaluate(str(folder))
+
+
+def test_a_specialist_without_a_sure_gain_is_left_out_and_told(specialist):
+    pair, gained = specialist()
+    folder, _ = choose("best", "method=soft", "tta=none", "specialist_level=1e-9")
+    about = said(folder)
+    assert about["specialists"] == []
+    assert about["chosen_on"]["accuracy"] == about["chosen_on"]["without_specialists"]
+    with (folder / "specialists.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert (row["pair"], row["gained"], row["kept"]) == ("/".join(pair), str(gained), "False")
+    assert float(row["p"]) == pytest.approx(mcnemar([[0, 0], [gained, 0]], exact=True).pvalue)
+
+
+def test_a_specialist_of_another_number_of_classes_is_refused(specialist):
+    specialist(["sad", "neutral", "fear"])
+    with pytest.raises(FerlabError, match="a specialist needs two expressions"):
+        choose("best", "method=soft", "tta=none")

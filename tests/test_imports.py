@@ -40,7 +40,7 @@ def importers(*libraries: str) -> set[str]:
 
 
 def test_commands_are_found():
-    assert {"train", "evaluate", "compare", "prepare"} <= COMMANDS
+    assert {"train", "evaluate", "ensemble", "compare", "prepare"} <= COMMANDS
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -77,6 +77,10 @@ def test_predictors_are_torch_and_numpy():
         ("ledger.py", {"errors"}),
         ("selection.py", {"errors"}),
         ("diversity.py", {"expressions"}),
+        ("answers.py", {"expressions", "errors", "predictors", "runs", "views"}),
+        ("choosing.py", {"evaluation", "selection", "views"}),
+        ("specialists.py", {"expressions", "errors", "predictors", "report", "runs", "tables"}),
+        ("hindsight.py", {"ensembles", "selection"}),
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
     ],

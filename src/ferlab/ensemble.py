@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,47 +17,17 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from ferlab import answers, diversity, ensembles, runs, selection, views
+from ferlab import answers, choosing, diversity, ensembles, runs, selection, specialists, views
 from ferlab.cli import command, plain
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
 from ferlab.evaluation import Evaluation, Seen, device_of, finished, seen_as
-from ferlab.report import interval95
+from ferlab.report import accuracy_of
 
 log = logging.getLogger(__name__)
 
-_TEMPERATURES = ("none", "member")
 
-
-class Choice(NamedTuple):
-    """One way to make an ensemble of the candidates, and what val says of it.
-
-    Attributes:
-        seen: views and space.
-        temperature: `none` or `member`.
-        method: of `selection.METHODS`.
-        accuracy: on val, where it was fitted.
-        cross_validated: on val, each face said by what was chosen without it.
-        weights, temperatures: float64 [M].
-    """
-
-    seen: Seen
-    temperature: str
-    method: str
-    accuracy: float
-    cross_validated: float
-    weights: np.ndarray
-    temperatures: np.ndarray
-
-    @property
-    def rank(self) -> tuple[float, ...]:
-        """Sorts the best choice first: by cross-validated accuracy, of equals the one that costs and fits less."""
-        spaces, kinds, ways = views.SPACES, _TEMPERATURES, selection.METHODS
-        simple = spaces.index(self.seen.space), kinds.index(self.temperature), ways.index(self.method)
-        return -self.cross_validated, len(self.seen.views), *simple
-
-
-def choose(config: dict[str, Any]) -> tuple[Path, list[Choice]]:
+def choose(config: dict[str, Any]) -> tuple[Path, list[choosing.Choice]]:
     """Choose as `config` (conf/ensemble.yaml, resolved) says; returns the frozen directory and all choices, best first.
 
     Raises:
@@ -68,39 +38,47 @@ def choose(config: dict[str, Any]) -> tuple[Path, list[Choice]]:
         raise FerlabError("name is not given; type name=NAME: it is measured as runs=outputs/ensembles/NAME")
     runs.refuse_name(config["name"])
     sets = _sets(config)
-    temperatures = _several(config, "temperature", _TEMPERATURES)
+    temperatures = _several(config, "temperature", choosing.TEMPERATURES)
     methods = _several(config, "method", selection.METHODS)
     recipe = selection.Recipe(**config["greedy"], seed=config["seed"])
     outputs = Path(config["outputs"])
-    candidates = _candidates(config["runs"])
-    shared = Evaluation(None, "val", device=config["device"], outputs=outputs).shared(candidates)
+    candidates, trained_on_pairs = _candidates(config["runs"])
+    shared = Evaluation(None, "val", device=config["device"], outputs=outputs).shared([*candidates, *trained_on_pairs])
     by_set = _answers(candidates, shared.faces, sets, config)
 
-    choices: list[Choice] = []
+    choices: list[choosing.Choice] = []
     for seen, temperature in itertools.product(sets, temperatures):
-        choices += _fitted(by_set[seen.title], shared.faces.labels, seen, temperature, methods, recipe, config)
+        choices += choosing.fitted(by_set[seen.title], shared.faces.labels, seen, temperature, methods, recipe, config)
     choices.sort(key=lambda choice: choice.rank)
-    best = choices[0]
-    chosen_on = {"split": "val", "faces_sha256": shared.sha256, "n": len(shared.faces), "accuracy": best.accuracy}
-    chosen_on |= {"interval95": interval95(round(best.accuracy * len(shared.faces)), len(shared.faces))}
-    chosen_on |= {"cross_validated_accuracy": best.cross_validated, "choices": len(choices)}
-    chosen_on |= {key: config[key] for key in ("folds", "repeats", "seed", "greedy")}
-    chosen_on["candidates"] = [{"name": run.name, "weights_sha256": run.weights_sha256} for run in candidates]
-    folder = _freeze(best, candidates, recipe, chosen_on, outputs, config["name"])
-    _write(folder, choices, candidates, by_set, shared.faces.labels)
+    best, labels = choices[0], shared.faces.labels
+    base = selection.mix(best.weights, selection.temper(by_set[best.seen.title], best.temperatures))  # [N,7]
+    trials = _tried(base, trained_on_pairs, shared.faces, best.seen, config)
+    kept = [trial for trial in trials if trial.kept]
+    final = specialists.second_stage(base, kept)
+    chosen_on = {"split": "val", "faces_sha256": shared.sha256} | accuracy_of(final.argmax(1) == labels)
+    chosen_on |= {"without_specialists": best.accuracy, "cross_validated_accuracy": best.cross_validated}
+    chosen_on |= {key: config[key] for key in ("folds", "repeats", "seed", "greedy")} | {"choices": len(choices)}
+    chosen_on["candidates"] = [
+        {"name": run.name, "weights_sha256": run.weights_sha256} for run in (*candidates, *trained_on_pairs)
+    ]
+    folder = _freeze(best, candidates, kept, recipe, chosen_on, outputs, config["name"])
+    _write(folder, choices, candidates, by_set, labels)
+    _write_trials(folder, trials)
     return folder, choices
 
 
-def _candidates(patterns: str | Sequence[str] | None) -> list[runs.Run]:
+def _candidates(patterns: str | Sequence[str] | None) -> tuple[list[runs.Run], list[runs.Run]]:
+    """Finished runs: those that know all expressions, and those that were trained on two of them."""
     if not patterns:
         raise FerlabError("runs is not given; type runs='outputs/*' or runs=[A,B]")
     found = [runs.load(path) for path in runs.find(patterns)]
     done = [run for run in found if finished(run)]
     if left := [run.name for run in found if run not in done]:
         log.info("left out, unfinished: %s", ", ".join(left))
-    if len(done) < 2:
-        raise FerlabError(f"an ensemble needs at least two finished runs, found {len(done)}; type runs='outputs/*'")
-    return done
+    members = [run for run in done if specialists.pair_of(run) is None]
+    if len(members) < 2:
+        raise FerlabError(f"an ensemble needs at least two finished runs, found {len(members)}; type runs='outputs/*'")
+    return members, [run for run in done if run not in members]
 
 
 def _several(config: dict[str, Any], key: str, known: Sequence[str]) -> list[str]:
@@ -132,42 +110,19 @@ def _answers(
     return {title: np.stack(each) for title, each in given.items()}
 
 
-def _fitted(
-    given: np.ndarray,
-    labels: np.ndarray,
-    seen: Seen,
-    temperature: str,
-    methods: Sequence[str],
-    recipe: selection.Recipe,
-    config: dict[str, Any],
-) -> list[Choice]:
-    """Every method on probabilities [M,N,7], fitted on all of val and, for the estimate, on parts of it."""
-
-    def temperatures_of(faces: np.ndarray) -> np.ndarray:
-        if temperature == "none":
-            return np.ones(len(given))
-        return np.array([round(selection.temperature(p[faces], labels[faces]), 4) for p in given])
-
-    right = np.zeros((len(methods), len(labels)))
-    for chosen_by, said in selection.folded(labels, config["folds"], config["repeats"], config["seed"]):
-        tempered = selection.temper(given, temperatures_of(chosen_by))
-        for k, method in enumerate(methods):
-            weights = selection.weigh(method, tempered[:, chosen_by], labels[chosen_by], recipe)
-            right[k, said] += selection.mix(weights, tempered[:, said]).argmax(1) == labels[said]
-    temperatures = temperatures_of(np.arange(len(labels)))
-    tempered, choices = selection.temper(given, temperatures), []
-    for k, method in enumerate(methods):
-        # Six digits: what another machine's last digits would change must not make another ensemble of it.
-        weights = selection.weigh(method, tempered, labels, recipe).round(6)
-        accuracy = float((selection.mix(weights, tempered).argmax(1) == labels).mean())
-        estimate = float(right[k].mean() / config["repeats"])
-        choices.append(Choice(seen, temperature, method, accuracy, estimate, weights, temperatures))
-    return choices
+def _tried(
+    base: np.ndarray, trained_on_pairs: Sequence[runs.Run], faces: Faces, seen: Seen, config: dict[str, Any]
+) -> list[specialists.Trial]:
+    if not trained_on_pairs:
+        return []
+    said = _answers(trained_on_pairs, faces, [seen], config)[seen.title]
+    return specialists.tried(base, trained_on_pairs, said, faces.labels, config["specialist_level"])
 
 
 def _freeze(
-    best: Choice,
+    best: choosing.Choice,
     candidates: Sequence[runs.Run],
+    kept: Sequence[specialists.Trial],
     recipe: selection.Recipe,
     chosen_on: dict[str, Any],
     outputs: Path,
@@ -181,7 +136,11 @@ def _freeze(
     ]
     content = {
         "members": members,
-        "specialists": [],
+        "specialists": [
+            {"name": one.run.name, "path": one.run.path.as_posix(), "weights_sha256": one.run.weights_sha256}
+            | {"pair": list(one.pair), "gained": one.gained, "lost": one.lost, "p_holm": one.p_holm}
+            for one in kept
+        ],
         "method": best.method,
         "size": recipe.size if best.method == "greedy" else len(members),
         "temperature": best.temperature,
@@ -198,7 +157,7 @@ def _freeze(
 
 def _write(
     folder: Path,
-    choices: Sequence[Choice],
+    choices: Sequence[choosing.Choice],
     candidates: Sequence[runs.Run],
     by_set: dict[str, np.ndarray],
     labels: np.ndarray,
@@ -224,16 +183,25 @@ def _write(
     )
 
 
+def _write_trials(folder: Path, trials: Sequence[specialists.Trial]) -> None:
+    if not trials:
+        return
+    with (folder / "specialists.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["name", "pair", "faces", "gained", "lost", "p", "p_holm", "kept"])
+        rows.writerows([t.run.name, "/".join(t.pair), t.faces, t.gained, t.lost, t.p, t.p_holm, t.kept] for t in trials)
+
+
 _FIGURES = ("val_accuracy", "val_cross_validated", "optimism")
 
 
-def _figures(choice: Choice) -> tuple[float, float, float]:
+def _figures(choice: choosing.Choice) -> tuple[float, float, float]:
     return choice.accuracy, choice.cross_validated, choice.accuracy - choice.cross_validated
 
 
-def _say(folder: Path, choices: Sequence[Choice]) -> None:
+def _say(folder: Path, choices: Sequence[choosing.Choice]) -> None:
     console = Console(soft_wrap=True, highlight=False)
-    table = Table("views", "temperature", "method", "members", "val", "cross-validated", "optimism")
+    table = Table("views", "tempered", "method", "members", "val", "held out", "optimism")
     for c in choices[:12]:
         figures = [f"{100 * figure:.2f}" for figure in _figures(c)]
         table.add_row(c.seen.title, c.temperature, c.method, str(int((c.weights > 0).sum())), *figures)
@@ -243,6 +211,9 @@ def _say(folder: Path, choices: Sequence[Choice]) -> None:
     vote = ensembles.chosen(str(folder))
     for run, weight, temperature in zip(vote.members, vote.weights, vote.temperatures, strict=True):
         console.print(f"  {weight:.3f}  {run.name}" + (f", temperature {temperature:.2f}" if temperature != 1 else ""))
+    for run, one in zip(vote.specialists, vote.about["specialists"], strict=True):
+        gain = f"{one['gained']} right for {one['lost']} wrong, p {one['p_holm']:.2g}"
+        console.print(f"  {'/'.join(one['pair'])}  {run.name}: {gain}")
     console.print(f"frozen: {folder}; next: python -m ferlab.evaluate runs={folder} split=test")
 
 

@@ -62,6 +62,16 @@ class Vote:
         seen = tuple(views.View(mirror, tuple(shift), zoom, turn) for mirror, shift, zoom, turn in self.about["views"])
         return self.about["tta"], seen, self.about["tta_space"]
 
+    @property
+    def choice(self) -> dict[str, Any]:
+        """What a report says of a frozen ensemble besides its runs; nothing of any other."""
+        if self.about is None:
+            return {}
+        told = {key: self.about[key] for key in ("method", "size", "chosen_on", "frozen_at")}
+        told |= {"weights": list(self.weights), "temperatures": list(self.temperatures)}
+        told["specialists"] = {one["name"]: one["pair"] for one in self.about["specialists"]}
+        return told | {"model": "ensemble", "ensemble_sha256": self.sha256}
+
     def combine(self, answers: Sequence[Tensor]) -> Tensor:
         """Probabilities [N,7] of each run `asked`, over its views already, -> [N,7]."""
         n = len(self.members)

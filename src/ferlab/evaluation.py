@@ -132,7 +132,7 @@ class Evaluation:
         # One net at a time, each view once: [V,N,7] of each run.
         by_run = [predictors.predict_views(run.predictor(), faces.pixels, union, *ask) for run in vote.asked]
 
-        provenance = provenance_of(vote.asked, name, self.split) | _choice(vote)
+        provenance = provenance_of(vote.asked, name, self.split) | vote.choice
         provenance |= {"faces_sha256": shared.sha256, "evaluated_on": str(self.device)}
         if self.split == "test":
             hashes, titles = provenance["weights_sha256"], [seen.title for seen in wanted.values()]
@@ -219,18 +219,6 @@ def _is_of(folder: Path, vote: ensembles.Vote, checksum: str, seen: Seen) -> boo
     how = told.get("tta_space", views.SPACES[0]), told.get("ensemble_sha256")
     wanted = weights, checksum, json.loads(json.dumps(seen.views))
     return (*found, *how) == (*wanted, seen.space, vote.sha256)
-
-
-def _choice(vote: ensembles.Vote) -> dict[str, Any]:
-    """What a report says of an ensemble that was chosen on val."""
-    if vote.about is None:
-        return {}
-    told = {key: vote.about[key] for key in ("method", "size", "chosen_on", "frozen_at")}
-    told |= {"weights": list(vote.weights), "temperatures": list(vote.temperatures)}
-    told["specialists"] = {
-        run.name: one["pair"] for run, one in zip(vote.specialists, vote.about["specialists"], strict=True)
-    }
-    return told | {"model": "ensemble", "ensemble_sha256": vote.sha256}
 
 
 def provenance_of(members: Sequence[runs.Run], name: str, split: str) -> dict[str, Any]:

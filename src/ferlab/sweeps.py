@@ -83,7 +83,8 @@ def differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return [
         f"{key}={was.get(key, absent)}, not {wanted.get(key, absent)}"
         for key in keys
-        if was.get(key, absent) != wanted.get(key, absent)
+        # A key that is null is as good as none: runs from before it was there are not other runs.
+        if was.get(key) != wanted.get(key)
     ]
 
 

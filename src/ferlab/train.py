@@ -127,6 +127,7 @@ def compose(
         num_workers=config["num_workers"],
         balance=config["balance"],
         dedup=config["dedup"],
+        only=config["only"],
     )
     net, preprocess = runs.nets_of(config)
     if pretrained:

@@ -5,7 +5,7 @@ nothing about which faces it holds or how they are augmented.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytorch_lightning as pl
@@ -17,6 +17,7 @@ from ferlab.data import balance as balancing
 from ferlab.data.augment import Augment
 from ferlab.data.faces import Faces, have_twin_in
 from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class FacesDataModule(pl.LightningDataModule):
         num_workers: processes that prepare batches on the host; 0 prepares them in the training process.
         balance: of the training faces. `sampler` draws an epoch's faces with replacement, each class as often as any
             other; `smote` and `adasyn` append synthetic ones (see `balance.grow`); `none` leaves them as they are.
+        only: expressions; the faces of all others are left out of train and val. None keeps all.
         dedup: `train` leaves out training faces that are pixel-identical to a val or test face, `none` keeps them.
 
     Attributes:
@@ -53,11 +55,12 @@ class FacesDataModule(pl.LightningDataModule):
         num_workers: int,
         balance: str,
         dedup: str = "none",
+        only: Sequence[str] | None = None,
     ):
         super().__init__()
         if dedup not in DEDUP:
             raise FerlabError(f"dedup is {dedup!r}; choose {', '.join(DEDUP)}")
-        self.train, self.val = faces.of_split("train"), faces.of_split("val")
+        self.train, self.val = (_only(faces.of_split(split), only) for split in ("train", "val"))
         for name, part in (("training", self.train), ("validation", self.val)):
             if len(part) == 0:
                 raise FerlabError(f"the data set has no {name} face; run python -m ferlab.prepare to see its splits")
@@ -154,6 +157,15 @@ class FacesDataModule(pl.LightningDataModule):
         if self.balance == "sampler":
             return balancing.sample(self.train.labels, self.seed, epoch)
         return np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
+
+
+def _only(faces: Faces, expressions: Sequence[str] | None) -> Faces:
+    if expressions is None:
+        return faces
+    unknown = [name for name in expressions if name not in EXPRESSIONS]
+    if unknown or len(set(expressions)) < 2:
+        raise FerlabError(f"only is {list(expressions)}; give at least two of {', '.join(EXPRESSIONS)}")
+    return faces.take(np.isin(faces.labels, [EXPRESSIONS.index(name) for name in expressions]))
 
 
 class Places(Sampler[tuple[int, int]]):
