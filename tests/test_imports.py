@@ -1,6 +1,7 @@
 """Who may import whom (docs: the flow has one direction), and what no line of the source may do; by syntax tree."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,7 @@ def test_predictors_are_torch_and_numpy():
         ("hindsight.py", {"ensembles", "selection"}),
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
+        ("onnx_model.py", {"expressions", "errors"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
@@ -92,6 +94,12 @@ def test_library_files_know_only_what_they_need(name, known):
 @pytest.mark.parametrize("name", [n for n in TREES if n not in ("evaluation.py", "evaluate.py")])
 def test_nothing_that_chooses_knows_what_was_best_on_test(name):
     assert "hindsight" not in of_ferlab(name)
+
+
+def test_an_exported_model_needs_neither_torch_nor_conf():
+    """The predictor is installed without the extra [train]: what it imports must be there."""
+    outside = {m.split(".")[0] for m in imported("onnx_model.py")} - set(sys.stdlib_module_names)
+    assert outside <= {"numpy", "onnxruntime", "ferlab"}
 
 
 def test_lightning_stays_where_training_is():

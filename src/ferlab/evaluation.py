@@ -174,10 +174,14 @@ class Evaluation:
                 raise FerlabError(
                     f"the data of {run.name} has no {self.split} faces; choose the other split or other data"
                 )
-            checksum = hashlib.sha256(own.pixels.tobytes() + own.labels.tobytes()).hexdigest()
             twins = have_twin_in(own.pixels, faces.pixels[faces.split == SPLITS.index("train")])
-            self._opened[key] = Split(own, twins, checksum)
+            self._opened[key] = Split(own, twins, checksum(own))
         return self._opened[key]
+
+
+def checksum(faces: Faces) -> str:
+    """sha256 of pixels and labels."""
+    return hashlib.sha256(faces.pixels.tobytes() + faces.labels.tobytes()).hexdigest()
 
 
 def finished(run: runs.Run) -> bool:

@@ -19,7 +19,7 @@ import torch
 
 from ferlab import ensembles, predictors, runs, views
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS, K
+from ferlab.expressions import EXPRESSIONS, K, check_order
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
         if not file.is_file():
             raise FerlabError(f"teacher={teacher} is no file; give a teacher's .npz or runs, as teacher=outputs/NAME")
         about = _read(file)[2]
-        _same_order(about.get("expressions"), teacher)
+        check_order(about.get("expressions"), f"teacher {teacher}")
         if about.get("tta") != tta:
             raise FerlabError(f"teacher={teacher} was asked with teacher_tta={about.get('tta')}, not {tta}; type that")
         return Teacher(about, None, (), views.SPACES[0], file)
@@ -89,7 +89,7 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
     if vote is None:
         vote = ensembles.Vote(tuple(runs.load(path) for path in runs.find_members(teacher, key="teacher")))
     for run in vote.asked:
-        _same_order(run.info.get("expressions"), run.path)
+        check_order(run.info.get("expressions"), f"teacher {run.path}")
     if tta == "frozen" and vote.frozen_views:
         _, seen, space = vote.frozen_views
     else:
@@ -127,15 +127,6 @@ def _views(tta: str) -> tuple[views.View, ...]:
     except ValueError as error:
         hint = "; frozen is for an ensemble that was chosen on val" if tta == "frozen" else ""
         raise FerlabError(f"teacher_{error}{hint}") from None
-
-
-def _same_order(expressions: Sequence[str] | None, where: str | Path) -> None:
-    # Runs from before this was recorded had the one order there was.
-    if expressions is not None and list(expressions) != list(EXPRESSIONS):
-        raise FerlabError(
-            f"teacher {where} answers in the order {', '.join(expressions)}; expected {', '.join(EXPRESSIONS)}: "
-            "train or convert it in this order"
-        )
 
 
 def _read(file: Path) -> tuple[list[bytes], np.ndarray, dict[str, Any]]:
