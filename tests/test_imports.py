@@ -1,6 +1,7 @@
 """Who may import whom (docs: the flow has one direction), and what no line of the source may do; by syntax tree."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,10 +77,17 @@ def test_predictors_are_torch_and_numpy():
         ("ledger.py", {"errors"}),
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
+        ("onnx_model.py", {"expressions", "errors"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
     assert of_ferlab(name) <= known
+
+
+def test_an_exported_model_needs_neither_torch_nor_conf():
+    """The predictor is installed without the extra [train]: what it imports must be there."""
+    outside = {m.split(".")[0] for m in imported("onnx_model.py")} - set(sys.stdlib_module_names)
+    assert outside <= {"numpy", "onnxruntime", "ferlab"}
 
 
 def test_lightning_stays_where_training_is():
