@@ -135,7 +135,7 @@ def merge(
     box, points, score = (values[index].astype(np.float64) for values in (boxes, keypoints, scores))
     faces = []
     while len(score):
-        together = _overlap(box[0], box) > min_overlap
+        together = overlap(box[0], box) > min_overlap
         weight = score[together] / score[together].sum()
         merged = np.einsum("n,nv->v", weight, box[together]), np.einsum("n,npv->pv", weight, points[together])
         faces.append(Detection(merged[0], float(score[0]), merged[1]))
@@ -143,7 +143,7 @@ def merge(
     return faces
 
 
-def _overlap(one: np.ndarray, many: np.ndarray) -> np.ndarray:
+def overlap(one: np.ndarray, many: np.ndarray) -> np.ndarray:
     """Intersection over union of a box [4] with boxes [N,4]."""
     low = np.maximum(one[:2], many[:, :2])
     high = np.minimum(one[:2] + one[2:], many[:, :2] + many[:, 2:])
