@@ -54,13 +54,12 @@ def reorder(probabilities: np.ndarray, given: str, wanted: str) -> np.ndarray:
         raise FerlabError(f"expected [N,{len(names)}] for the label order {given}, found {list(values.shape)}")
     places = columns(given, wanted)
     out = np.stack([np.zeros(len(values), values.dtype) if c is None else values[:, c] for c in places], 1)
-    if set(range(len(names))) <= set(places):
-        return out
-    before, after = values.sum(1, keepdims=True), out.sum(1, keepdims=True)
-    nothing = np.flatnonzero((after <= 0) & (before > 0))
+    lost = values[:, sorted(set(range(len(names))) - set(places))].sum(1, keepdims=True)
+    left = out.sum(1, keepdims=True)
+    nothing = np.flatnonzero((lost > 0) & (left <= 0))
     if len(nothing):
         raise FerlabError(f"row {nothing[0]} has only classes that {wanted} has not; leave it out")
-    return (out * (before / np.where(after > 0, after, 1))).astype(values.dtype)
+    return (out * (1 + lost / np.where(left > 0, left, 1))).astype(values.dtype)
 
 
 def renumber(labels: Sequence[int] | np.ndarray, given: str, wanted: str) -> np.ndarray:
