@@ -162,6 +162,18 @@ def test_back_range_is_asked_only_where_the_short_one_finds_nothing(find, monkey
     assert [image.shape for image in asked[0]] == [(480, 640, 3), (48, 64, 3)]
 
 
+def test_a_large_face_hides_small_ones_unless_everyone_is_asked_for(find):
+    faces = draw(7, 7, 7, 1).pixels
+    picture = np.full((480, 640, 3), 100, np.uint8)
+    for face, side, x, y in ((faces[1], 300, 10, 60), (faces[2], 110, 420, 40), (faces[1], 110, 460, 300)):
+        picture[y : y + side, x : x + side] = cv2.resize(face, (side, side))[..., None]
+    assert len(find([picture])[0]) == 1
+    (found,) = find([picture], everyone=True)
+    middles = sorted((face.box[:2] + face.box[2:] / 2).tolist() for face in found)
+    np.testing.assert_allclose(middles, [[160, 210], [475, 95], [515, 355]], atol=50)  # each once
+    assert [face.score for face in found] == sorted((face.score for face in found), reverse=True)
+
+
 def test_same_faces_alone_and_in_a_batch(find):
     pictures = [frames(draw(7, 7, 7, 1).pixels[i : i + 1], 200 + 30 * i, seed=i)[0][0] for i in range(3)]
     pictures[1] = cv2.resize(pictures[1], (500, 700))

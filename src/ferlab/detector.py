@@ -49,8 +49,11 @@ class FaceDetector:
         self._models = [_Model(name, threads) for name in RANGES]
         self.min_score = min_score
 
-    def __call__(self, images: Sequence[np.ndarray]) -> list[list[Detection]]:
+    def __call__(self, images: Sequence[np.ndarray], everyone: bool = False) -> list[list[Detection]]:
         """Faces of each image uint8 [H,W,3 or 4], RGB, any sizes; the most certain face first.
+
+        Args:
+            everyone: ask both ranges of every image, so that a large face hides no small ones; four times the time.
 
         Raises:
             FerlabError: an image is something else.
@@ -60,10 +63,19 @@ class FaceDetector:
                 raise FerlabError(f"an image is {image.dtype} {image.shape}; expected uint8 [H,W,3] or [H,W,4], RGB")
         found: list[list[Detection]] = [[] for _ in images]
         for model in self._models:
-            left = [i for i, faces in enumerate(found) if not faces]
+            left = [i for i, faces in enumerate(found) if everyone or not faces]
             for i, faces in zip(left, model([images[i] for i in left], self.min_score) if left else [], strict=True):
-                found[i] = faces
-        return found
+                found[i] += [face for face in faces if not any(_same(face, known) for known in found[i])]
+        return [sorted(faces, key=lambda face: -face.score) for faces in found]
+
+
+def _same(one: Detection, other: Detection) -> bool:
+    """Whether two ranges mean one face: more than half of the smaller box lies in the larger one."""
+    low, high = (
+        np.maximum(one.box[:2], other.box[:2]),
+        np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:]),
+    )
+    return np.maximum(high - low, 0).prod() > min(one.box[2:].prod(), other.box[2:].prod()) / 2
 
 
 class _Model:

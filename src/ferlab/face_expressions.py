@@ -92,8 +92,11 @@ class Predictor:
         """Faces of a picture: a file, or uint8 [H,W] grey, [H,W,3] RGB or [H,W,4] RGBA; the most certain face first."""
         return self.batch([image])[0]
 
-    def batch(self, images: Sequence[np.ndarray | str | Path]) -> list[list[Face]]:
+    def batch(self, images: Sequence[np.ndarray | str | Path], everyone: bool = True) -> list[list[Face]]:
         """Faces of each picture. Pictures and faces of any sizes are worked on together.
+
+        Args:
+            everyone: False looks for small faces only where there is no large one, as `video` does.
 
         Raises:
             FerlabError: a file that is no readable image, or an array of another type or shape.
@@ -102,7 +105,7 @@ class Predictor:
         if self.detector is None:
             crops = [np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]) for image in map(_small, pictures)]
             return [[face] for face in map(self._face, self._probabilities(crops))]
-        found = self.detector(pictures)
+        found = self.detector(pictures, everyone)
         crops = [
             crop(image, face.box, *self.model.margin)
             for image, faces in zip(pictures, found, strict=True)
@@ -116,12 +119,14 @@ class Predictor:
         source: str | Path | int | Video,
         time_constant_s: float = TIME_CONSTANT_S,
         lost_s: float = LOST_S,
+        everyone: bool = False,
     ) -> Iterator[Seen]:
         """Frames of a video file, or of the webcam of a number, with their faces, which are followed and smoothed.
 
         Args:
             time_constant_s: of the exponential smoothing of probabilities; 0 for none.
             lost_s: a face not seen for longer starts anew.
+            everyone: look for small faces beside large ones too, in four times the detector's time.
 
         Raises:
             FerlabError: the video cannot be opened or, after the frames that could be read, ends before its time.
@@ -129,7 +134,8 @@ class Predictor:
         video = source if isinstance(source, Video) else Video(source)
         tracks = Tracks(time_constant_s, lost_s)
         for frames, error in _batches(video, 1 if video.live else _FRAMES):
-            for frame, faces in zip(frames, self.batch([frame.image for frame in frames]), strict=True):
+            found = self.batch([frame.image for frame in frames], everyone)
+            for frame, faces in zip(frames, found, strict=True):
                 yield Seen(*frame, self._followed(frame, faces, tracks))
             if error:
                 raise error

@@ -78,7 +78,7 @@ class _Run:
         try:
             video = Video(source)
             task = progress.add_task(Path(video.name).name, total=video.count)
-            for seen in self.predictor.video(video, self.args.smooth_ms / 1000):
+            for seen in self.predictor.video(video, self.args.smooth_ms / 1000, everyone=self.args.everyone):
                 if video.live and self.args.seconds is not None and seen.time_s >= self.args.seconds:
                     break
                 self.note(seen.faces)
@@ -162,6 +162,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--out", help="faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)")
     add("--annotated", type=Path, metavar="FOLDER", help="write pictures and videos with what was seen drawn on them")
     add("--no-detect", action="store_true", help="each picture is a face, already cut out")
+    add("--everyone", action="store_true", help="in videos too look for small faces beside large ones: slower")
     add("--min-confidence", type=float, help="label 'uncertain' below it, 0 to 1 (default: the model's threshold)")
     add("--min-score", type=float, help="of the face detector, 0 to 1 (default: 0.5)")
     add("--label-order", default="fer2013", choices=LABEL_ORDERS, help="order and names of the classes in --out")
