@@ -269,6 +269,20 @@ def test_what_is_typed_wrong_is_one_line(words, message, model, tmp_path, capsys
     assert "Traceback" not in told.err
 
 
+@pytest.mark.parametrize("reader", ["full", "gone"])
+def test_results_that_cannot_be_written(reader, clip, model):
+    words = [sys.executable, "-W", "ignore", "-m", "ferlab.predict", clip, "--model", model, "--threads", "1"]
+    with open("/dev/full", "w") as full:
+        read, write = os.pipe()
+        os.close(read)
+        stdout = full if reader == "full" else write
+        done = subprocess.run([*words, "--out", "-"], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=120)
+        os.close(write)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+
+
 def test_nothing_typed_is_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         main([])

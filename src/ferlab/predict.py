@@ -201,9 +201,15 @@ def main(words: Sequence[str] | None = None) -> int:
                 run.video(args.webcam, progress)
     except FerlabError as error:
         run.fail(args.annotated, error)
+    except OSError as error:  # of the results: no room, or a pipe that nobody reads any more
+        run.fail(args.out, FerlabError(f"{args.out or 'stdout'} cannot be written ({error.strerror}); stopped"))
     except KeyboardInterrupt:
         status = 0 if args.webcam is not None else 130
-    run.out.close(run.failures)
+    try:
+        run.out.close(run.failures)
+    except OSError:
+        sys.stdout = None  # or Python would try once more at its end, and complain
+        status = 1
     print(run.summary(), file=sys.stderr)
     return 1 if run.failures else status
 
