@@ -11,7 +11,7 @@ import numpy as np
 from ferlab.errors import FerlabError
 from ferlab.report import accuracy_of
 
-_GRID = np.arange(1000) / 1000
+_GRID = np.arange(100) / 100
 
 
 def calibrate(probabilities: np.ndarray, labels: np.ndarray, accuracy: float) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, accuracy: float) ->
         labels: class numbers [N].
         accuracy: wanted of those that keep their label, in 0..1.
 
-    Returns: `threshold` in steps of .001, None where none reaches the accuracy; `wanted`, that accuracy; `kept`, the
+    Returns: `threshold` in steps of .01, None where none reaches the accuracy; `wanted`, that accuracy; `kept`, the
         share of these faces that it leaves; and of those, as `accuracy_of` has it, n, correct, accuracy and interval95.
 
     Raises:
