@@ -10,6 +10,7 @@ python -m ferlab.predict --webcam 0 --model five_layer.onnx
 import argparse
 import contextlib
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -184,6 +185,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """The command; its exit status: 1 where anything failed, 130 where Ctrl-C ended what was not a webcam."""
     args = _arguments(words)
+    warnings.filterwarnings("ignore", module="PIL")  # of odd files that it reads all the same
     try:
         run = _Run(args)
     except (FerlabError, OSError) as error:
