@@ -9,7 +9,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "ferlab"
 FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in FILES}
-COMMANDS = {name.removesuffix(".py") for name, tree in TREES.items() if "@command(" in (SOURCE / name).read_text()}
+_STARTS = ("@command(", "ArgumentParser(")
+COMMANDS = {n.removesuffix(".py") for n in TREES if any(word in (SOURCE / n).read_text() for word in _STARTS)}
 
 
 def imported(name: str) -> set[str]:
@@ -41,7 +42,7 @@ def importers(*libraries: str) -> set[str]:
 
 
 def test_commands_are_found():
-    assert {"train", "evaluate", "ensemble", "compare", "prepare"} <= COMMANDS
+    assert {"train", "evaluate", "ensemble", "export", "compare", "prepare", "predict"} <= COMMANDS
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -85,6 +86,13 @@ def test_predictors_are_torch_and_numpy():
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
         ("onnx_model.py", {"expressions", "errors"}),
+        ("abstention.py", {"report", "errors"}),
+        ("detector.py", {"errors"}),
+        ("tracks.py", {"detector"}),
+        ("label_orders.py", {"expressions", "errors"}),
+        ("media.py", {"data.sources.images", "errors"}),
+        ("annotate.py", {"face_expressions"}),
+        ("prediction_files.py", {"face_expressions", "label_orders", "expressions", "errors"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
@@ -100,6 +108,21 @@ def test_an_exported_model_needs_neither_torch_nor_conf():
     """The predictor is installed without the extra [train]: what it imports must be there."""
     outside = {m.split(".")[0] for m in imported("onnx_model.py")} - set(sys.stdlib_module_names)
     assert outside <= {"numpy", "onnxruntime", "ferlab"}
+
+
+def test_prediction_needs_neither_torch_nor_conf():
+    """The predictor is installed without the extra [train]: what it imports, also through others, must be there."""
+    todo, seen, outside = ["predict.py"], set(), set()
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        outside |= {m.split(".")[0] for m in imported(name)}
+        for module in of_ferlab(name):
+            path = module.replace(".", "/")
+            parents = [f"{folder}/__init__.py" for folder in (path, *map(str, Path(path).parents))]
+            todo += [file for file in (f"{path}.py", *parents) if file in TREES and file not in seen]
+    assert {"onnx_model.py", "detector.py", "data/sources/__init__.py", "data/sources/images.py"} <= seen
+    assert outside - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "cv2", "rich", "ferlab"}
 
 
 def test_lightning_stays_where_training_is():
