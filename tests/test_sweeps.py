@@ -100,6 +100,11 @@ def test_a_stopped_run_is_trained_anew_or_continued_where_that_is_typed(config, 
     assert len(list(tmp_path.glob("outputs/five*"))) == 2
 
 
+def test_a_key_that_is_null_is_as_good_as_one_that_was_not_there_yet():
+    assert sweeps.differing({"lr": 0.1}, {"lr": 0.1, "only": None}) == []
+    assert sweeps.differing({"lr": 0.1}, {"lr": 0.1, "only": "sad"}) == ["only=nothing, not sad"]
+
+
 def test_the_keys_that_change_nothing_are_keys(config):
     assert set(sweeps.HOW_IT_RUNS) <= set(sweeps._flat(config()))
 

@@ -208,6 +208,9 @@ def _say(folder: Path, choices: Sequence[choosing.Choice]) -> None:
     console.print(table)
     if len(choices) > 12:
         console.print(f"  the other {len(choices) - 12} stand in {folder / 'choices.csv'}", style="dim")
+    console.print(
+        "  held out: each face said by what was chosen without it; the first of many is flattered still", style="dim"
+    )
     vote = ensembles.chosen(str(folder))
     for run, weight, temperature in zip(vote.members, vote.weights, vote.temperatures, strict=True):
         console.print(f"  {weight:.3f}  {run.name}" + (f", temperature {temperature:.2f}" if temperature != 1 else ""))

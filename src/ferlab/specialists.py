@@ -92,10 +92,7 @@ def tried(
 
 def second_stage(base: np.ndarray, kept: Sequence[Trial]) -> np.ndarray:
     """Probabilities [N,7] of val behind the specialists that are kept."""
-    return (
-        base
-        if not kept
-        else predictors.resplit(
-            torch.from_numpy(base), [trial.classes for trial in kept], [torch.from_numpy(trial.said) for trial in kept]
-        ).numpy()
-    )
+    if not kept:
+        return base
+    said = [torch.from_numpy(trial.said) for trial in kept]
+    return predictors.resplit(torch.from_numpy(base), [trial.classes for trial in kept], said).numpy()
