@@ -208,7 +208,14 @@ def wheel(tmp_path_factory) -> Path:
     if listed.returncode:
         pytest.skip("the wheel is built from what git tracks")
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and name.split("/")[0] in ("src", "conf", "pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).is_file() and name.split("/")[0] in (
+            "src",
+            "conf",
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+            "NOTICE",
+        ):
             (folder / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / "copy" / name).write_bytes((ROOT / name).read_bytes())
     words = ["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir"]
@@ -228,7 +235,8 @@ def test_the_wheel_holds_every_source_and_every_conf(wheel):
     assert {"ferlab/conf/data/fer2013+aux.yaml", "ferlab/conf/train.yaml"} <= conf
     assert conf - held == set()
     assert source - held == set()
-    assert {"ferlab/py.typed", "ferlab/report.html"} <= held
+    assert {"ferlab/py.typed", "ferlab/report.html", "ferlab/models/face_short.onnx"} <= held
+    assert any(name.endswith("licenses/NOTICE") for name in held)
 
 
 @pytest.mark.slow

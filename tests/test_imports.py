@@ -1,6 +1,7 @@
 """Who may import whom (docs: the flow has one direction), and what no line of the source may do; by syntax tree."""
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "ferlab"
 FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in FILES}
-COMMANDS = {name.removesuffix(".py") for name, tree in TREES.items() if "@command(" in (SOURCE / name).read_text()}
+_STARTS = ("@command(", "ArgumentParser(")
+COMMANDS = {n.removesuffix(".py") for n in TREES if any(word in (SOURCE / n).read_text() for word in _STARTS)}
 
 
 def imported(name: str) -> set[str]:
@@ -40,7 +42,7 @@ def importers(*libraries: str) -> set[str]:
 
 
 def test_commands_are_found():
-    assert {"train", "evaluate", "compare", "prepare"} <= COMMANDS
+    assert {"train", "evaluate", "compare", "prepare", "predict"} <= COMMANDS
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -76,10 +78,32 @@ def test_predictors_are_torch_and_numpy():
         ("ledger.py", {"errors"}),
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
+        ("onnx_model.py", {"expressions", "errors"}),
+        ("detector.py", {"errors"}),
+        ("tracks.py", {"detector"}),
+        ("label_orders.py", {"expressions", "errors"}),
+        ("media.py", {"data.sources.images", "errors"}),
+        ("annotate.py", {"face_expressions"}),
+        ("prediction_files.py", {"face_expressions", "label_orders", "expressions", "errors"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
     assert of_ferlab(name) <= known
+
+
+def test_prediction_needs_neither_torch_nor_conf():
+    """The predictor is installed without the extra [train]: what it imports, also through others, must be there."""
+    todo, seen, outside = ["predict.py"], set(), set()
+    while todo:
+        name = todo.pop()
+        seen.add(name)
+        outside |= {m.split(".")[0] for m in imported(name)}
+        for module in of_ferlab(name):
+            path = module.replace(".", "/")
+            parents = [f"{folder}/__init__.py" for folder in (path, *map(str, Path(path).parents))]
+            todo += [file for file in (f"{path}.py", *parents) if file in TREES and file not in seen]
+    assert {"onnx_model.py", "detector.py", "data/sources/__init__.py", "data/sources/images.py"} <= seen
+    assert outside - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "cv2", "rich", "ferlab"}
 
 
 def test_lightning_stays_where_training_is():

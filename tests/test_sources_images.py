@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from ferlab.data import sources
+from ferlab.data.sources import images
 from ferlab.data.sources.images import decode
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -45,6 +46,22 @@ def test_every_mode_becomes_grey_as_pillow_has_it(tmp_path, mode):
     assert face.dtype == np.uint8
     assert face.shape == (48, 48)
     assert np.abs(face.astype(int) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L", "P", "CMYK", "1", "I;16", "F"])
+def test_whole_pictures_keep_size_and_colours(tmp_path, mode):
+    colours = np.random.default_rng(9).integers(0, 256, (30, 50, 3), np.uint8)
+    if mode in ("I;16", "F"):
+        given = colours[..., 0].astype(np.uint16) * 257 if mode == "I;16" else colours[..., 0].astype(np.float32) / 255
+        file, expected = save(tmp_path / "a.tiff", given), np.repeat(colours[..., :1], 3, 2)
+    else:
+        image = Image.fromarray(colours).convert(mode)
+        if mode == "RGBA":
+            image.putalpha(40)  # is left out
+        file, expected = save(tmp_path / "a.tiff", image), np.asarray(image.convert("RGB"))
+    found = images.picture(file)
+    assert (found.dtype, found.shape) == (np.uint8, (30, 50, 3))
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])

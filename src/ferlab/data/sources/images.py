@@ -1,9 +1,10 @@
-"""Image files of any kind enter, grey 48x48 faces leave; this file alone decodes images and walks folders."""
+"""Image files of any kind enter, grey 48x48 faces or whole pictures leave; this file alone decodes images and walks
+folders."""
 
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,23 @@ def decode(path: Path, box: Box | str | None = None) -> np.ndarray:
     Raises:
         FerlabError: unreadable, truncated or no image, larger than 50 million pixels, or float beyond 0..1.
     """
+    face = _opened(path, _grey)
+    if box == "centre":
+        side = min(face.size)
+        left, top = (face.width - side) // 2, (face.height - side) // 2
+        box = (left, top, left + side, top + side)
+    if face.size != (SIDE, SIDE) or box:
+        face = face.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=_inside(box, face.size))
+    return np.asarray(face, np.uint8)
+
+
+def picture(path: Path) -> np.ndarray:
+    """The image in a file in its own size and colours, uint8 [H,W,3], RGB; otherwise as `decode`."""
+    return np.asarray(_opened(path, _rgb), np.uint8)
+
+
+def _opened(path: Path, convert: Callable[[Image.Image, Path], Image.Image]) -> Image.Image:
+    """`convert` of the first picture in a file, upright; every way in which that fails is a FerlabError."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of bombs from MAX_IMAGE_PIXELS on; the size is checked here, before anything is decoded.
@@ -40,7 +58,7 @@ def decode(path: Path, box: Box | str | None = None) -> np.ndarray:
                         f"{path} has {image.width}x{image.height} pixels; expected at most {MAX_PIXELS:,}. Shrink it"
                     )
                 image.seek(0)
-                face = _grey(ImageOps.exif_transpose(image), path)
+                return convert(ImageOps.exif_transpose(image), path)
     except FerlabError:
         raise
     except Image.DecompressionBombError:
@@ -49,13 +67,6 @@ def decode(path: Path, box: Box | str | None = None) -> np.ndarray:
         raise FerlabError(f"{path} is no readable image ({error}); replace it or take it away") from None
     except Exception as error:  # Pillow's decoders raise SyntaxError, ValueError, struct.error and more on damage
         raise FerlabError(f"{path} is a damaged image ({type(error).__name__}: {error}); replace it") from None
-    if box == "centre":
-        side = min(face.size)
-        left, top = (face.width - side) // 2, (face.height - side) // 2
-        box = (left, top, left + side, top + side)
-    if face.size != (SIDE, SIDE) or box:
-        face = face.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=_inside(box, face.size))
-    return np.asarray(face, np.uint8)
 
 
 def _inside(box: Box | None, size: tuple[int, int]) -> Box | None:
@@ -79,6 +90,15 @@ def _grey(image: Image.Image, path: Path) -> Image.Image:
     if image.mode in ("P", "PA"):
         image = image.convert("RGBA")
     return image.convert("L")
+
+
+def _rgb(image: Image.Image, path: Path) -> Image.Image:
+    """Any Pillow mode -> mode RGB, transparency left out."""
+    if image.mode.startswith("I") or image.mode == "F":
+        image = _grey(image, path)
+    if image.mode in ("P", "PA"):
+        image = image.convert("RGBA")
+    return image.convert("RGB")
 
 
 def files_under(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,154 @@
+"""RGBA crops enter, probabilities leave: an exported model opened with numpy and onnxruntime alone, without torch.
+
+An export is two files, NAME.onnx and NAME.json beside it. The graph holds the preprocessing; the JSON says which file
+it is of (sha256), what each output means and how a face is cut out. This file alone decides when the two are believed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS, K
+
+FORMAT = 1  # of the JSON; raise it when a key changes its meaning
+INPUT, OUTPUT = "rgba", "probabilities"
+
+
+class Margin(NamedTuple):
+    """The square to cut out around a detector's box, so that it frames a face as FER2013's are framed.
+
+    Attributes:
+        side_ratio: side of the square over the longer side of the box.
+        raise_ratio: how far the square's centre lies above the box's, over the box's height.
+    """
+
+    side_ratio: float
+    raise_ratio: float
+
+
+class OnnxModel:
+    """An exported model: crops uint8 [B,H,W,4] of any size -> probabilities float32 [B,7].
+
+    Attributes:
+        path: the .onnx file.
+        expressions: what each column of the probabilities means.
+        margin: how crops are cut out.
+        sidecar: all that the JSON says.
+    """
+
+    def __init__(self, path: Path, sidecar: Mapping[str, Any], session: onnxruntime.InferenceSession):
+        self.path, self.sidecar, self._session = path, dict(sidecar), session
+        self.expressions: tuple[str, ...] = tuple(sidecar["expressions"])
+        self.margin = Margin(**sidecar["margin"])
+
+    @classmethod
+    def open(cls, path: str | Path, threads: int = 0) -> "OnnxModel":
+        """The model in an .onnx file with its JSON beside it.
+
+        Args:
+            threads: that a batch is computed on; 0 for as many as onnxruntime likes.
+
+        Raises:
+            FerlabError: a file is missing or damaged, they are not of one export, the classes are others or in another
+                order, or the graph has another input or output.
+        """
+        path = Path(path)
+        sidecar, content = read_sidecar(path), _read(path)
+        found = hashlib.sha256(content).hexdigest()
+        if found != sidecar["sha256"]:
+            raise FerlabError(
+                f"{path} has sha256 {found[:12]}, and {path.with_suffix('.json').name} is of {sidecar['sha256'][:12]}; "
+                "the two are not of one export: copy both again, or export the run anew"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3  # errors: what it warns of, nobody who runs a model can mend
+        try:
+            session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime has a dozen classes of its own that have no common one
+            raise FerlabError(f"{path} is no model that onnxruntime can open ({_first_line(error)})") from error
+        _check_graph(path, session, sidecar)
+        return cls(path, sidecar, session)
+
+    def __call__(self, rgba: np.ndarray) -> np.ndarray:
+        """Probabilities float32 [B,7] of crops uint8 [B,H,W,4] of one size; alpha is left out.
+
+        Raises:
+            FerlabError: another type or shape.
+        """
+        if rgba.dtype != np.uint8 or rgba.ndim != 4 or rgba.shape[3] != 4 or not min(rgba.shape[1:3]):
+            raise FerlabError(f"expected crops uint8 [B,H,W,4], found {rgba.dtype} {list(rgba.shape)}")
+        if not len(rgba):
+            return np.zeros((0, K), np.float32)
+        return self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(rgba)})[0]
+
+
+def rgba_of(faces: np.ndarray) -> np.ndarray:
+    """Grey faces uint8 [N,S,S] as the crops uint8 [N,S,S,4] that show them."""
+    rgba = np.repeat(faces[..., None], 4, axis=3)
+    rgba[..., 3] = 255
+    return rgba
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """The JSON beside an .onnx file, checked but for the checksum; raises FerlabError as `OnnxModel.open`."""
+    file = path.with_suffix(".json")
+    try:
+        sidecar = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FerlabError(f"{file} is missing; an exported model is {path.name} with {file.name} beside it") from None
+    except (OSError, ValueError) as error:
+        raise FerlabError(f"{file} cannot be read ({error}); copy it again, or export the run anew") from error
+    needed = {"format", "sha256", "expressions", "margin"}
+    if not isinstance(sidecar, dict) or needed - sidecar.keys():
+        raise FerlabError(f"{file} is not of an exported model: expected {', '.join(sorted(needed))} in it")
+    if sidecar["format"] != FORMAT:
+        raise FerlabError(f"{file} has format {sidecar['format']}, expected {FORMAT}; export the run anew")
+    _check_order(sidecar["expressions"], file)
+    margin = sidecar["margin"]
+    if not isinstance(margin, dict) or margin.keys() != set(Margin._fields):
+        raise FerlabError(f"{file}: expected margin with {' and '.join(Margin._fields)}, found {margin}")
+    return sidecar
+
+
+def _check_graph(path: Path, session: onnxruntime.InferenceSession, sidecar: Mapping[str, Any]) -> None:
+    found = [(x.name, x.type, len(x.shape), x.shape[-1]) for x in _ends(session)]
+    expected = [(INPUT, "tensor(uint8)", 4, 4), (OUTPUT, "tensor(float)", 2, K)]
+    if found != expected:
+        raise FerlabError(
+            f"{path}: expected {INPUT} uint8 [B,H,W,4] -> {OUTPUT} float [B,{K}], found "
+            f"{', '.join(f'{x.name} {x.type} {list(x.shape)}' for x in _ends(session))}; export with ferlab.export"
+        )
+    inside = session.get_modelmeta().custom_metadata_map.get("expressions")
+    if inside is None:
+        raise FerlabError(f"{path} holds no class names; expected the metadata that ferlab.export writes")
+    _check_order(json.loads(inside), path)
+
+
+def _ends(session: onnxruntime.InferenceSession) -> list[Any]:
+    return [*session.get_inputs(), *session.get_outputs()]
+
+
+def _check_order(expressions: Any, where: Path) -> None:
+    if expressions != list(EXPRESSIONS):
+        raise FerlabError(
+            f"{where} has the classes {expressions}; expected {', '.join(EXPRESSIONS)} in this order: a column would "
+            "be read as another expression"
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FerlabError(f"{path} cannot be read ({error.strerror}); expected a model, as NAME.onnx") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__
