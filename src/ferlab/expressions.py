@@ -4,6 +4,8 @@ This is the only list of class names: a target's column, a logit's place and a l
 mean `EXPRESSIONS[k]`.
 """
 
+from collections.abc import Sequence
+
 from ferlab.errors import FerlabError
 
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -36,6 +38,18 @@ _INDEX = {name: k for k, e in enumerate(EXPRESSIONS) for name in (e, *_ALIASES[e
 
 # Classes that other data sets have and FER2013 has not; their faces are left out, and counted.
 NO_EXPRESSION = ("contempt", "unknown", "nf", "ambiguous")
+
+
+def check_order(found: Sequence[str] | None, where: object) -> None:
+    """Raises FerlabError where the classes that `where` answers in are not `EXPRESSIONS` in this order.
+
+    None, of runs from before this was recorded, passes: they had the one order there was.
+    """
+    if found is not None and list(found) != list(EXPRESSIONS):
+        raise FerlabError(
+            f"{where} answers in the order {', '.join(map(str, found))}; expected {', '.join(EXPRESSIONS)}: train, "
+            "convert or export it in this order"
+        )
 
 
 def index_of(name: str) -> int | None:

@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime
 
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS, K
+from ferlab.expressions import K, check_order
 
 FORMAT = 1  # of the JSON; raise it when a key changes its meaning
 INPUT, OUTPUT = "rgba", "probabilities"
@@ -110,7 +110,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
         raise FerlabError(f"{file} is not of an exported model: expected {', '.join(sorted(needed))} in it")
     if sidecar["format"] != FORMAT:
         raise FerlabError(f"{file} has format {sidecar['format']}, expected {FORMAT}; export the run anew")
-    _check_order(sidecar["expressions"], file)
+    check_order(sidecar["expressions"], file)
     margin = sidecar["margin"]
     if not isinstance(margin, dict) or margin.keys() != set(Margin._fields):
         raise FerlabError(f"{file}: expected margin with {' and '.join(Margin._fields)}, found {margin}")
@@ -128,19 +128,11 @@ def _check_graph(path: Path, session: onnxruntime.InferenceSession, sidecar: Map
     inside = session.get_modelmeta().custom_metadata_map.get("expressions")
     if inside is None:
         raise FerlabError(f"{path} holds no class names; expected the metadata that ferlab.export writes")
-    _check_order(json.loads(inside), path)
+    check_order(json.loads(inside), path)
 
 
 def _ends(session: onnxruntime.InferenceSession) -> list[Any]:
     return [*session.get_inputs(), *session.get_outputs()]
-
-
-def _check_order(expressions: Any, where: Path) -> None:
-    if expressions != list(EXPRESSIONS):
-        raise FerlabError(
-            f"{where} has the classes {expressions}; expected {', '.join(EXPRESSIONS)} in this order: a column would "
-            "be read as another expression"
-        )
 
 
 def _read(path: Path) -> bytes:

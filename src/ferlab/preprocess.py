@@ -36,8 +36,7 @@ class Preprocess(nn.Module):
     def forward(self, faces: Tensor) -> Tensor:
         x = faces.float()  # [B,1,H,W]
         if x.shape[-2:] != (self.size, self.size):
-            # Antialias matters when a crop is shrunk, and changes nothing when it is enlarged.
-            x = F.interpolate(x, (self.size, self.size), mode="bilinear", align_corners=False, antialias=True)
+            x = _resize(x, self.size)
         return x * self.gain + self.bias  # [B,C,S,S]: channels come from broadcasting over gain
 
 
@@ -45,3 +44,16 @@ def grey(rgb: Tensor) -> Tensor:
     """RGB or RGBA pixels [B,H,W,3 or 4] in 0..255 -> grey [B,1,H,W] float32 in 0..255; alpha is left out."""
     weights = torch.tensor(LUMA, device=rgb.device)
     return (rgb[..., :3].float() @ weights).unsqueeze(1)
+
+
+def faces_of(rgba: Tensor, side: int) -> Tensor:
+    """Crops [B,H,W,3 or 4] of any size, 0..255 -> the faces that a predictor takes, [B,1,side,side] float32, 0..255.
+
+    A crop of that side is left as it is.
+    """
+    return _resize(grey(rgba), side)
+
+
+def _resize(x: Tensor, side: int) -> Tensor:
+    # Antialias matters when a crop is shrunk, and changes nothing when it is enlarged.
+    return F.interpolate(x, (side, side), mode="bilinear", align_corners=False, antialias=True)

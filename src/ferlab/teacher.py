@@ -19,7 +19,7 @@ import torch
 
 from ferlab import predictors, runs
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS, K
+from ferlab.expressions import EXPRESSIONS, K, check_order
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
         if not file.is_file():
             raise FerlabError(f"teacher={teacher} is no file; give a teacher's .npz or runs, as teacher=outputs/NAME")
         about = _read(file)[2]
-        _same_order(about.get("expressions"), teacher)
+        check_order(about.get("expressions"), f"teacher {teacher}")
         if about.get("tta") != tta:
             raise FerlabError(f"teacher={teacher} was asked with teacher_tta={about.get('tta')}, not {tta}; type that")
         return Teacher(about, (), file)
@@ -89,7 +89,7 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
         raise FerlabError(f"teacher_{error}") from None
     members = tuple(runs.load(path) for path in runs.find_members(teacher, key="teacher"))
     for run in members:
-        _same_order(run.info.get("expressions"), run.path)
+        check_order(run.info.get("expressions"), f"teacher {run.path}")
     about = {
         "members": [run.name for run in members],
         "weights_sha256": [run.weights_sha256 for run in members],
@@ -111,15 +111,6 @@ def soften(probabilities: np.ndarray, temperature: float) -> np.ndarray:
         raise FerlabError(f"teacher_temperature is {temperature}; expected a number above 0, 1 for none")
     powers = probabilities.astype(np.float64) ** (1.0 / temperature)
     return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
-
-
-def _same_order(expressions: Sequence[str] | None, where: str | Path) -> None:
-    # Runs from before this was recorded had the one order there was.
-    if expressions is not None and list(expressions) != list(EXPRESSIONS):
-        raise FerlabError(
-            f"teacher {where} answers in the order {', '.join(expressions)}; expected {', '.join(EXPRESSIONS)}: "
-            "train or convert it in this order"
-        )
 
 
 def _read(file: Path) -> tuple[list[bytes], np.ndarray, dict[str, Any]]:
