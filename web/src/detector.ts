@@ -42,10 +42,19 @@ export function merge(boxes: Float32Array, scores: Float32Array, minScore: numbe
 
 /** Intersection over union. */
 function overlap(a: Box, b: Box): number {
-  const shared = (axis: 0 | 1, size: 2 | 3) =>
-    Math.max(Math.min(a[axis] + a[size], b[axis] + b[size]) - Math.max(a[axis], b[axis]), 0);
-  const both = shared(0, 2) * shared(1, 3);
+  const both = shared(a, b);
   return both / (a[2] * a[3] + b[2] * b[3] - both);
+}
+
+function shared(a: Box, b: Box): number {
+  const along = (axis: 0 | 1, size: 2 | 3) =>
+    Math.max(Math.min(a[axis] + a[size], b[axis] + b[size]) - Math.max(a[axis], b[axis]), 0);
+  return along(0, 2) * along(1, 3);
+}
+
+/** Whether two detectors mean one face: more than half of the smaller box lies in the larger one. */
+export function same(a: Box, b: Box): boolean {
+  return shared(a, b) > Math.min(a[2] * a[3], b[2] * b[3]) / 2;
 }
 
 /** From 0..1 of the square to pixels of the picture that was put in it. */

@@ -4,7 +4,7 @@ import { Capture } from './capture';
 import { Engine } from './engine';
 import { openFile } from './files';
 import { Latency } from './latency';
-import { NO_FACE, NO_FACE_IN_PHOTO, UNPLUGGED, badFile } from './messages';
+import { NO_FACE, NO_FACE_IN_PHOTO, PREPARING, READY, UNPLUGGED, WATCHING, badFile, foundFaces } from './messages';
 import type { Face, Model, Seen } from './protocol';
 import { Smoother } from './smoothing';
 import { Reading, clearBoxes, drawBoxes, element, showSpeed } from './view';
@@ -37,7 +37,7 @@ const ready = engine.load(document.baseURI).then(
   (loaded) => {
     threads = loaded.threads;
     prepare(loaded.model);
-    if (state === 'idle') say('');
+    if (state === 'idle' && element('status').textContent === PREPARING) say(READY);
     return true;
   },
   (error: Error) => {
@@ -78,7 +78,7 @@ function enter(next: State): number {
 }
 
 /** Back to the empty page, with a message. */
-function stop(message = ''): void {
+function stop(message = READY): void {
   camera.close();
   closeVideo();
   answerGrabs(null);
@@ -133,9 +133,9 @@ async function startVideo(url: string, name: string): Promise<void> {
 
 /** Looks at the video frame by frame, one at a time, until something else is looked at. */
 async function watch(mine: number, mirrored: boolean): Promise<void> {
-  say('Preparing the model…');
+  say(PREPARING);
   if (!(await ready) || mine !== turn) return;
-  say('');
+  say(WATCHING);
   let seenAt = performance.now();
   let before = 0;
   while (mine === turn) {
@@ -160,7 +160,7 @@ async function watch(mine: number, mirrored: boolean): Promise<void> {
     note(seen, now - began, before ? now - before : 0);
     before = now;
     showFrame(seen, mirrored, now);
-    say(now - seenAt > HINT_AFTER ? NO_FACE : '');
+    say(now - seenAt > HINT_AFTER ? NO_FACE : WATCHING);
   }
 }
 
@@ -205,7 +205,7 @@ async function showPhoto(bitmap: ImageBitmap, whole = false): Promise<void> {
   try {
     const seen = await engine.look(bitmap, { most: IN_A_PHOTO, whole });
     if (mine !== turn) return;
-    say(seen.faces.length ? '' : NO_FACE_IN_PHOTO);
+    say(whole ? 'The whole picture was read as one face.' : seen.faces.length ? foundFaces(seen.faces.length) : NO_FACE_IN_PHOTO);
     element('whole').hidden = seen.faces.length > 0;
     reading!.showStill(seen.faces[0]?.probabilities ?? null);
     const named = ({ probabilities }: Face) => (probabilities ? reading!.name(probabilities) : '');
@@ -276,7 +276,7 @@ addEventListener('beforeinstallprompt', (event) => {
   };
 });
 
-say('Preparing the model…');
+say(PREPARING);
 if (import.meta.env.PROD && 'serviceWorker' in navigator) {
   // After the models are there: what they are cached from is then in the browser's own cache.
   void ready.then(() => navigator.serviceWorker.register('./sw.js').catch(() => undefined));

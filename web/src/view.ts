@@ -43,7 +43,7 @@ export class Reading {
     this.bars.forEach(({ row, meter, text }, k) => {
       meter.value = probabilities?.[k] ?? 0;
       text.textContent = probabilities ? percent(probabilities[k]!) : '–';
-      row.classList.toggle('top', k === top);
+      row.classList.toggle('best', k === top);
     });
     const label = probabilities ? this.name(probabilities) : 'No face yet';
     if (label !== this.shown) {
@@ -72,7 +72,8 @@ export function drawBoxes(
   name: (face: Face, index: number) => string,
 ): void {
   const canvas = element<HTMLCanvasElement>('overlay');
-  if (canvas.width !== size.width || canvas.height !== size.height) Object.assign(canvas, size);
+  if (canvas.width !== size.width) canvas.width = size.width;
+  if (canvas.height !== size.height) canvas.height = size.height;
   const context = canvas.getContext('2d')!;
   context.clearRect(0, 0, size.width, size.height);
   const unit = Math.max(size.width, size.height) / 640;

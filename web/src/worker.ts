@@ -4,7 +4,7 @@
  */
 import * as ort from 'onnxruntime-web/wasm';
 
-import { inPixels, merge, placed, square, type Margin } from './detector';
+import { inPixels, merge, placed, same, square, type Found, type Margin } from './detector';
 import { openModels, type Detector, type Models } from './models';
 import type { Box, Face, FromWorker, Seen, ToWorker } from './protocol';
 
@@ -53,7 +53,7 @@ const crop = surface(CROP_SIDE, CROP_SIDE);
 async function look(bitmap: ImageBitmap, most: number, whole: boolean, picture: boolean): Promise<Seen> {
   try {
     const started = performance.now();
-    const found = whole ? [{ box: [0, 0, bitmap.width, bitmap.height] as Box, score: 1 }] : await findFaces(bitmap);
+    const found = whole ? [{ box: [0, 0, bitmap.width, bitmap.height] as Box, score: 1 }] : await findFaces(bitmap, most > 1);
     const detected = performance.now();
     const faces: Face[] = found.map((face) => ({ ...face, probabilities: null }));
     // The nearest face first: it is the one that the page is about.
@@ -68,9 +68,14 @@ async function look(bitmap: ImageBitmap, most: number, whole: boolean, picture: 
   }
 }
 
-/** Faces by the short-range detector, and where it finds none by the one for smaller faces. */
-async function findFaces(bitmap: ImageBitmap): Promise<{ box: Box; score: number }[]> {
+/**
+ * Faces by the short-range detector, and where it finds none by the one for smaller faces; or by both, so that a large
+ * face hides no small ones.
+ */
+async function findFaces(bitmap: ImageBitmap, everyone: boolean): Promise<Found[]> {
+  const faces: Found[] = [];
   for (const detector of models.detectors) {
+    if (faces.length && !everyone) break;
     const { side } = detector;
     const context = squares.get(detector) ?? surface(side, side);
     squares.set(detector, context);
@@ -79,12 +84,12 @@ async function findFaces(bitmap: ImageBitmap): Promise<{ box: Box; score: number
     const rgba = context.getImageData(0, 0, side, side);
     const { boxes, scores } = await detector.session.run({ rgba: tensorOf(rgba) });
     const values = [boxes!.data as Float32Array, scores!.data as Float32Array] as const;
-    const found = merge(...values, detector.scoreThreshold, detector.overlapThreshold);
-    if (found.length) {
-      return found.map(({ box, score }) => ({ box: inPixels(box, bitmap.width, bitmap.height, side), score }));
-    }
+    const found = merge(...values, detector.scoreThreshold, detector.overlapThreshold)
+      .map(({ box, score }) => ({ box: inPixels(box, bitmap.width, bitmap.height, side), score }))
+      .filter(({ box }) => !faces.some((known) => same(box, known.box)));
+    faces.push(...found);
   }
-  return [];
+  return faces;
 }
 
 /** The square around a face, 96 px a side; outside the picture its rim goes on. */

@@ -1,4 +1,4 @@
-"""What the page's tests look at, written into a folder: a camera's clip, photos and files of every bad kind, golden vectors.
+"""What the page's tests look at, written into a folder: a camera's clip, good and bad files, vectors.
 
     python web/tests/fixtures.py FOLDER MODEL.onnx
 
@@ -35,7 +35,9 @@ def photographed() -> np.ndarray:
         return draw(7, 200, 7, 0).of_split("val").pixels
 
 
-def frame(face: np.ndarray | None, dx: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT), side: int = FACE) -> np.ndarray:
+def frame(
+    face: np.ndarray | None, dx: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT), side: int = FACE
+) -> np.ndarray:
     """A picture uint8 [H,W,3] of one face before a wall with a little light on it."""
     width, height = size
     out = np.empty((height, width, 3), np.uint8)
@@ -99,7 +101,11 @@ def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
 
 def write_golden(folder: Path, model: Path, faces: np.ndarray) -> None:
     """Pictures of several sizes and what onnxruntime makes of their pixels; small ones grow, large ones shrink."""
-    session, rng, out = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]), np.random.default_rng(1), []
+    session, rng, out = (
+        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]),
+        np.random.default_rng(1),
+        [],
+    )
     for n, (width, height) in enumerate([(48, 48), (96, 96), (133, 71), (31, 40), (224, 224), (48, 48)]):
         rgba = np.full((height, width, 4), 255, np.uint8)
         grey = cv2.resize(faces[n], (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
