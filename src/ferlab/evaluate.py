@@ -1,4 +1,4 @@
-"""`python -m ferlab.evaluate`: runs, a split and sets of views in, one report per set of views out.
+"""`python -m ferlab.evaluate`: runs, a split and sets of views in, a report per set out; or one exported model in.
 
 The only command that opens a test split; each time it does is written to the ledger before any number is known.
 """
@@ -14,10 +14,11 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab import report, runs
+from ferlab import models, report, runs
 from ferlab.cli import command, plain
 from ferlab.errors import FerlabError
 from ferlab.evaluation import Evaluation, finished, refuse_unfinished
+from ferlab.onnx_evaluation import evaluate_exported
 from ferlab.report_page import percent
 
 log = logging.getLogger(__name__)
@@ -151,9 +152,21 @@ def _say(folder: Path) -> None:
     console.print(f"  {folder / 'index.html'}", style="dim")
 
 
+def _exported(config: dict[str, Any]) -> Path:
+    for key, expected in (("runs", None), ("each", False), ("name", None), ("tta", "none")):
+        if config[key] != expected:
+            raise FerlabError(f"weights={config['weights']} is one file with its views inside; leave out {key}")
+    keys = ("split", "outputs", "skip_measured")
+    options = {key: config[key] for key in keys} | {"ledger_path": config["ledger"]}
+    return evaluate_exported(models.find(config["weights"]), **options)
+
+
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     config = plain(cfg)
+    if config["weights"] is not None:
+        _say(_exported(config))
+        return
     if config["each"] and config["name"] is not None:
         raise FerlabError(f"name={config['name']} is for an ensemble, and each=true makes none; leave out one of them")
     keys = ("tta", "split", "batch_size", "device", "outputs", "skip_measured")

@@ -18,7 +18,7 @@ from ferlab.errors import FerlabError
 log = logging.getLogger(__name__)
 
 
-class _Split(NamedTuple):
+class Split(NamedTuple):
     """The faces of one split, which of them stand in training too, and the checksum of pixels and labels."""
 
     faces: Faces
@@ -61,7 +61,7 @@ class Evaluation:
             raise FerlabError("tta is empty; choose from " + ", ".join(predictors.VIEWS))
         self.split, self.batch_size, self.device = split, batch_size, _device(device)
         self.outputs, self.ledger_path, self.skip_measured = Path(outputs), Path(ledger_path), skip_measured
-        self._opened: dict[str, _Split] = {}
+        self._opened: dict[str, Split] = {}
 
     def measure(self, members: Sequence[runs.Run], name: str | None = None) -> list[Path]:
         """Measure one run, or several as an ensemble, which may be given a name.
@@ -75,7 +75,7 @@ class Evaluation:
         """
         if len(members) > 1 or self.split == "test":
             refuse_unfinished(members)
-        shared = self._shared(members)
+        shared = self.shared(members)
         if len(members) == 1:
             folder, name = members[0].path, members[0].name
         else:
@@ -97,7 +97,7 @@ class Evaluation:
         wanted: Mapping[Path, tuple[str, tuple[predictors.View, ...]]],
         members: Sequence[runs.Run],
         name: str,
-        shared: _Split,
+        shared: Split,
     ) -> None:
         predictor = runs.vote(members)
         union = list(dict.fromkeys(view for _, views in wanted.values() for view in views))
@@ -118,7 +118,7 @@ class Evaluation:
             told = provenance | {"tta": tta, "views": [list(view) for view in views]}
             report.write_report(folder, measured, told, probabilities, shared.faces, rows)
 
-    def _shared(self, members: Sequence[runs.Run]) -> _Split:
+    def shared(self, members: Sequence[runs.Run]) -> Split:
         """The split that all members are measured on; twins are those of the data of any of them."""
         opened = [self._open(run) for run in members]
         first, twins = opened[0], np.zeros(len(opened[0].faces), bool)
@@ -132,7 +132,7 @@ class Evaluation:
             twins |= other.twins
         return first._replace(twins=twins)
 
-    def _open(self, run: runs.Run) -> _Split:
+    def _open(self, run: runs.Run) -> Split:
         key = json.dumps(run.config["data"], sort_keys=True)
         if key not in self._opened:
             faces = run.faces()
@@ -141,10 +141,14 @@ class Evaluation:
                 raise FerlabError(
                     f"the data of {run.name} has no {self.split} faces; choose the other split or other data"
                 )
-            checksum = hashlib.sha256(own.pixels.tobytes() + own.labels.tobytes()).hexdigest()
             twins = have_twin_in(own.pixels, faces.pixels[faces.split == SPLITS.index("train")])
-            self._opened[key] = _Split(own, twins, checksum)
+            self._opened[key] = Split(own, twins, checksum(own))
         return self._opened[key]
+
+
+def checksum(faces: Faces) -> str:
+    """sha256 of pixels and labels."""
+    return hashlib.sha256(faces.pixels.tobytes() + faces.labels.tobytes()).hexdigest()
 
 
 def finished(run: runs.Run) -> bool:

@@ -1,6 +1,6 @@
 """A torch predictor enters, one ONNX graph leaves: RGBA crops of any size -> probabilities, preprocessing inside.
 
-Also the same graph with half-precision weights, and quantised to eight bits. This file alone decides how a graph is made.
+Also the same graph with half-precision weights, and in eight bits. This file alone decides how a graph is made.
 """
 
 import logging
@@ -46,7 +46,9 @@ def trace(predictor: nn.Module, opset: int) -> ModelProto:
         raise FerlabError(
             f"the weights are {size / 2**30:.1f} GiB, and one ONNX file holds 2; export fewer or smaller members"
         )
-    example = torch.zeros(2, SIDE + 2, SIDE + 4, 4, dtype=torch.uint8)  # sides of 1 and equal ones would become constants
+    example = torch.zeros(
+        2, SIDE + 2, SIDE + 4, 4, dtype=torch.uint8
+    )  # sides of 1 and equal ones would become constants
     with _quiet("torch.onnx", "onnxscript", "onnx_ir"):
         program = torch.onnx.export(
             Crops(predictor).cpu().eval(),
@@ -73,7 +75,9 @@ def check(model: ModelProto, opset: int) -> None:
         raise FerlabError(f"the exported graph is not valid ONNX ({error}); try another opset=") from error
     found = {entry.domain: entry.version for entry in model.opset_import}
     if found != {"": opset}:
-        raise FerlabError(f"opset is {opset}, and the exported graph has {found}; give an opset that torch can export to")
+        raise FerlabError(
+            f"opset is {opset}, and the exported graph has {found}; give an opset that torch can export to"
+        )
 
 
 def store_as_fp16(model: ModelProto) -> ModelProto:
@@ -90,11 +94,11 @@ def store_as_fp16(model: ModelProto) -> ModelProto:
     for stored in graph.initializer:
         if stored.name not in layers - others or stored.data_type != TensorProto.FLOAT or len(stored.dims) < 2:
             continue
-        half = numpy_helper.to_array(stored).astype(np.float16)
-        if not np.isfinite(half).all():
-            continue  # beyond 65504
+        whole = numpy_helper.to_array(stored)
+        if np.abs(whole).max() > np.finfo(np.float16).max:
+            continue
         name = stored.name
-        stored.CopyFrom(numpy_helper.from_array(half, f"{name}.fp16"))
+        stored.CopyFrom(numpy_helper.from_array(whole.astype(np.float16), f"{name}.fp16"))
         casts.append(helper.make_node("Cast", [f"{name}.fp16"], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]

@@ -1,0 +1,135 @@
+"""`python -m ferlab.export`: finished runs in, an ONNX file of each precision out, if onnxruntime answers as torch."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from omegaconf import DictConfig
+from torch import nn
+
+from ferlab import ensembles, exports, onnx_graph, predictors, runs
+from ferlab.cli import command, plain
+from ferlab.data.faces import Faces
+from ferlab.errors import FerlabError
+from ferlab.evaluation import Evaluation, refuse_unfinished
+from ferlab.expressions import check_order
+from ferlab.onnx_model import rgba_of
+from ferlab.report import split_title
+from ferlab.report_page import percent
+
+log = logging.getLogger(__name__)
+
+
+def export(config: dict[str, Any]) -> list[Path]:
+    """Export as `config` (conf/export.yaml, resolved) says; gives the .onnx files.
+
+    Raises:
+        FerlabError: anything the user can mend; onnxruntime and torch differ, and then nothing is written.
+    """
+    precisions = _precisions(config["precision"], config["name"])
+    if not config["runs"]:
+        raise FerlabError("runs is not given; type runs=outputs/NAME, a glob in quotes or runs=[A,B]")
+    members = [runs.load(path) for path in runs.find_members(config["runs"])]
+    refuse_unfinished(members)
+    for run in members:
+        check_order(run.info.get("expressions"), run.path)
+    val = Evaluation(config["tta"], "val").shared(members)
+    folder = _folder(config["runs"], members, Path(config["outputs"]))
+    predictor = _predictor(members, config["tta"])
+    fp32 = onnx_graph.trace(predictor, config["opset"])
+    train = members[0].faces().of_split("train")
+
+    facts = exports.facts(members, folder, config["tta"], config["margin"], config["opset"], val.sha256)
+    chosen = np.random.default_rng(0).permutation(len(val.faces))[: config["parity_faces"]]
+    asked, answers = exports.ask_torch(predictor, val.faces.pixels[chosen])
+    made: dict[str, tuple[onnx.ModelProto, dict[str, Any]]] = {}
+    reference = None
+    for precision in dict.fromkeys(("fp32", *precisions)):  # fp32 is what the others are held against
+        model = _at(precision, fp32, train, config)
+        onnx_graph.check(model, config["opset"])
+        difference = float(np.abs(exports.probabilities_of(model, asked) - answers).max())
+        exports.refuse_difference(precision, difference, config["tolerance"])
+        told = {"precision": precision, **facts, "parity": {"crops": len(answers), "largest_difference": difference}}
+        batches = exports.batches_of(val.faces.pixels, [config["batch_size"]])
+        probabilities = exports.probabilities_of(model, batches)
+        reference = probabilities if reference is None else reference
+        told["val"] = exports.measured(probabilities, reference, val.faces)
+        if precision == "int8":
+            told["calibration"] = config["calibration"]
+        made[precision] = model, told
+        _say(precision, model, told)
+    base = folder.name if config["tta"] == "none" else f"{folder.name}-{config['tta']}"
+    out = Path(config["out"] or folder / "export")
+    written = []
+    for precision in precisions:
+        name = config["name"] or f"{base}-{precision}"
+        model, told = made[precision]
+        exports.write(model, {"name": name, **told}, out / f"{name}.onnx")
+        written.append(out / f"{name}.onnx")
+    return written
+
+
+def _precisions(asked: str | Sequence[str], name: str | None) -> list[str]:
+    precisions = [asked] if isinstance(asked, str) else list(asked)
+    if not precisions or not set(precisions) <= set(onnx_graph.PRECISIONS):
+        raise FerlabError(f"precision is {asked}; choose from {', '.join(onnx_graph.PRECISIONS)}")
+    if name is not None:
+        runs.refuse_name(name)
+        if len(precisions) > 1:
+            raise FerlabError(f"name={name} is for one file; give one precision, as precision=fp16, or leave out name")
+    return precisions
+
+
+def _folder(patterns: str | Sequence[str], members: Sequence[runs.Run], outputs: Path) -> Path:
+    """The directory that the export is of: the run's, or that of the frozen ensemble."""
+    if len(members) == 1:
+        return members[0].path
+    if isinstance(patterns, str) and (Path(patterns) / runs.MEMBERS).is_file():
+        return Path(patterns)
+    return ensembles.freeze(members, outputs)
+
+
+def _predictor(members: Sequence[runs.Run], tta: str) -> nn.Module:
+    predictor = runs.vote(members)
+    return predictor if tta == "none" else predictors.TestTimeAugmentation(predictor, tta).eval()
+
+
+def _at(precision: str, fp32: onnx.ModelProto, train: Faces, config: dict[str, Any]) -> onnx.ModelProto:
+    if precision == "fp32":
+        return fp32
+    if precision == "fp16":
+        return onnx_graph.store_as_fp16(fp32)
+    wanted, batch = config["calibration"], config["batch_size"]
+    chosen = np.random.default_rng(wanted["seed"]).permutation(len(train))[: wanted["faces"]]
+    crops = rgba_of(train.pixels[np.sort(chosen)])
+    batches = [crops[i : i + batch] for i in range(0, len(crops), batch)]
+    return onnx_graph.quantise(fp32, batches, wanted["reduce_range"])
+
+
+def _say(precision: str, model: onnx.ModelProto, told: dict[str, Any]) -> None:
+    of_val, against = told["val"], told["val"]["against_fp32"]
+    line = (
+        f"{precision}: {model.ByteSize() / 1e6:.2f} MB, {split_title(told['data'], 'val')} "
+        f"{percent(of_val['accuracy'])} % of {of_val['n']} faces; at most "
+        f"{told['parity']['largest_difference']:.1e} from torch on {told['parity']['crops']} crops"
+    )
+    if precision != "fp32":
+        line += (
+            f"; against fp32 {100 * against['accuracy_change']:+.2f} points (faces that only it has right: "
+            f"{against['only_this_right']}, only fp32: {against['only_fp32_right']}, McNemar's exact p "
+            f"{against['mcnemar_p']:.3g}), the same class for {percent(against['agreement'])} %"
+        )
+    log.info("%s", line)
+
+
+@command("export")
+def main(cfg: DictConfig) -> None:
+    for path in export(plain(cfg)):
+        log.info("%s and %s; next: python -m ferlab.evaluate weights=%s", path, path.with_suffix(".json").name, path)
+
+
+if __name__ == "__main__":
+    main()
