@@ -79,6 +79,7 @@ def test_predictors_are_torch_and_numpy():
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
         ("onnx_model.py", {"expressions", "errors"}),
+        ("abstention.py", {"report", "errors"}),
         ("detector.py", {"errors"}),
         ("tracks.py", {"detector"}),
         ("label_orders.py", {"expressions", "errors"}),

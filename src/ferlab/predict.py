@@ -8,7 +8,9 @@ python -m ferlab.predict --webcam 0 --model five_layer.onnx
 """
 
 import argparse
+import contextlib
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -183,11 +185,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 def main(words: Sequence[str] | None = None) -> int:
     """The command; its exit status: 1 where anything failed, 130 where Ctrl-C ended what was not a webcam."""
     args = _arguments(words)
+    warnings.filterwarnings("ignore", module="PIL")  # of odd files that it reads all the same
     try:
         run = _Run(args)
-    except FerlabError as error:
+    except (FerlabError, OSError) as error:
         print(f"ferlab: {error}", file=sys.stderr)
-        return 1
+        return _gave_up(1)
     status, columns = 0, (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         paths, missing = find(args.inputs)
@@ -205,13 +208,19 @@ def main(words: Sequence[str] | None = None) -> int:
         run.fail(args.out, FerlabError(f"{args.out or 'stdout'} cannot be written ({error.strerror}); stopped"))
     except KeyboardInterrupt:
         status = 0 if args.webcam is not None else 130
-    try:
+    with contextlib.suppress(OSError):  # said above
         run.out.close(run.failures)
-    except OSError:
-        sys.stdout = None  # or Python would try once more at its end, and complain
-        status = 1
     print(run.summary(), file=sys.stderr)
-    return 1 if run.failures else status
+    return _gave_up(1) if run.failures else status
+
+
+def _gave_up(status: int) -> int:
+    """The exit status, after a look at whether stdout can be written: at its very end Python would try and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = None
+    return status
 
 
 if __name__ == "__main__":
