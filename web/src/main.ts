@@ -30,7 +30,6 @@ let state: State = 'idle';
 let turn = 0;
 let fps = 0;
 let grabs: ((picture: Blob | null) => void)[] = [];
-let opened: Blob | null = null; // the photo, for reading it whole
 let videoUrl = '';
 
 const ready = engine.load(document.baseURI).then(
@@ -63,6 +62,8 @@ function say(message: string): void {
 
 function enter(next: State): number {
   state = next;
+  grabs.forEach((grab) => grab(null));
+  grabs = [];
   element('screen').dataset.state = next;
   video.hidden = next !== 'camera' && next !== 'video';
   photo.hidden = next !== 'photo';
@@ -81,7 +82,6 @@ function enter(next: State): number {
 function stop(message = READY): void {
   camera.close();
   closeVideo();
-  answerGrabs(null);
   enter('idle');
   say(message);
 }
@@ -224,16 +224,10 @@ async function open(file: File): Promise<void> {
     const found = await openFile(file);
     if (mine !== turn) return;
     if (found.kind === 'video') return await startVideo(found.url, file.name);
-    opened = file;
     await showPhoto(found.bitmap);
   } catch (error) {
     if (mine === turn) stop((error as Error).message);
   }
-}
-
-function answerGrabs(picture: Blob | null): void {
-  grabs.forEach((grab) => grab(picture));
-  grabs = [];
 }
 
 start.onclick = () => {
@@ -245,7 +239,7 @@ element('switch').onclick = async () => {
   await startCamera();
 };
 element('whole').onclick = async () => {
-  if (opened) await showPhoto(await createImageBitmap(photo), true);
+  await showPhoto(await createImageBitmap(photo), true);
 };
 element<HTMLInputElement>('file').onchange = ({ target }) => {
   const input = target as HTMLInputElement;

@@ -35,9 +35,10 @@ export async function openModels(base: string): Promise<Models> {
 }
 
 function threads(): number {
-  // More than one memory-shared thread fails on iOS (onnxruntime issue 11679); one core is the page's own.
-  const iOS = /iP(hone|ad|od)/.test(navigator.userAgent) || navigator.userAgent.includes('Mac OS X; like');
-  return self.crossOriginIsolated && !iOS ? Math.max(1, Math.min(4, navigator.hardwareConcurrency - 1)) : 1;
+  // Threads run out of memory on iOS (onnxruntime issue 11679), whose tablets call themselves Macs: none for WebKit.
+  const webKit = navigator.userAgent.includes('AppleWebKit') && !/Chrom(e|ium)\//.test(navigator.userAgent);
+  // One core is the page's own.
+  return self.crossOriginIsolated && !webKit ? Math.max(1, Math.min(4, navigator.hardwareConcurrency - 1)) : 1;
 }
 
 interface File {

@@ -12,13 +12,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+import torch
 from PIL import Image
 
 from ferlab.data.drawn import draw
 from ferlab.data.store import open_data
-from ferlab.detector import FaceDetector
+from ferlab.detector import FaceDetector, crop
 from ferlab.errors import FerlabError
+from ferlab.exports import write
+from ferlab.expressions import EXPRESSIONS, K
+from ferlab.nets.five_layer import FiveLayer
+from ferlab.onnx_graph import Crops, store_as_fp16, trace
+from ferlab.onnx_model import FORMAT, OnnxModel
+from ferlab.predictors import Model
+from ferlab.preprocess import Preprocess
 
 WIDTH, HEIGHT, FACE = 640, 480, 300
 CLIP = [("face", 75), ("other face", 75), ("nobody", 45)]  # frames of 1/30 s
@@ -99,31 +106,50 @@ def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
     (folder / "notes.pdf").write_bytes(b"%PDF-1.4")
 
 
-def write_golden(folder: Path, model: Path, faces: np.ndarray) -> None:
-    """Pictures of several sizes and what onnxruntime makes of their pixels; small ones grow, large ones shrink."""
-    session, rng, out = (
-        onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]),
-        np.random.default_rng(1),
-        [],
-    )
+def write_golden(folder: Path, model: OnnxModel, faces: np.ndarray) -> None:
+    """Pictures of several sizes and what is made of their pixels: small ones grow in the graph, large ones shrink.
+
+    By onnxruntime with the page's model; and by torch with a net of random weights, which is written as an export too.
+    """
+    torch.manual_seed(0)
+    net = FiveLayer(1, K, 0.0)
+    with torch.no_grad():
+        net[-1].weight *= 30  # probabilities that are far apart
+    predictor = Model(Preprocess(48, 1, [0.5], [0.25]), net).eval()
+    told = {"format": FORMAT, "expressions": list(EXPRESSIONS), "margin": model.margin._asdict(), "name": "random"}
+    write(trace(predictor, 20), told, folder / "random.onnx")
+    write(store_as_fp16(trace(predictor, 20)), told, folder / "random16.onnx")
+    random, out = Crops(predictor).eval(), []
+    rng = np.random.default_rng(1)
     for n, (width, height) in enumerate([(48, 48), (96, 96), (133, 71), (31, 40), (224, 224), (48, 48)]):
         rgba = np.full((height, width, 4), 255, np.uint8)
         grey = cv2.resize(faces[n], (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
         rgba[..., :3] = rng.integers(0, 256, (height, width, 3)) if n == 5 else grey * np.array([1, 0.9, 0.8])
         Image.fromarray(rgba).save(folder / f"golden{n}.png")
-        probabilities = session.run(["probabilities"], {"rgba": rgba[None]})[0][0]
-        out.append({"file": f"golden{n}.png", "probabilities": probabilities.tolist()})
+        with torch.inference_mode():
+            by_torch = random(torch.from_numpy(rgba[None]))[0].tolist()
+        out.append({"file": f"golden{n}.png", "onnxruntime": model(rgba[None])[0].tolist(), "torch": by_torch})
     (folder / "golden.json").write_text(json.dumps(out))
 
 
+def write_whole(folder: Path, model: OnnxModel) -> None:
+    """What Python finds and reads in two.png, from the pixels of the photo to the probabilities."""
+    picture, out = np.asarray(Image.open(folder / "two.png")), []
+    for face in FaceDetector(threads=1)([picture], everyone=True)[0]:
+        rgba = crop(picture, face.box, *model.margin)
+        out.append({"box": face.box.tolist(), "probabilities": model(rgba[None])[0].tolist()})
+    (folder / "two.json").write_text(json.dumps(out))
+
+
 def main() -> None:
-    folder, model = Path(sys.argv[1]), Path(sys.argv[2])
+    folder, model = Path(sys.argv[1]), OnnxModel.open(sys.argv[2], threads=1)
     folder.mkdir(parents=True, exist_ok=True)
     faces = photographed()
     face, other = found(faces)
     write_clip(folder / "camera.mjpeg", {"face": face, "other face": other, "nobody": None})
     write_photos(folder, face, other)
     write_golden(folder, model, faces)
+    write_whole(folder, model)
 
 
 if __name__ == "__main__":
