@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train table2 test test-slow lint format check data bench results clean
+.PHONY: help setup demo train table2 web web-test test test-slow lint format check data bench results clean
 
 # The poster's Table 2. A rehearsal on drawn faces: make table2 TABLE2_MODELS="baseline five_layer" TABLE2_DATA=drawn
 # TABLE2_OUT=outputs/rehearsal TABLE2_LEDGER=outputs/rehearsal/ledger.jsonl TABLE2_INTO= TABLE2_ARGS=trainer.max_epochs=1
@@ -78,6 +78,32 @@ table2: $(READY) ## the poster's Table 2: train what is missing, measure it once
 	try grid $(PY) -m ferlab.compare 'runs=$(TABLE2_OUT)/*' $(grid) out=$(TABLE2_OUT)/table2.md \
 		$(if $(TABLE2_INTO),into=$(TABLE2_INTO) name=table2); \
 	test -z "$$failed" || { echo "table2: failed, as said above: $${failed#, }; make table2 again does the rest" >&2; exit 1; }
+
+# The exported model that the web app is built with, the port it is served at, and who may reach it (HOST=0.0.0.0: all).
+MODEL ?= src/ferlab/models/five_layer.onnx
+PORT ?= 8080
+HOST ?= 127.0.0.1
+WEB_READY := web/node_modules/.ready
+WEB_FIXTURES := web/node_modules/.fixtures
+
+$(WEB_READY): web/package.json
+	@command -v npm >/dev/null || { echo "web: needs Node 20.19 or newer with npm" >&2; exit 1; }
+	cd web && npm install --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
+
+web/dist: $(WEB_READY) FORCE
+	@test -f $(MODEL) -a -f $(MODEL:.onnx=.json) || { echo "web: there is no $(MODEL) with its .json; export a run with" \
+		"python -m ferlab.export runs=outputs/NAME precision=[fp16] and type make $(firstword $(MAKECMDGOALS)) MODEL=FILE.onnx" >&2; exit 1; }
+	cd web && MODEL=$(abspath $(MODEL)) npm run --silent build
+
+web: web/dist ## the web app: build it with MODEL=FILE.onnx and serve it (PORT=8080)
+	cd web && PORT=$(PORT) HOST=$(HOST) npm run --silent serve
+
+web-test: $(READY) web/dist ## the web app in headless Chromium, with a made camera (needs chromium)
+	OMP_NUM_THREADS=1 $(PY) web/tests/fixtures.py $(WEB_FIXTURES) $(MODEL)
+	cd web && FIXTURES=$(abspath $(WEB_FIXTURES)) npm run --silent test
+
+FORCE:
 
 test: $(READY) ## every test that needs no more than this checkout
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q $(ARGS)

@@ -17,7 +17,7 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.prepare import prepare, show
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ["drawn", "fer2013", "ferplus", "fer2013+aux", "ck_plus", "jaffe", "class_folders"]
+DATA = ["drawn", "fer2013", "ferplus", "fer2013+aux", "ck_plus", "jaffe", "class_folders", "webcam"]
 
 
 def typed(*words, root, cwd):
@@ -114,6 +114,7 @@ def test_each_says_what_it_expects_and_where(name, tmp_path, monkeypatch):
     with pytest.raises(Exception, match=str(tmp_path / "none")) as error:
         prepare(config(name))
     expected = {"ck_plus": "S005_001_00000001.png", "jaffe": "KA.AN1.39.tiff", "class_folders": "happy/1.png"}
+    expected["webcam"] = expected["class_folders"]
     assert expected.get(name, "fer2013.csv") in str(error.value)
     assert type(error.value).__name__ == "FerlabError"
 

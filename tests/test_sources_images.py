@@ -170,6 +170,39 @@ def test_class_folders_by_any_known_name(tmp_path, form):
         assert np.array_equal(faces.pixels[i], noise(100 * k + i % 4))
 
 
+def people_tree(root, people=10, each=3):
+    for k, name in enumerate(EXPRESSIONS):
+        for person in range(people):
+            for i in range(each):
+                save(root / name / f"p{person:02d}-{1000 + i}.png", noise(1000 * k + 10 * person + i))
+    return root
+
+
+def test_class_folders_are_split_by_the_person_in_the_name(tmp_path):
+    faces = sources.read("class_folders", people_tree(tmp_path), groups="subject", val_share=0.1, test_share=0.2)
+    person = [int(faces.origin(i).split("/")[1][1:3]) for i in range(len(faces))]
+    assert faces.subject.tolist() == person
+    of_split = [set(faces.subject[faces.split == s].tolist()) for s in range(3)]
+    assert [len(people) for people in of_split] == [7, 1, 2]
+    assert len(set.union(*of_split)) == 10
+    by_face = sources.read("class_folders", tmp_path, val_share=0.1, test_share=0.2)
+    assert [int((by_face.split == s).sum()) for s in range(3)] == [147, 21, 42]
+    assert any(len(set(by_face.split[faces.subject == p].tolist())) > 1 for p in range(10))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"groups": "subject"}, r"0\.png: expected a name like p01-7\.png"),
+        ({"groups": "people"}, "groups is 'people'; choose face or subject"),
+        ({"val_share": 0.5, "test_share": 0.5}, "leave none of 28 to train on"),
+    ],
+)
+def test_groups_and_shares_that_cannot_be(tmp_path, options, message):
+    with pytest.raises(FerlabError, match=message):
+        sources.read("class_folders", class_tree(tmp_path), **options)
+
+
 def test_class_folders_are_split_by_a_seeded_hash(tmp_path):
     class_tree(tmp_path, each=20)
     shutil.copy(tmp_path / "sad" / "3.png", tmp_path / "angry" / "copy.png")

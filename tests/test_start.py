@@ -74,3 +74,18 @@ def test_a_net_without_a_backbone_takes_no_weights(train, tmp_path):
     with pytest.raises(FerlabError, match="model=five_layer has no timm backbone that weights=hub could be for"):
         train("weights=hub")
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_net_without_a_backbone_starts_from_a_run_of_its_own(train, config, tmp_path):
+    source = train("model=five_layer", "trainer.max_epochs=1", "ema_decay=0", "name=source")
+    still = ["model=five_layer", "trainer.max_epochs=1", "ema_decay=0", "lr=0", "augment=none"]
+    pupil = train(*still, f"weights={source.weights}", "name=pupil")
+    mine, theirs = (dict(run.predictor().net.named_parameters()) for run in (pupil, source))
+    for name, values in theirs.items():  # batch norms' averages go on
+        torch.testing.assert_close(mine[name], values, rtol=0, atol=0)
+    assert pupil.info["weights"] == f"best.ckpt sha256 {source.weights_sha256}"
+    with pytest.raises(FerlabError, match=r"best\.ckpt"):  # of a wider net
+        train("model=five_layer", "model.net.width=0.5", f"weights={source.weights}", "name=other")
+    with pytest.raises(FerlabError, match=r"absent\.ckpt is no checkpoint file"):
+        train("model=five_layer", "weights=absent.ckpt", "name=other")
+    assert not (tmp_path / "outputs" / "other").exists()

@@ -62,7 +62,7 @@ def train(config: dict[str, Any]) -> runs.Run:
     log.info("run %s: augmentation %s; %s", path, _augmentation(data.augment), _learns(classifier))
 
     started = time.time()
-    info = _facts(config, data, classifier, precision) | {"weights": pretrained.source if pretrained else "none"}
+    info = _facts(config, data, classifier, precision) | {"weights": _source(config, pretrained)}
     if not ranks.rank_of():
         runs.write_json(path / runs.INFO, info)
     best, last = fitting.checkpointing(path, config)
@@ -102,13 +102,26 @@ def train(config: dict[str, Any]) -> runs.Run:
     return runs.load(path)
 
 
+def _source(config: dict[str, Any], pretrained: weights.Pretrained | None) -> str:
+    """Where the net starts from, without folders of this machine."""
+    if pretrained:
+        return pretrained.source
+    path = Path(config["weights"])
+    return "none" if config["weights"] == "none" else f"{path.name} sha256 {checkpoints.hash_file(path)}"
+
+
 def _start(config: dict[str, Any]) -> tuple[dict[str, Any], weights.Pretrained | None]:
     """The pretrained weights that the config asks for, and the config with what they need: their normalisation."""
     model = config["model"]
     if config["weights"] == "none":
         return config, None
-    if "backbone" not in model["net"]:
-        raise FerlabError(f"model={model['name']} has no timm backbone that weights={config['weights']} could be for")
+    if "backbone" not in model["net"]:  # no timm net: only a run's own checkpoint fits, which `compose` loads
+        if Path(config["weights"]).suffix != ".ckpt":
+            raise FerlabError(
+                f"model={model['name']} has no timm backbone that weights={config['weights']} could be for; "
+                "give a run of this net, as weights=outputs/RUN/checkpoints/best.ckpt"
+            )
+        return config, None
     pretrained = weights.open_weights(config["weights"], model["net"]["backbone"], model["net"]["channels"])
     log.info("weights: %s", pretrained.summary)
     fitted = {"net": {**model["net"], **pretrained.net}, "input": {**model["input"], **pretrained.input}}
@@ -132,6 +145,8 @@ def compose(
     net, preprocess = runs.nets_of(config)
     if pretrained:
         net.backbone.load_state_dict(pretrained.state, strict=False)  # open_weights has said what it lacks
+    elif config["weights"] != "none":
+        runs.load_net(net, checkpoints.load(config["weights"])["state_dict"], Path(config["weights"]))
     if taught := _teacher(config):  # after the net: what a teacher draws at its making must not change the weights
         answers = taught.probabilities(data.train.pixels, "cuda" if cuda else "cpu")
         data.teach(teacher.soften(answers, config["teacher_temperature"]), config["teacher_share"])

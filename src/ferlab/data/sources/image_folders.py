@@ -15,21 +15,47 @@ from ferlab.expressions import EXPRESSIONS, index_of
 log = logging.getLogger(__name__)
 
 
-def read_class_folders(path: Path, split: str | None = None, seed: int = 0, strict: bool = True) -> Faces:
+def read_class_folders(
+    path: Path,
+    split: str | None = None,
+    seed: int = 0,
+    strict: bool = True,
+    groups: str = "face",
+    val_share: float = splits.SHARE,
+    test_share: float = splits.SHARE,
+) -> Faces:
     """Faces of PATH/CLASS/**; a class is any name that ferlab knows (`happy`, `Happiness`, `3 happy`).
 
-    Without `split` a tenth each goes to val and test by a seeded hash of the pixels, so that identical images never
-    part. Contempt and other classes that FER2013 lacks are left out and counted.
+    Without `split` a tenth each (or these shares) goes to val and test by a seeded hash of the pixels, so that
+    identical images never part. With groups="subject" file names are PERSON-ANYTHING and no person stands in two splits.
+    Contempt and other classes that FER2013 lacks are left out and counted.
 
     Raises:
-        FerlabError: no class folder, an unknown class, an empty data set, or a file that is no image (if `strict`).
+        FerlabError: no class folder, an unknown class, an empty data set, a file that is no image (if `strict`), or
+            whose name tells no person where `groups` needs one.
     """
+    if groups not in ("face", "subject"):
+        raise FerlabError(f"groups is {groups!r}; choose face or subject")
     top = only_folder(path)
     labelled = [(file, label) for folder, label in class_folders(top) for file in files_under(folder)]
     if not labelled:
         raise FerlabError(f"{path}: the class folders hold no images; expected files like {path}/happy/1.png")
-    faces = faces_of(top, labelled, strict)
-    return with_split(faces, splits.by_group([face.tobytes() for face in faces.pixels], split, seed))
+    if groups == "face":
+        faces = faces_of(top, labelled, strict)
+        keys = [face.tobytes() for face in faces.pixels]
+    else:
+        people = [_person(file) for file, _ in labelled]
+        number = {name: i for i, name in enumerate(sorted(set(people)))}
+        faces = faces_of(top, labelled, strict, [number[name] for name in people])
+        keys = [people[i] for i in faces.row]
+    return with_split(faces, splits.by_group(keys, split, seed, val_share, test_share))
+
+
+def _person(file: Path) -> str:
+    person, dash, _ = file.stem.partition("-")
+    if not (person and dash):
+        raise FerlabError(f"{file}: expected a name like p01-7.png, that tells the person; or give groups: face")
+    return person.lower()
 
 
 def read_image_folders(path: Path, strict: bool = True) -> Faces:

@@ -8,17 +8,19 @@ import numpy as np
 from ferlab.data.faces import SPLITS
 from ferlab.errors import FerlabError
 
-_SHARE = 0.1  # of the groups, for val and again for test
+SHARE = 0.1  # of the groups, for val and again for test, unless others are given
 
 
-def by_group(groups: Sequence[str | bytes], split: str | None, seed: int) -> np.ndarray:
+def by_group(
+    groups: Sequence[str | bytes], split: str | None, seed: int, val_share: float = SHARE, test_share: float = SHARE
+) -> np.ndarray:
     """Split codes, uint8 [N], for faces whose subject (or other group) is `groups[i]`: equal groups, equal split.
 
-    A tenth of the groups, at least one, is test, as many are val. Groups are ordered by a hash of the seed and the
+    These shares of the groups, at least one each, are val and test. Groups are ordered by a hash of the seed and the
     group, so that neither their order nor their number's spelling matters. `split` puts all faces into one.
 
     Raises:
-        FerlabError: no such split, or fewer than three groups to divide.
+        FerlabError: no such split, fewer than three groups to divide, or shares that leave none to train on.
     """
     if split is not None:
         if split not in SPLITS:
@@ -33,6 +35,8 @@ def by_group(groups: Sequence[str | bytes], split: str | None, seed: int) -> np.
         return hashlib.sha256(f"{seed}:".encode() + data).digest()
 
     ordered = sorted(distinct, key=place)
-    share = max(1, round(len(ordered) * _SHARE))
-    code = dict.fromkeys(ordered, 0) | dict.fromkeys(ordered[:share], 1) | dict.fromkeys(ordered[share : 2 * share], 2)
+    val, test = (max(1, round(len(ordered) * share)) for share in (val_share, test_share))
+    if val + test >= len(ordered):
+        raise FerlabError(f"val_share {val_share} and test_share {test_share} leave none of {len(ordered)} to train on")
+    code = dict.fromkeys(ordered, 0) | dict.fromkeys(ordered[:val], 1) | dict.fromkeys(ordered[val : val + test], 2)
     return np.array([code[group] for group in groups], np.uint8)

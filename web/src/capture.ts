@@ -1,0 +1,129 @@
+/** Collects labelled faces from the camera, and hands them out as the class folders that training reads. */
+import { zipSync } from 'fflate';
+
+import { element } from './view';
+
+const BURST = 10;
+const BURST_PAUSE = 500; // ms
+const SHOWN = 24; // thumbnails
+
+interface Taken {
+  expression: string;
+  /** CLASS/PERSON-TIME.png: data=webcam takes the person from the name to keep their faces in one split. */
+  path: string;
+  picture: Blob;
+  url: string;
+}
+
+/** `grab` gives the face in sight, cut as the classifier sees it, or null where there is none. */
+export class Capture {
+  private readonly taken: Taken[] = [];
+  private saved = true;
+  private busy = false;
+  private live = false;
+
+  constructor(
+    private readonly expressions: string[],
+    private readonly grab: () => Promise<Blob | null>,
+  ) {
+    element('classes').replaceChildren(...expressions.map((name, k) => this.choice(name, k === 0)));
+    element('take').onclick = () => void this.take(1);
+    element('burst').onclick = () => void this.take(BURST);
+    element('undo').onclick = () => this.undo();
+    element('download').onclick = () => void this.download();
+    element<HTMLInputElement>('subject').oninput = () => this.enable();
+    addEventListener('beforeunload', (event) => {
+      if (!this.saved) event.preventDefault();
+    });
+    this.report('');
+  }
+
+  /** Whether there is a running camera to take pictures of. */
+  set running(live: boolean) {
+    this.live = live;
+    this.enable();
+  }
+
+  private choice(name: string, checked: boolean): HTMLElement {
+    const label = document.createElement('label');
+    const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'class', value: name, checked });
+    const count = Object.assign(document.createElement('span'), { className: 'count', textContent: '0' });
+    count.dataset.expression = name;
+    label.append(input, Object.assign(document.createElement('span'), { textContent: name }), count);
+    return label;
+  }
+
+  private async take(many: number): Promise<void> {
+    const subject = element<HTMLInputElement>('subject').value.toLowerCase();
+    const expression = document.querySelector<HTMLInputElement>('input[name=class]:checked')!.value;
+    this.busy = true;
+    this.enable();
+    let missed = 0;
+    for (let n = 0; n < many && this.live; n++) {
+      if (n) await new Promise((resolve) => setTimeout(resolve, BURST_PAUSE));
+      const picture = await this.grab();
+      if (picture) this.add(subject, expression, picture);
+      else missed++;
+    }
+    this.busy = false;
+    this.report(missed ? `No face in sight in ${missed} of ${many}. ` : '');
+  }
+
+  private add(subject: string, expression: string, picture: Blob): void {
+    const path = `${expression}/${subject}-${Date.now()}.png`;
+    this.taken.push({ expression, path, picture, url: URL.createObjectURL(picture) });
+    this.saved = false;
+    this.report('');
+  }
+
+  private undo(): void {
+    const last = this.taken.pop();
+    if (last) URL.revokeObjectURL(last.url);
+    this.report('');
+  }
+
+  private async download(): Promise<void> {
+    const files: Record<string, Uint8Array> = {};
+    for (const { path, picture } of this.taken) files[`webcam/${path}`] = new Uint8Array(await picture.arrayBuffer());
+    const zip = zipSync(files, { level: 0 }); // PNGs are packed already
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([zip as Uint8Array<ArrayBuffer>], { type: 'application/zip' }));
+    link.download = 'webcam.zip';
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    this.saved = true;
+  }
+
+  private report(before: string): void {
+    const people = new Set(this.taken.map(({ path }) => path.split('/')[1]!.split('-')[0])).size;
+    const total = this.taken.length;
+    const counts = total ? `${total} picture${total > 1 ? 's' : ''} of ${people} ${people > 1 ? 'people' : 'person'}.` : '';
+    element('taken').textContent = before + counts;
+    for (const name of this.expressions) {
+      const count = this.taken.filter(({ expression }) => expression === name).length;
+      document.querySelector(`.count[data-expression="${CSS.escape(name)}"]`)!.textContent = String(count);
+    }
+    const images = this.taken.slice(-SHOWN).reverse();
+    element('thumbs').replaceChildren(
+      ...images.map(({ url, expression }) =>
+        Object.assign(new Image(64, 64), { src: url, alt: `taken as ${expression}` }),
+      ),
+    );
+    this.enable();
+  }
+
+  private enable(): void {
+    const set = (id: string, on: boolean) => (element<HTMLButtonElement>(id).disabled = !on);
+    const subject = element<HTMLInputElement>('subject');
+    const named = subject.value !== '' && subject.checkValidity();
+    const ready = this.live && !this.busy && named;
+    set('take', ready);
+    set('burst', ready);
+    set('undo', !this.busy && this.taken.length > 0);
+    set('download', !this.busy && this.taken.length > 0);
+    if (!this.taken.length && !this.busy) {
+      element('taken').textContent ||= this.live ? '' : 'Start the camera to take pictures.';
+      if (this.live && element('taken').textContent?.startsWith('Start')) element('taken').textContent = '';
+    }
+  }
+}

@@ -1,0 +1,37 @@
+/** Opened files: a photo becomes a canvas of moderate size, a video an address that plays. */
+import { TOO_SMALL, badFile, otherFile } from './messages';
+
+const LONGEST = 1280; // px: faces are read at 96, and a canvas of an 8k photo takes 130 MB
+const SHORTEST = 24;
+
+export type Opened = { kind: 'photo'; bitmap: ImageBitmap } | { kind: 'video'; url: string };
+
+/** Throws an Error with a message for the person when the file is no photo or video, or damaged. */
+export async function openFile(file: File): Promise<Opened> {
+  if (file.type.startsWith('video/')) return { kind: 'video', url: URL.createObjectURL(file) };
+  if (file.type && !file.type.startsWith('image/')) throw new Error(otherFile(file.name));
+  return { kind: 'photo', bitmap: await openPhoto(file) };
+}
+
+async function openPhoto(file: File): Promise<ImageBitmap> {
+  let whole: ImageBitmap;
+  try {
+    whole = await createImageBitmap(file, { imageOrientation: 'from-image' }); // turned as its EXIF tag says
+  } catch {
+    throw new Error(badFile(file.name, 'photo'));
+  }
+  if (Math.min(whole.width, whole.height) < SHORTEST) {
+    whole.close();
+    throw new Error(TOO_SMALL);
+  }
+  const scale = Math.min(1, LONGEST / Math.max(whole.width, whole.height));
+  const [width, height] = [Math.round(whole.width * scale), Math.round(whole.height * scale)];
+  const canvas = new OffscreenCanvas(Math.max(width, 1), Math.max(height, 1));
+  const context = canvas.getContext('2d', { alpha: false })!;
+  context.fillStyle = 'white'; // behind what is transparent
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(whole, 0, 0, canvas.width, canvas.height);
+  whole.close();
+  return canvas.transferToImageBitmap();
+}

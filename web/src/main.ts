@@ -1,0 +1,277 @@
+/** The page: starts and stops what is looked at, asks the worker about each picture, and shows what it answers. */
+import { Camera } from './camera';
+import { Capture } from './capture';
+import { Engine } from './engine';
+import { openFile } from './files';
+import { Latency } from './latency';
+import { NO_FACE, NO_FACE_IN_PHOTO, PREPARING, READY, UNPLUGGED, WATCHING, badFile, foundFaces } from './messages';
+import type { Face, Model, Seen } from './protocol';
+import { Smoother } from './smoothing';
+import { Reading, clearBoxes, drawBoxes, element, showSpeed } from './view';
+
+const IN_A_PHOTO = 8; // faces that are read
+const HINT_AFTER = 1500; // ms without a face
+
+type State = 'idle' | 'opening' | 'camera' | 'video' | 'photo';
+
+const video = element<HTMLVideoElement>('video');
+const photo = element<HTMLCanvasElement>('photo');
+const start = element<HTMLButtonElement>('start');
+const engine = new Engine();
+const camera = new Camera(() => stop(UNPLUGGED));
+const smoother = new Smoother();
+const stages = { 'find the face': new Latency(), 'crop and read it': new Latency(), 'whole frame': new Latency() };
+
+let reading: Reading | undefined;
+let capture: Capture | undefined;
+let threads = 1;
+let state: State = 'idle';
+/** Changes whenever something else is looked at; an answer about what was there before is dropped. */
+let turn = 0;
+let fps = 0;
+let grabs: ((picture: Blob | null) => void)[] = [];
+let videoUrl = '';
+
+const ready = engine.load(document.baseURI).then(
+  (loaded) => {
+    threads = loaded.threads;
+    prepare(loaded.model);
+    if (state === 'idle' && element('status').textContent === PREPARING) say(READY);
+    return true;
+  },
+  (error: Error) => {
+    stop(`The model could not be started. ${error.message}`);
+    start.disabled = element<HTMLInputElement>('file').disabled = true;
+    document.body.dataset.broken = 'true';
+    return false;
+  },
+);
+
+function prepare(model: Model): void {
+  reading = new Reading(model);
+  capture = new Capture(model.expressions, () => new Promise((resolve) => grabs.push(resolve)));
+  capture.running = state === 'camera';
+  element('about').textContent = [model.name, model.measured].filter(Boolean).join(' · ');
+  document.body.dataset.ready = 'true';
+}
+
+function say(message: string): void {
+  const status = element('status');
+  if (status.textContent !== message) status.textContent = message;
+}
+
+function enter(next: State): number {
+  state = next;
+  grabs.forEach((grab) => grab(null));
+  grabs = [];
+  element('screen').dataset.state = next;
+  video.hidden = next !== 'camera' && next !== 'video';
+  photo.hidden = next !== 'photo';
+  start.textContent = next === 'camera' || next === 'video' ? 'Stop' : next === 'opening' ? 'Starting…' : 'Start camera';
+  element('whole').hidden = true;
+  element('switch').hidden = true;
+  if (capture) capture.running = next === 'camera';
+  smoother.reset();
+  clearBoxes();
+  reading?.showStill(null);
+  Object.values(stages).forEach((stage) => stage.clear());
+  return ++turn;
+}
+
+/** Back to the empty page, with a message. */
+function stop(message = READY): void {
+  camera.close();
+  closeVideo();
+  enter('idle');
+  say(message);
+}
+
+function closeVideo(): void {
+  video.pause();
+  video.srcObject = null;
+  video.removeAttribute('src');
+  video.controls = false;
+  if (videoUrl) URL.revokeObjectURL(videoUrl);
+  videoUrl = '';
+}
+
+async function startCamera(): Promise<void> {
+  closeVideo();
+  const mine = enter('opening');
+  say('Waiting for the camera. Your browser may ask whether this page may use it.');
+  try {
+    const stream = await camera.open();
+    if (mine !== turn) return camera.close();
+    video.srcObject = stream;
+    await video.play();
+    if (mine !== turn) return;
+  } catch (error) {
+    if (mine === turn) stop((error as Error).message);
+    return;
+  }
+  const now = enter('camera');
+  video.classList.toggle('mirrored', camera.mirrored);
+  element('switch').hidden = (await camera.count()) < 2;
+  await watch(now, camera.mirrored);
+}
+
+async function startVideo(url: string, name: string): Promise<void> {
+  videoUrl = url;
+  const mine = enter('opening');
+  video.classList.remove('mirrored');
+  video.controls = video.loop = true;
+  video.src = url;
+  try {
+    await video.play();
+    if (!video.videoWidth) throw new Error('no picture');
+  } catch {
+    if (mine === turn) stop(badFile(name, 'video'));
+    return;
+  }
+  if (mine === turn) await watch(enter('video'), false);
+}
+
+/** Looks at the video frame by frame, one at a time, until something else is looked at. */
+async function watch(mine: number, mirrored: boolean): Promise<void> {
+  say(PREPARING);
+  if (!(await ready) || mine !== turn) return;
+  say(WATCHING);
+  let seenAt = performance.now();
+  let before = 0;
+  while (mine === turn) {
+    await nextFrame();
+    if (mine !== turn || document.hidden || !video.videoWidth) continue;
+    const began = performance.now();
+    const wanted = grabs;
+    grabs = [];
+    let seen: Seen;
+    try {
+      const bitmap = await createImageBitmap(video);
+      seen = await engine.look(bitmap, { picture: wanted.length > 0 });
+    } catch (error) {
+      wanted.forEach((grab) => grab(null));
+      if (mine === turn && !video.ended && video.readyState >= 2) stop((error as Error).message);
+      continue;
+    }
+    wanted.forEach((grab) => grab(seen.picture));
+    if (mine !== turn) return;
+    const now = performance.now();
+    if (seen.faces.length) seenAt = now;
+    note(seen, now - began, before ? now - before : 0);
+    before = now;
+    showFrame(seen, mirrored, now);
+    say(now - seenAt > HINT_AFTER ? NO_FACE : WATCHING);
+  }
+}
+
+/** Resolves when the video shows another frame, or soon where it shows none. */
+function nextFrame(): Promise<void> {
+  return new Promise((resolve) => {
+    const late = setTimeout(resolve, 250);
+    const done = () => {
+      clearTimeout(late);
+      resolve();
+    };
+    if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback(done);
+    else requestAnimationFrame(done);
+  });
+}
+
+function note(seen: Seen, whole: number, since: number): void {
+  stages['find the face'].add(seen.timing.detect);
+  if (seen.faces.length) {
+    stages['crop and read it'].add(seen.timing.classify);
+    stages['whole frame'].add(whole);
+  }
+  if (since) fps = fps ? 0.9 * fps + 100 / since : 1000 / since;
+}
+
+function showFrame(seen: Seen, mirrored: boolean, now: number): void {
+  const read = seen.faces[0]?.probabilities;
+  if (read) smoother.update(read, now);
+  const steady = smoother.current(now);
+  reading!.show(steady, now);
+  const size = { width: video.videoWidth, height: video.videoHeight };
+  drawBoxes(seen.faces, size, mirrored, (_, index) => (index || !steady ? '' : reading!.name(steady)));
+  showSpeed(stages, fps, threads);
+}
+
+async function showPhoto(bitmap: ImageBitmap, whole = false): Promise<void> {
+  const mine = enter('photo');
+  Object.assign(photo, { width: bitmap.width, height: bitmap.height });
+  photo.getContext('2d')!.drawImage(bitmap, 0, 0);
+  say('Reading the photo…');
+  if (!(await ready) || mine !== turn) return bitmap.close();
+  try {
+    const seen = await engine.look(bitmap, { most: IN_A_PHOTO, whole });
+    if (mine !== turn) return;
+    say(whole ? 'The whole picture was read as one face.' : seen.faces.length ? foundFaces(seen.faces.length) : NO_FACE_IN_PHOTO);
+    element('whole').hidden = seen.faces.length > 0;
+    reading!.showStill(seen.faces[0]?.probabilities ?? null);
+    const named = ({ probabilities }: Face) => (probabilities ? reading!.name(probabilities) : '');
+    drawBoxes(whole ? [] : seen.faces, photo, false, named);
+  } catch (error) {
+    if (mine === turn) stop((error as Error).message);
+  }
+}
+
+async function open(file: File): Promise<void> {
+  camera.close();
+  closeVideo();
+  const mine = enter('opening');
+  say(`Opening ${file.name}…`);
+  try {
+    const found = await openFile(file);
+    if (mine !== turn) return;
+    if (found.kind === 'video') return await startVideo(found.url, file.name);
+    await showPhoto(found.bitmap);
+  } catch (error) {
+    if (mine === turn) stop((error as Error).message);
+  }
+}
+
+start.onclick = () => {
+  if (state === 'idle' || state === 'photo') void startCamera();
+  else stop();
+};
+element('switch').onclick = async () => {
+  await camera.chooseNext();
+  await startCamera();
+};
+element('whole').onclick = async () => {
+  await showPhoto(await createImageBitmap(photo), true);
+};
+element<HTMLInputElement>('file').onchange = ({ target }) => {
+  const input = target as HTMLInputElement;
+  const file = input.files?.[0];
+  input.value = ''; // so that the same file can be chosen again
+  if (file) void open(file);
+};
+addEventListener('dragover', (event) => {
+  event.preventDefault();
+  document.body.classList.add('dragging');
+});
+addEventListener('dragleave', (event) => {
+  if (!event.relatedTarget) document.body.classList.remove('dragging');
+});
+addEventListener('drop', (event) => {
+  event.preventDefault();
+  document.body.classList.remove('dragging');
+  const file = event.dataTransfer?.files[0];
+  if (file && !document.body.dataset.broken) void open(file);
+});
+addEventListener('beforeinstallprompt', (event) => {
+  event.preventDefault();
+  const install = element('install');
+  install.hidden = false;
+  install.onclick = () => {
+    install.hidden = true;
+    void (event as Event & { prompt(): Promise<void> }).prompt();
+  };
+});
+
+say(PREPARING);
+if (import.meta.env.PROD && 'serviceWorker' in navigator) {
+  // After the models are there: what they are cached from is then in the browser's own cache.
+  void ready.then(() => navigator.serviceWorker.register('./sw.js').catch(() => undefined));
+}

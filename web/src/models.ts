@@ -1,0 +1,147 @@
+/** Opens the networks that the page comes with, and refuses those that are not what their JSON says. */
+import * as ort from 'onnxruntime-web/wasm';
+
+import type { Margin } from './detector';
+import type { Model } from './protocol';
+
+const FORMAT = 1; // of the classifier's JSON, as in src/ferlab/onnx_model.py
+const THRESHOLD = 0.4; // where the JSON names none
+
+export interface Detector {
+  session: ort.InferenceSession;
+  side: number;
+  scoreThreshold: number;
+  overlapThreshold: number;
+}
+
+export interface Models {
+  classifier: ort.InferenceSession;
+  detectors: Detector[];
+  margin: Margin;
+  about: Model;
+}
+
+/** All networks below the page's address `base`. Throws an Error whose message is for the person before the page. */
+export async function openModels(base: string): Promise<Models> {
+  ort.env.wasm.wasmPaths = new URL('ort/', base).href;
+  ort.env.wasm.numThreads = threads();
+  ort.env.logLevel = 'error';
+  const [classifier, short, back] = await Promise.all(
+    ['classifier', 'face_short', 'face_back'].map((name) => fetchModel(new URL(`models/${name}.onnx`, base))),
+  );
+  // One after another: the first starts the wasm runtime.
+  const opened = await openClassifier(classifier!);
+  return { ...opened, detectors: [await openDetector(short!), await openDetector(back!)] };
+}
+
+function threads(): number {
+  // Threads run out of memory on iOS (onnxruntime issue 11679), whose tablets call themselves Macs: none for WebKit.
+  const webKit = navigator.userAgent.includes('AppleWebKit') && !/Chrom(e|ium)\//.test(navigator.userAgent);
+  // One core is the page's own.
+  return self.crossOriginIsolated && !webKit ? Math.max(1, Math.min(4, navigator.hardwareConcurrency - 1)) : 1;
+}
+
+interface File {
+  name: string;
+  bytes: Uint8Array;
+  json: Record<string, unknown>;
+}
+
+async function fetchModel(url: URL): Promise<File> {
+  const name = url.pathname.split('/').pop()!;
+  const jsonUrl = new URL(url.href.replace(/\.onnx$/, '.json'));
+  const [bytes, text] = await Promise.all([read(url, name), read(jsonUrl, name.replace(/onnx$/, 'json'))]);
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(text));
+  } catch {
+    throw new Error(`What describes ${name} is no JSON. Build the page again with make web.`);
+  }
+  if (typeof json !== 'object' || json === null || typeof (json as File['json']).sha256 !== 'string') {
+    throw new Error(`What describes ${name} names no checksum. Export the model again with ferlab.export.`);
+  }
+  const file = { name, bytes, json: json as File['json'] };
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  const found = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (found !== file.json.sha256) {
+    throw new Error(
+      `${name} is not the file that its JSON describes: checksum ${found.slice(0, 12)}, expected ` +
+        `${String(file.json.sha256).slice(0, 12)}. Reload the page; if that does not help, build it again with make web.`,
+    );
+  }
+  return file;
+}
+
+async function read(url: URL, name: string): Promise<Uint8Array<ArrayBuffer>> {
+  let response: Response;
+  try {
+    response = await fetch(url);
+  } catch {
+    throw new Error(`${name} could not be loaded. Check the connection and reload the page.`);
+  }
+  if (!response.ok || response.headers.get('Content-Type')?.startsWith('text/html')) {
+    throw new Error(`${name} is missing on the server (status ${response.status}). Build the page again with make web.`);
+  }
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+async function openSession({ name, bytes }: File): Promise<ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
+  } catch (error) {
+    const reason = String(error instanceof Error ? error.message : error).split('\n')[0]!.slice(0, 200);
+    throw new Error(`${name} cannot be opened here (${reason}).`);
+  }
+}
+
+async function openClassifier(file: File): Promise<Pick<Models, 'classifier' | 'margin' | 'about'>> {
+  const { json, name } = file;
+  const { format, expressions, margin } = json as { format: unknown; expressions: unknown; margin: unknown };
+  if (format !== FORMAT) {
+    throw new Error(`The description of ${name} has format ${format}, expected ${FORMAT}. Export it again.`);
+  }
+  const names = Array.isArray(expressions) && expressions.every((e) => typeof e === 'string') ? expressions : [];
+  const { side_ratio, raise_ratio } = (margin ?? {}) as { side_ratio?: number; raise_ratio?: number };
+  if (!names.length || typeof side_ratio !== 'number' || typeof raise_ratio !== 'number') {
+    throw new Error(`The description of ${name} lacks expressions or margin. Export it again with ferlab.export.`);
+  }
+  const classifier = await openSession(file);
+  const [input] = classifier.inputMetadata;
+  const [output] = classifier.outputMetadata;
+  const classes = output?.isTensor ? output.shape.at(-1) : undefined;
+  if (input?.name !== 'rgba' || output?.name !== 'probabilities' || classes !== names.length) {
+    throw new Error(
+      `${name} has the input ${input?.name} and ${classes} classes; its description says rgba and ${names.length}. ` +
+        'Export it again with ferlab.export.',
+    );
+  }
+  const about: Model = {
+    name: typeof json.name === 'string' ? json.name : 'classifier',
+    expressions: names,
+    threshold: typeof json.threshold === 'number' ? json.threshold : THRESHOLD,
+    measured: measured(json),
+  };
+  return { classifier, margin: { sideRatio: side_ratio, raiseRatio: raise_ratio }, about };
+}
+
+/** What the JSON says of faces that the model had not seen: of test, where it was measured there, else of val. */
+function measured(json: File['json']): string | null {
+  const reports = (json.reports ?? {}) as Record<string, Measured | undefined>;
+  const [split, told] = reports.test ? ['test', reports.test] : ['validation', (json.val ?? reports.val) as Measured];
+  if (typeof told?.accuracy !== 'number' || typeof told.n !== 'number') return null;
+  return `right on ${(100 * told.accuracy).toFixed(1)} % of ${told.n} ${split} faces of ${json.data ?? 'its data'}`;
+}
+
+interface Measured {
+  accuracy?: number;
+  n?: number;
+}
+
+async function openDetector(file: File): Promise<Detector> {
+  const { side, score_threshold, overlap_threshold } = file.json as Record<string, number>;
+  if (![side, score_threshold, overlap_threshold].every(Number.isFinite)) {
+    throw new Error(`The description of ${file.name} lacks side or thresholds. Build the page again with make web.`);
+  }
+  const session = await openSession(file);
+  return { session, side: side!, scoreThreshold: score_threshold!, overlapThreshold: overlap_threshold! };
+}

@@ -1,0 +1,44 @@
+/** What the page and its worker say to each other; nothing else crosses. */
+
+/** Left, top, width and height in pixels of the picture. */
+export type Box = [left: number, top: number, width: number, height: number];
+
+export interface Face {
+  box: Box;
+  score: number;
+  /** In the order of `Model.expressions`; null for faces that were found and not read. */
+  probabilities: number[] | null;
+}
+
+/** Of the classifier, from the JSON beside it. */
+export interface Model {
+  name: string;
+  expressions: string[];
+  /** Below this probability the page says that it is not sure. */
+  threshold: number;
+  /** A line about what the model reached where it was measured, if its JSON says so. */
+  measured: string | null;
+}
+
+export interface Timing {
+  detect: number;
+  /** Crop and classifier together. */
+  classify: number;
+}
+
+export interface Seen {
+  faces: Face[];
+  timing: Timing;
+  /** PNG of the first face, cut as the classifier saw it, where it was asked for. */
+  picture: Blob | null;
+}
+
+export type Request =
+  | { kind: 'load'; base: string }
+  /** `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut. */
+  | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean };
+
+export type Answer = { kind: 'loaded'; model: Model; threads: number } | { kind: 'seen'; seen: Seen };
+
+export type ToWorker = Request & { id: number };
+export type FromWorker = { id: number } & (Answer | { kind: 'failed'; message: string });

@@ -1,0 +1,114 @@
+/** Chromium, the built page and what it looks at, for the tests. */
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+import { serve } from '../serve.mjs';
+
+export const DIST = join(import.meta.dirname, '../dist');
+export const FIXTURES = process.env.FIXTURES;
+export const EXPRESSIONS = JSON.parse(readFileSync(join(DIST, 'models/classifier.json'), 'utf8')).expressions;
+export const WORKER = readdirSync(join(DIST, 'assets')).find((name) => /^worker-.*\.js$/.test(name));
+export const fixture = (name) => join(FIXTURES, name);
+
+const CAMERA = [
+  '--use-fake-device-for-media-stream',
+  '--use-fake-ui-for-media-stream',
+  `--use-file-for-fake-video-capture=${fixture('camera.mjpeg')}`,
+];
+
+/**
+ * A page of its own browser and server. `camera`: 'clip', 'none' or 'refused'. `keep` lets the service worker in.
+ * `before` gets the page before it loads. Everything is closed with `page.end()`.
+ */
+export async function open({ camera = 'clip', keep = false, before, headers, ...options } = {}) {
+  const server = await serve(DIST, 0, '127.0.0.1', headers);
+  const url = `http://localhost:${server.address().port}/`;
+  const profile = mkdtempSync(join(tmpdir(), 'ferlab-web-'));
+  const args = { clip: CAMERA, none: [], refused: ['--use-fake-device-for-media-stream', '--deny-permission-prompts'] };
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+    args: ['--no-sandbox', '--disable-gpu', ...args[camera]],
+    serviceWorkers: keep ? 'allow' : 'block',
+    viewport: { width: 390, height: 844 },
+    acceptDownloads: true,
+    ...options,
+  });
+  const page = context.pages()[0] ?? (await context.newPage());
+  page.requests = [];
+  page.faults = [];
+  context.on('request', (request) => page.requests.push(request.url()));
+  page.on('pageerror', (error) => page.faults.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && page.faults.push(message.text()));
+  page.closeServer = () =>
+    new Promise((done) => {
+      server.closeAllConnections();
+      server.close(done);
+    });
+  page.end = async () => {
+    await context.close();
+    if (server.listening) await page.closeServer();
+    rmSync(profile, { recursive: true, force: true });
+  };
+  page.url0 = url;
+  try {
+    await before?.(page);
+    await page.goto(url);
+  } catch (error) {
+    await page.end();
+    throw error;
+  }
+  return page;
+}
+
+/** Waits until `test` (run in the page) gives something true, and returns it. The content policy forbids waitForFunction. */
+export async function until(page, test, argument, what = String(test), ms = 20_000) {
+  for (const end = Date.now() + ms; Date.now() < end; ) {
+    const found = await page.evaluate(test, argument);
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`waited ${ms} ms in vain for ${what}; the page says: ${await text(page, 'status')}`);
+}
+
+export const ready = (page) => until(page, () => document.body.dataset.ready);
+export const text = (page, id) => page.evaluate((id) => document.getElementById(id).textContent, id);
+export const says = (page, part) =>
+  until(page, (part) => document.getElementById('status').textContent.includes(part), part, `"${part}"`);
+export const percents = (page) =>
+  page.evaluate(() => [...document.querySelectorAll('.percent')].map(({ textContent }) => parseInt(textContent)));
+/** Probabilities on show, once there are some. */
+export const read = (page) =>
+  until(page, () => {
+    const shown = [...document.querySelectorAll('meter')].map(({ value }) => value);
+    return shown.some((value) => value > 0) && shown;
+  });
+
+export async function openFile(page, name) {
+  await page.setInputFiles('#file', fixture(name));
+}
+
+/** Sends the built worker messages of src/protocol.ts, with pictures from PNG files, and returns its answers. */
+export function askWorker(page, questions) {
+  const given = questions.map(({ file, ...rest }) => ({ ...rest, png: readFileSync(file).toString('base64') }));
+  return page.evaluate(
+    async ([url, given]) => {
+      const worker = new Worker(url, { type: 'module' });
+      const ask = (message, transfer = []) =>
+        new Promise((resolve) => {
+          worker.onmessage = ({ data }) => resolve(data);
+          worker.postMessage({ id: 0, ...message }, transfer);
+        });
+      const answers = [await ask({ kind: 'load', base: document.baseURI })];
+      for (const { png, ...rest } of given) {
+        const bytes = Uint8Array.from(atob(png), (c) => c.charCodeAt(0));
+        const bitmap = await createImageBitmap(new Blob([bytes]), { colorSpaceConversion: 'none' });
+        answers.push(await ask({ kind: 'look', most: 8, whole: false, picture: false, ...rest, bitmap }, [bitmap]));
+      }
+      worker.terminate();
+      return answers;
+    },
+    [`./assets/${WORKER}`, given],
+  );
+}

@@ -1,0 +1,156 @@
+"""What the page's tests look at, written into a folder: a camera's clip, good and bad files, vectors.
+
+    python web/tests/fixtures.py FOLDER MODEL.onnx
+
+The faces are FER2013's PublicTest where `FERLAB_DATA` holds it, else drawn ones; none of it is for keeping.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from ferlab.data.drawn import draw
+from ferlab.data.store import open_data
+from ferlab.detector import FaceDetector, crop
+from ferlab.errors import FerlabError
+from ferlab.exports import write
+from ferlab.expressions import EXPRESSIONS, K
+from ferlab.nets.five_layer import FiveLayer
+from ferlab.onnx_graph import Crops, store_as_fp16, trace
+from ferlab.onnx_model import FORMAT, OnnxModel
+from ferlab.predictors import Model
+from ferlab.preprocess import Preprocess
+
+WIDTH, HEIGHT, FACE = 640, 480, 300
+CLIP = [("face", 75), ("other face", 75), ("nobody", 45)]  # frames of 1/30 s
+
+
+def photographed() -> np.ndarray:
+    """Faces uint8 [N,48,48]."""
+    root = os.environ.get("FERLAB_DATA", "data")
+    try:
+        source = {"name": "fer2013", "layout": "fer2013", "path": "fer2013"}
+        return open_data(root, [source], []).of_split("val").pixels[:200]
+    except FerlabError:
+        print("no FER2013 here: the tests look at drawn faces")
+        return draw(7, 200, 7, 0).of_split("val").pixels
+
+
+def frame(
+    face: np.ndarray | None, dx: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT), side: int = FACE
+) -> np.ndarray:
+    """A picture uint8 [H,W,3] of one face before a wall with a little light on it."""
+    width, height = size
+    out = np.empty((height, width, 3), np.uint8)
+    out[:] = (np.linspace(90, 150, width)[:, None] * (1, 0.98, 0.93)).astype(np.uint8)
+    if face is not None:
+        x, y = (width - side) // 2 + dx, (height - side) // 2
+        big = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+        blend = np.zeros((side, side), np.float32)
+        cv2.rectangle(blend, (side // 20, side // 20), (side - side // 20, side - side // 20), 1.0, -1)
+        blend = cv2.GaussianBlur(blend, (0, 0), side / 40)[..., None]
+        tinted = (big[..., None] * (1.0, 0.93, 0.86)).clip(0, 255)
+        part = out[y : y + side, x : x + side]
+        part[:] = blend * tinted + (1 - blend) * part
+    return out
+
+
+def found(faces: np.ndarray) -> list[np.ndarray]:
+    """Two faces that the detector finds in a frame."""
+    detect, chosen = FaceDetector(threads=1), []
+    for face in faces:
+        if len(detect([frame(face)])[0]) == 1:
+            chosen.append(face)
+        if len(chosen) == 2:
+            return chosen
+    raise SystemExit("the detector finds no faces to test with")
+
+
+def write_clip(path: Path, pictures: dict[str, np.ndarray | None]) -> None:
+    """A raw motion JPEG, which is one JPEG after another."""
+    with path.open("wb") as file:
+        for name, count in CLIP:
+            for n in range(count):
+                image = frame(pictures[name], round(30 * np.sin(n / 12)))
+                file.write(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+
+
+def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
+    picture = Image.fromarray(frame(face))
+    picture.save(folder / "face.jpg", quality=95)
+    Image.fromarray(frame(None)).save(folder / "nobody.png")
+    two = np.concatenate([frame(face), frame(other)], 1)
+    Image.fromarray(two).save(folder / "two.png")
+    Image.fromarray(frame(face, 0, (7680, 4320), 2600)).save(folder / "8k.jpg", quality=85)
+    cv2.imwrite(str(folder / "16bit.png"), frame(face)[..., ::-1].astype(np.uint16) * 257)
+    alpha = np.dstack([frame(face), np.full((HEIGHT, WIDTH), 255, np.uint8)])
+    alpha[:, :100, 3] = 0
+    Image.fromarray(alpha).save(folder / "alpha.png")
+    turned = picture.transpose(Image.Transpose.ROTATE_90)  # as a phone on its side stores it
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.save(folder / "exif.jpg", quality=95, exif=exif)
+    Image.new("RGB", (1, 1), (200, 180, 160)).save(folder / "1x1.png")
+    Image.fromarray(frame(face)).convert("L").save(folder / "grey.png")
+    Image.fromarray(face).resize((96, 96)).save(folder / "tight.png")
+    (folder / "cut.jpg").write_bytes((folder / "face.jpg").read_bytes()[:700])
+    (folder / "text.jpg").write_bytes(b"this is no picture")
+    (folder / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(20_000))
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "notes.pdf").write_bytes(b"%PDF-1.4")
+
+
+def write_golden(folder: Path, model: OnnxModel, faces: np.ndarray) -> None:
+    """Pictures of several sizes and what is made of their pixels: small ones grow in the graph, large ones shrink.
+
+    By onnxruntime with the page's model; and by torch with a net of random weights, which is written as an export too.
+    """
+    torch.manual_seed(0)
+    net = FiveLayer(1, K, 0.0)
+    with torch.no_grad():
+        net[-1].weight *= 30  # probabilities that are far apart
+    predictor = Model(Preprocess(48, 1, [0.5], [0.25]), net).eval()
+    told = {"format": FORMAT, "expressions": list(EXPRESSIONS), "margin": model.margin._asdict(), "name": "random"}
+    write(trace(predictor, 20), told, folder / "random.onnx")
+    write(store_as_fp16(trace(predictor, 20)), told, folder / "random16.onnx")
+    random, out = Crops(predictor).eval(), []
+    rng = np.random.default_rng(1)
+    for n, (width, height) in enumerate([(48, 48), (96, 96), (133, 71), (31, 40), (224, 224), (48, 48)]):
+        rgba = np.full((height, width, 4), 255, np.uint8)
+        grey = cv2.resize(faces[n], (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+        rgba[..., :3] = rng.integers(0, 256, (height, width, 3)) if n == 5 else grey * np.array([1, 0.9, 0.8])
+        Image.fromarray(rgba).save(folder / f"golden{n}.png")
+        with torch.inference_mode():
+            by_torch = random(torch.from_numpy(rgba[None]))[0].tolist()
+        out.append({"file": f"golden{n}.png", "onnxruntime": model(rgba[None])[0].tolist(), "torch": by_torch})
+    (folder / "golden.json").write_text(json.dumps(out))
+
+
+def write_whole(folder: Path, model: OnnxModel) -> None:
+    """What Python finds and reads in two.png, from the pixels of the photo to the probabilities."""
+    picture, out = np.asarray(Image.open(folder / "two.png")), []
+    for face in FaceDetector(threads=1)([picture], everyone=True)[0]:
+        rgba = crop(picture, face.box, *model.margin)
+        out.append({"box": face.box.tolist(), "probabilities": model(rgba[None])[0].tolist()})
+    (folder / "two.json").write_text(json.dumps(out))
+
+
+def main() -> None:
+    folder, model = Path(sys.argv[1]), OnnxModel.open(sys.argv[2], threads=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = photographed()
+    face, other = found(faces)
+    write_clip(folder / "camera.mjpeg", {"face": face, "other face": other, "nobody": None})
+    write_photos(folder, face, other)
+    write_golden(folder, model, faces)
+    write_whole(folder, model)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+/** The page itself: whom it talks to, whether it works alone, for whom it works, and what it weighs. */
+import assert from 'node:assert/strict';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+
+import { DIST, open, openFile, read, ready, says, until } from './browser.mjs';
+
+const MOST_BYTES = 9e6; // of the compressed download
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+test('the page talks to its own origin alone', async () => {
+  const page = await open({ keep: true });
+  try {
+    await page.click('#start');
+    await read(page);
+    await openFile(page, 'two.png');
+    await says(page, '2 faces found');
+    await until(page, () => navigator.serviceWorker.controller);
+    const others = page.requests.filter((url) => !url.startsWith(page.url0) && !url.startsWith('blob:'));
+    assert.ok(page.requests.length > 5);
+    assert.deepEqual(others, []);
+    const elsewhere = await page.evaluate(async () => {
+      const tried = ['https://example.com/', 'http://localhost:1/'].map((url) => fetch(url).then(() => url, () => null));
+      return (await Promise.all(tried)).filter(Boolean);
+    });
+    assert.deepEqual(elsewhere, []);
+    assert.ok(page.faults.some((fault) => fault.includes('Content Security Policy')), 'the policy forbids other origins');
+  } finally {
+    await page.end();
+  }
+});
+
+test('a second load works with the server stopped, with threads even where it gives no headers', async () => {
+  const page = await open({ keep: true, headers: {} });
+  try {
+    await ready(page);
+    assert.equal(await page.evaluate(() => crossOriginIsolated), false);
+    await until(page, () => navigator.serviceWorker.controller);
+    await page.closeServer();
+    await page.reload();
+    await page.click('#start');
+    await read(page);
+    assert.equal(await page.evaluate(() => crossOriginIsolated), true);
+    await openFile(page, 'face.jpg');
+    await says(page, 'One face found');
+  } finally {
+    await page.end();
+  }
+});
+
+test('it can be installed', async () => {
+  const page = await open({ keep: true, camera: 'none' });
+  try {
+    await until(page, () => navigator.serviceWorker.controller);
+    const session = await page.context().newCDPSession(page);
+    const { installabilityErrors } = await session.send('Page.getInstallabilityErrors');
+    assert.deepEqual(installabilityErrors, []);
+  } finally {
+    await page.end();
+  }
+});
+
+const SIZES = [
+  [320, 640],
+  [390, 844],
+  [1280, 800],
+];
+
+test('in any size and colour scheme axe finds nothing, nothing sticks out, and targets are 44 px', async () => {
+  const page = await open({ bypassCSP: true }); // axe is put into the page
+  const check = async (state) => {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }));
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
+      assert.deepEqual(found, [], `${state}, ${colorScheme}`);
+    }
+    for (const [width, height] of SIZES) {
+      await page.setViewportSize({ width, height });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wide <= 0, `${state}: sticks out ${wide} px of ${width}`);
+      const small = await page.evaluate(() =>
+        [...document.querySelectorAll('button, .button, summary, .classes label, input[type=text]')]
+          .filter((element) => element.checkVisibility() && element.getBoundingClientRect().height < 44)
+          .map((element) => element.outerHTML),
+      );
+      assert.deepEqual(small, [], state);
+    }
+  };
+  try {
+    await ready(page);
+    await page.evaluate(axe);
+    await check('idle');
+    await page.click('#figures summary');
+    await page.click('#capture summary');
+    await page.click('#start');
+    await read(page);
+    await check('camera');
+    await openFile(page, 'two.png');
+    await says(page, '2 faces found');
+    await check('photo');
+    await openFile(page, 'nobody.png');
+    await says(page, 'No face was found');
+    await check('no face');
+  } finally {
+    await page.end();
+  }
+});
+
+test('all of it is reached by keyboard, in the order it is seen', async () => {
+  const page = await open();
+  try {
+    await ready(page);
+    const focused = [];
+    for (let n = 0; n < 6; n++) {
+      await page.keyboard.press('Tab');
+      focused.push(await page.evaluate(() => document.activeElement.id || document.activeElement.tagName));
+    }
+    assert.deepEqual(focused.filter((id) => id !== 'install').slice(0, 4), ['start', 'file', 'SUMMARY', 'SUMMARY']);
+    await page.focus('#start');
+    await page.keyboard.press('Enter');
+    await read(page);
+    await page.keyboard.press('Enter');
+    assert.equal(await page.locator('#start').textContent(), 'Start camera');
+  } finally {
+    await page.end();
+  }
+});
+
+test('who wants no motion sees none', async () => {
+  const page = await open({ camera: 'none', reducedMotion: 'reduce' });
+  try {
+    const moving = await page.evaluate(() =>
+      [...document.querySelectorAll('*')].filter((element) => getComputedStyle(element).transitionDuration !== '0s').length,
+    );
+    assert.equal(moving, 0);
+  } finally {
+    await page.end();
+  }
+});
+
+test('the compressed download is below 9 MB', () => {
+  const files = readdirSync(DIST, { recursive: true }).filter((name) => statSync(join(DIST, name)).isFile());
+  const sizes = files
+    .filter((name) => !name.endsWith('.gz'))
+    .map((name) => [name, files.includes(`${name}.gz`) ? gzipSync(readFileSync(join(DIST, name))).length : statSync(join(DIST, name)).size]);
+  const total = sizes.reduce((sum, [, size]) => sum + size, 0);
+  console.log(`# download: ${(total / 1e6).toFixed(2)} MB`);
+  assert.ok(total < MOST_BYTES, `${total} bytes: ${sizes.map(([name, size]) => `${name} ${size}`).join(', ')}`);
+});

@@ -1,0 +1,96 @@
+/** Builds the page with the model in MODEL: networks, wasm and service worker are copied beside it. */
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { defineConfig, type Plugin } from 'vite';
+
+import headers from './headers.json' with { type: 'json' };
+
+const here = import.meta.dirname;
+const MODELS = resolve(here, '../src/ferlab/models');
+const model = resolve(process.env.MODEL || resolve(MODELS, 'five_layer.onnx'));
+const ORT = resolve(here, 'node_modules/onnxruntime-web/dist');
+const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|wasm|onnx|webmanifest)$/;
+
+/** What is copied as it is: place in the page -> file. */
+const copied: Record<string, string> = {
+  'models/classifier.onnx': model,
+  'models/classifier.json': model.replace(/\.onnx$/, '.json'),
+  ...Object.fromEntries(
+    ['face_short.onnx', 'face_short.json', 'face_back.onnx', 'face_back.json'].map((name) => [
+      `models/${name}`,
+      resolve(MODELS, name),
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'].map((name) => [`ort/${name}`, resolve(ORT, name)]),
+  ),
+};
+
+function parts(): Plugin {
+  return {
+    name: 'ferlab-parts',
+    buildStart() {
+      const missing = Object.values(copied).filter((file) => !existsSync(file));
+      if (!missing.length) return;
+      const hint = missing.some((file) => file.startsWith(MODELS) && basename(file).startsWith('face_'))
+        ? 'Get the whole checkout'
+        : 'Export a model (python -m ferlab.export runs=outputs/NAME) and type make web MODEL=FILE.onnx; its JSON lies beside it';
+      this.error(`missing: ${missing.join(', ')}. ${hint}.`);
+    },
+    transformIndexHtml: (html) =>
+      html.replace(
+        '<meta charset="utf-8" />',
+        `<meta charset="utf-8" />\n    <meta http-equiv="Content-Security-Policy" content="${headers['Content-Security-Policy']}" />`,
+      ),
+    configureServer(server) {
+      server.middlewares.use((request, response, next) => {
+        const file = copied[(request.url ?? '').split('?')[0]!.slice(1)];
+        if (!file) return next();
+        const kind = file.endsWith('.wasm') ? 'application/wasm' : file.endsWith('.mjs') ? 'text/javascript' : '';
+        if (kind) response.setHeader('Content-Type', kind);
+        response.end(readFileSync(file));
+      });
+    },
+    generateBundle: {
+      order: 'post',
+      handler(_, bundle) {
+        const own = ['icon.svg', 'icon-192.png', 'icon-512.png', 'manifest.webmanifest'];
+        const added = [...Object.entries(copied), ...own.map((name) => [name, resolve(here, 'public', name)] as const)];
+        const contents: [string, Buffer][] = Object.entries(bundle).map(([name, part]) => [
+          name,
+          Buffer.from(part.type === 'chunk' ? part.code : part.source),
+        ]);
+        for (const [fileName, file] of added) {
+          const source = readFileSync(file);
+          contents.push([fileName, source]);
+          this.emitFile({ type: 'asset', fileName, source });
+        }
+        const hash = createHash('sha256');
+        contents.forEach(([name, bytes]) => hash.update(name).update(bytes));
+        const page = ['./', ...contents.map(([name]) => `./${name}`).filter((name) => name !== './index.html')];
+        const worker = Buffer.from(
+          `const PAGE = ${JSON.stringify(page)};\nconst VERSION = '${hash.digest('hex').slice(0, 12)}';\n` +
+            `const HEADERS = ${JSON.stringify(headers)};\n${readFileSync(resolve(here, 'sw.js'), 'utf8')}`,
+        );
+        this.emitFile({ type: 'asset', fileName: 'sw.js', source: worker });
+        for (const [name, bytes] of [...contents, ['sw.js', worker]] as [string, Buffer][]) {
+          if (!SMALLER_BY_GZIP.test(name)) continue;
+          this.emitFile({ type: 'asset', fileName: `${name}.gz`, source: gzipSync(bytes, { level: 9 }) });
+        }
+      },
+    },
+  };
+}
+
+export default defineConfig({
+  base: './',
+  publicDir: false, // copied by the plugin, so that the service worker knows them
+  plugins: [parts()],
+  // onnxruntime-web without its wasm: the bare import would add files of 28 MB.
+  resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'import'] },
+  worker: { format: 'es' },
+  server: { headers },
+  build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, outDir: process.env.OUT || 'dist' },
+});
