@@ -27,7 +27,7 @@ def read_class_folders(
     """Faces of PATH/CLASS/**; a class is any name that ferlab knows (`happy`, `Happiness`, `3 happy`).
 
     Without `split` a tenth each (or these shares) goes to val and test by a seeded hash of the pixels, so that
-    identical images never part. With groups="subject" file names are PERSON-ANYTHING and no person stands in two splits.
+    identical images never part. With groups="subject" names are PERSON-ANYTHING and no person is in two splits.
     Contempt and other classes that FER2013 lacks are left out and counted.
 
     Raises:
