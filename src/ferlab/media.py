@@ -114,7 +114,8 @@ class Video:
                     continue
                 owed = 0
                 now = time.monotonic() - started if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                last = now if now > last else index / self.fps if index / self.fps > last else last + 1 / self.fps
+                # Some containers give no times, or the same one twice.
+                last = next(t for t in (now, index / self.fps, last + 1 / self.fps) if t > last)
                 yield Frame(index, last, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
                 index += 1
         finally:
