@@ -78,16 +78,25 @@ def test_predictors_are_torch_and_numpy():
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
         ("onnx_model.py", {"expressions", "errors"}),
+        ("onnx_graph.py", {"preprocess", "data.faces", "onnx_model", "errors"}),
+        ("onnx_evaluation.py", {"evaluation", "ledger", "onnx_model", "report", "runs", "errors"}),
+        ("models/__init__.py", {"errors"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
     assert of_ferlab(name) <= known
 
 
-def test_an_exported_model_needs_neither_torch_nor_conf():
+@pytest.mark.parametrize("name", ["onnx_model.py", "models/__init__.py", "expressions.py", "errors.py", "__init__.py"])
+def test_an_exported_model_needs_neither_torch_nor_conf(name):
     """The predictor is installed without the extra [train]: what it imports must be there."""
-    outside = {m.split(".")[0] for m in imported("onnx_model.py")} - set(sys.stdlib_module_names)
+    outside = {m.split(".")[0] for m in imported(name)} - set(sys.stdlib_module_names)
     assert outside <= {"numpy", "onnxruntime", "ferlab"}
+
+
+def test_onnx_is_written_in_few_places():
+    assert importers("onnx", "onnxscript") <= {"onnx_graph.py", "exports.py", "export.py"}
+    assert importers("onnxruntime") <= {"onnx_model.py", "onnx_graph.py", "exports.py"}
 
 
 def test_lightning_stays_where_training_is():
