@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train table2 web web-test test test-slow lint format check data bench results clean
+.PHONY: help setup demo train table2 web web-test test test-slow lint format check data bench results export ship clean
 
 # The poster's Table 2. A rehearsal on drawn faces: make table2 TABLE2_MODELS="baseline five_layer" TABLE2_DATA=drawn
 # TABLE2_OUT=outputs/rehearsal TABLE2_LEDGER=outputs/rehearsal/ledger.jsonl TABLE2_INTO= TABLE2_ARGS=trainer.max_epochs=1
@@ -79,6 +79,14 @@ table2: $(READY) ## the poster's Table 2: train what is missing, measure it once
 		$(if $(TABLE2_INTO),into=$(TABLE2_INTO) name=table2); \
 	test -z "$$failed" || { echo "table2: failed, as said above: $${failed#, }; make table2 again does the rest" >&2; exit 1; }
 
+export: $(READY) ## a finished run as ONNX files in fp32, fp16 and int8 (RUN=outputs/NAME, ARGS="tta=flip")
+	$(PY) -m ferlab.export 'runs=$(or $(RUN),$(error type make $@ RUN=outputs/NAME))' $(ARGS)
+
+ship: $(READY) ## put a finished run into the package as its model five_layer, and measure that file on val (RUN=outputs/NAME)
+	$(PY) -m ferlab.export 'runs=$(or $(RUN),$(error type make $@ RUN=outputs/NAME))' precision=fp16 name=five_layer \
+		out=src/ferlab/models $(ARGS)
+	$(PY) -m ferlab.evaluate weights=five_layer
+
 # The exported model that the web app is built with, the port it is served at, and who may reach it (HOST=0.0.0.0: all).
 MODEL ?= src/ferlab/models/five_layer.onnx
 PORT ?= 8080
@@ -120,7 +128,7 @@ format: $(READY) ## mend the style
 check: lint test ## what a change must pass
 
 bench: $(READY) ## the CPU benchmarks, one after another
-	for b in read_csv open_store input_pipeline train_step lightning_step; do $(PY) -m benchmarks.$$b; done
+	for b in read_csv open_store input_pipeline train_step lightning_step inference; do $(PY) -m benchmarks.$$b; done
 
 results: $(READY) ## write the tables of README.md and results/README.md anew from results/
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=none into=results/README.md name=single

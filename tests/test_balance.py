@@ -113,7 +113,7 @@ def test_classes_that_adasyn_cannot_tell_apart(caplog):
 
 def test_without_the_library_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "imblearn", None)
-    with pytest.raises(FerlabError, match=r"pip install 'ferlab\[balance\]'"):
+    with pytest.raises(FerlabError, match=r"pip install 'ferlab\[train,balance\]'"):
         balance.grow(unequal(), "smote", 0)
 
 

@@ -228,7 +228,9 @@ def test_models_of_the_package_are_found_by_name(tmp_path, monkeypatch):
     (tmp_path / "five_layer.onnx").touch()
     with pytest.raises(FerlabError, match="there are: none"):
         models.find("five_layer")
-    (tmp_path / "five_layer.json").touch()
+    (tmp_path / "five_layer.json").write_text(json.dumps({"expressions": EXPRESSIONS}))
+    (tmp_path / "detector.onnx").touch()
+    (tmp_path / "detector.json").write_text("{}")
     assert models.find("five_layer") == tmp_path / "five_layer.onnx"
     with pytest.raises(FerlabError, match="there are: five_layer"):
         models.find("senet50")

@@ -93,6 +93,9 @@ def test_predictors_are_torch_and_numpy():
         ("media.py", {"data.sources.images", "errors"}),
         ("annotate.py", {"face_expressions"}),
         ("prediction_files.py", {"face_expressions", "label_orders", "expressions", "errors"}),
+        ("onnx_graph.py", {"preprocess", "data.faces", "onnx_model", "errors"}),
+        ("onnx_evaluation.py", {"evaluation", "ledger", "onnx_model", "report", "runs", "errors"}),
+        ("models/__init__.py", {"errors"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
@@ -104,9 +107,10 @@ def test_nothing_that_chooses_knows_what_was_best_on_test(name):
     assert "hindsight" not in of_ferlab(name)
 
 
-def test_an_exported_model_needs_neither_torch_nor_conf():
+@pytest.mark.parametrize("name", ["onnx_model.py", "models/__init__.py", "expressions.py", "errors.py", "__init__.py"])
+def test_an_exported_model_needs_neither_torch_nor_conf(name):
     """The predictor is installed without the extra [train]: what it imports must be there."""
-    outside = {m.split(".")[0] for m in imported("onnx_model.py")} - set(sys.stdlib_module_names)
+    outside = {m.split(".")[0] for m in imported(name)} - set(sys.stdlib_module_names)
     assert outside <= {"numpy", "onnxruntime", "ferlab"}
 
 
@@ -123,6 +127,11 @@ def test_prediction_needs_neither_torch_nor_conf():
             todo += [file for file in (f"{path}.py", *parents) if file in TREES and file not in seen]
     assert {"onnx_model.py", "detector.py", "data/sources/__init__.py", "data/sources/images.py"} <= seen
     assert outside - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "cv2", "rich", "ferlab"}
+
+
+def test_onnx_is_written_in_few_places():
+    assert importers("onnx", "onnxscript") <= {"onnx_graph.py", "exports.py", "export.py"}
+    assert importers("onnxruntime") <= {"detector.py", "onnx_model.py", "onnx_graph.py", "exports.py"}
 
 
 def test_lightning_stays_where_training_is():

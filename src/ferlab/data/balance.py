@@ -57,7 +57,9 @@ def grow(train: Faces, kind: str, seed: int) -> Faces:
     try:
         from imblearn import over_sampling
     except ImportError as error:
-        raise FerlabError(f"balance={kind} needs imbalanced-learn ({error}); pip install 'ferlab[balance]'") from None
+        raise FerlabError(
+            f"balance={kind} needs imbalanced-learn ({error}); pip install 'ferlab[train,balance]'"
+        ) from None
     labels = train.labels
     counts = _counts(labels)
     if counts.min() < 2:

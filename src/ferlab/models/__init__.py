@@ -1,5 +1,6 @@
 """The exported models that the package holds: NAME.onnx with NAME.json beside it, found by NAME."""
 
+import json
 from pathlib import Path
 
 from ferlab.errors import FerlabError
@@ -8,8 +9,9 @@ _FOLDER = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """Names of the models that are here."""
-    return sorted(file.stem for file in _FOLDER.glob("*.onnx") if file.with_suffix(".json").is_file())
+    """Names of the expression models that are here; detectors of faces are none."""
+    described = (file for file in _FOLDER.glob("*.json") if file.with_suffix(".onnx").is_file())
+    return sorted(file.stem for file in described if "expressions" in json.loads(file.read_text(encoding="utf-8")))
 
 
 def find(name: str | Path) -> Path:
