@@ -40,7 +40,7 @@ def importers(*libraries: str) -> set[str]:
 
 
 def test_commands_are_found():
-    assert {"train", "evaluate", "compare", "prepare"} <= COMMANDS
+    assert {"train", "evaluate", "compare", "prepare", "calibrate"} <= COMMANDS
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -76,6 +76,9 @@ def test_predictors_are_torch_and_numpy():
         ("ledger.py", {"errors"}),
         ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
         ("cli.py", {"errors"}),
+        ("calibration.py", {"errors"}),
+        ("drawing.py", set()),
+        ("study_page.py", {"drawing", "expressions", "data.faces"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):

@@ -18,7 +18,7 @@ from ferlab.errors import FerlabError
 log = logging.getLogger(__name__)
 
 
-class _Split(NamedTuple):
+class Split(NamedTuple):
     """The faces of one split, which of them stand in training too, and the checksum of pixels and labels."""
 
     faces: Faces
@@ -56,12 +56,12 @@ class Evaluation:
     ):
         if split not in SPLITS[1:]:
             raise FerlabError(f"split is {split!r}; choose val or test")
-        self.sets = {name: _views(name) for name in ([tta] if isinstance(tta, str) else tta)}
+        self.sets = {name: views_of(name) for name in ([tta] if isinstance(tta, str) else tta)}
         if not self.sets:
             raise FerlabError("tta is empty; choose from " + ", ".join(predictors.VIEWS))
-        self.split, self.batch_size, self.device = split, batch_size, _device(device)
+        self.split, self.batch_size, self.device = split, batch_size, device_of(device)
         self.outputs, self.ledger_path, self.skip_measured = Path(outputs), Path(ledger_path), skip_measured
-        self._opened: dict[str, _Split] = {}
+        self._opened: dict[str, Split] = {}
 
     def measure(self, members: Sequence[runs.Run], name: str | None = None) -> list[Path]:
         """Measure one run, or several as an ensemble, which may be given a name.
@@ -75,7 +75,7 @@ class Evaluation:
         """
         if len(members) > 1 or self.split == "test":
             refuse_unfinished(members)
-        shared = self._shared(members)
+        shared = self.shared(members)
         if len(members) == 1:
             folder, name = members[0].path, members[0].name
         else:
@@ -97,14 +97,14 @@ class Evaluation:
         wanted: Mapping[Path, tuple[str, tuple[predictors.View, ...]]],
         members: Sequence[runs.Run],
         name: str,
-        shared: _Split,
+        shared: Split,
     ) -> None:
         predictor = runs.vote(members)
         union = list(dict.fromkeys(view for _, views in wanted.values() for view in views))
         pixels = shared.faces.pixels
         by_view = predictors.predict_views(predictor, pixels, union, self.batch_size, self.device)  # [V,N,7]
 
-        provenance = _provenance(members, name, self.split)
+        provenance = provenance_of(members, name, self.split)
         provenance |= {"faces_sha256": shared.sha256, "evaluated_on": str(self.device)}
         if self.split == "test":
             hashes, names = [run.weights_sha256 for run in members], [tta for tta, _ in wanted.values()]
@@ -118,7 +118,7 @@ class Evaluation:
             told = provenance | {"tta": tta, "views": [list(view) for view in views]}
             report.write_report(folder, measured, told, probabilities, shared.faces, rows)
 
-    def _shared(self, members: Sequence[runs.Run]) -> _Split:
+    def shared(self, members: Sequence[runs.Run]) -> Split:
         """The split that all members are measured on; twins are those of the data of any of them."""
         opened = [self._open(run) for run in members]
         first, twins = opened[0], np.zeros(len(opened[0].faces), bool)
@@ -132,7 +132,7 @@ class Evaluation:
             twins |= other.twins
         return first._replace(twins=twins)
 
-    def _open(self, run: runs.Run) -> _Split:
+    def _open(self, run: runs.Run) -> Split:
         key = json.dumps(run.config["data"], sort_keys=True)
         if key not in self._opened:
             faces = run.faces()
@@ -143,7 +143,7 @@ class Evaluation:
                 )
             checksum = hashlib.sha256(own.pixels.tobytes() + own.labels.tobytes()).hexdigest()
             twins = have_twin_in(own.pixels, faces.pixels[faces.split == SPLITS.index("train")])
-            self._opened[key] = _Split(own, twins, checksum)
+            self._opened[key] = Split(own, twins, checksum)
         return self._opened[key]
 
 
@@ -157,14 +157,16 @@ def refuse_unfinished(members: Sequence[runs.Run]) -> None:
         raise FerlabError(f"{', '.join(unfinished)} unfinished; expected finished runs: train with ckpt=last first")
 
 
-def _views(name: str) -> tuple[predictors.View, ...]:
+def views_of(name: str) -> tuple[predictors.View, ...]:
+    """`predictors.views_named` for what was typed: raises FerlabError for an unknown name."""
     try:
         return predictors.views_named(name)
     except ValueError as error:
         raise FerlabError(str(error)) from None
 
 
-def _device(name: str) -> torch.device:
+def device_of(name: str) -> torch.device:
+    """`auto`, `cpu` or `cuda` as what is there; raises FerlabError for another name, or cuda where there is none."""
     if name not in ("auto", "cpu", "cuda"):
         raise FerlabError(f"device is {name!r}; choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
@@ -183,7 +185,7 @@ def _is_of(folder: Path, members: Sequence[runs.Run], checksum: str, views: Sequ
     return found == (weights, checksum, json.loads(json.dumps(views)))
 
 
-def _provenance(members: Sequence[runs.Run], name: str, split: str) -> dict[str, Any]:
+def provenance_of(members: Sequence[runs.Run], name: str, split: str) -> dict[str, Any]:
     """What a report says besides numbers: of a run what run.json says, of an ensemble what its members share."""
     one = len(members) == 1
     told: dict[str, Any] = {

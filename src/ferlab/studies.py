@@ -1,0 +1,145 @@
+"""A run or an ensemble opened with the faces of one split, for the commands that ask more of it than its accuracy.
+
+What a study finds goes to RUN/KIND/SPLIT[-TTA]/: KIND.json, pictures and index.html. This file alone decides where,
+and that a study of a test split stands in the ledger before any number of it is known.
+"""
+
+import glob
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ferlab import ledger, predictors, report, runs, study_page
+from ferlab.data.faces import SPLITS, Faces, have_twin_in
+from ferlab.data.store import open_data
+from ferlab.errors import FerlabError
+from ferlab.evaluation import Evaluation, Split, device_of, provenance_of, refuse_unfinished, views_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One predictor and the faces it is studied on.
+
+    Attributes:
+        kind: names the folder and the JSON file.
+        folder: where the results go.
+        home: the run's or the ensemble's directory.
+        members: the run, or those of the ensemble.
+        predictor: faces [B,1,48,48] -> probabilities [B,7], in eval mode on `device`.
+        faces: the N faces of the split.
+        twins: bool [N], pixel-identical to a face that a member was trained on.
+        about: what a result is of: names, checksums, commit, environment.
+    """
+
+    kind: str
+    folder: Path
+    home: Path
+    members: Sequence[runs.Run]
+    predictor: nn.Module
+    device: torch.device
+    faces: Faces
+    twins: np.ndarray
+    about: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What a reader calls the data and the split."""
+        return f"{self.about['data']} · {report.split_title(self.about['data'], self.about['split'])}"
+
+    def probabilities(self, pixels: np.ndarray, batch_size: int) -> np.ndarray:
+        """Probabilities float32 [N,7] of faces uint8 [N,48,48]."""
+        return predictors.predict(self.predictor, pixels, batch_size, self.device)
+
+    def write(self, found: Mapping[str, Any], sections: Sequence[Mapping], pictures: Mapping[str, bytes]) -> Path:
+        """Write pictures (file name -> bytes), the page of `sections` and last the JSON; returns the page's path."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        result = self.folder / f"{self.kind}.json"
+        result.unlink(missing_ok=True)  # written last, and so stands for complete results
+        for name, content in pictures.items():
+            (self.folder / name).write_bytes(content)
+        page = self.folder / "index.html"
+        page.write_text(study_page.render(self.kind, self.title, self.about, sections), encoding="utf-8")
+        runs.write_json(result, {**self.about, **found})
+        return page
+
+
+def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:
+    """Each run and ensemble that config["runs"] names, one after another.
+
+    Args:
+        config: `runs` (a path, a glob or a list; an ensemble is named by its directory), `split`, `device`, `ledger`,
+            where it varies `tta`, and `data`: null for the data of each run, else a data config (conf/data/*.yaml).
+        kind: names the folder and the JSON file.
+
+    Raises:
+        FerlabError: no such run, split or device; a split without faces; an unfinished run on test.
+    """
+    split, device = config["split"], device_of(config["device"])
+    evaluation = Evaluation("none", split, device=config["device"])
+    for home, members in _subjects(config["runs"]):
+        if split == "test":
+            refuse_unfinished(members)
+        own = evaluation.shared(members) if config.get("data") is None else _other(config["data"], split, members)
+        name = home.name
+        about = {k: v for k, v in provenance_of(members, name, split).items() if k not in ("config", "run")}
+        place = split
+        if config.get("data") is not None:
+            about["data"] = config["data"]["name"]
+            place = f"{about['data']}-{split}"
+        about |= {"faces_sha256": own.sha256, "evaluated_on": str(device)}
+        predictor: nn.Module = runs.vote(members)
+        if "tta" in config:
+            about["tta"] = config["tta"]
+            place += f"-{config['tta']}"
+            predictor = predictors.TestTimeAugmentation(predictor, views_of(config["tta"]))
+        predictor = predictor.to(device).eval()
+        if split == "test":
+            hashes, data, at = about["weights_sha256"], about["data"], about["evaluated_commit"]
+            entry = ledger.look(config["ledger"], about["members"], hashes, data, split, at, [kind])
+            about |= {key: entry[key] for key in ("looks_before", "looks_before_at_data")}
+        folder = home / kind / place
+        log.info("%s: %d faces of %s, %s", name, len(own.faces), about["data"], split)
+        yield Study(kind, folder, home, members, predictor, device, own.faces, own.twins, about)
+
+
+def seconds(since: float) -> float:
+    """Seconds since a `time.perf_counter()`, to be told."""
+    return round(time.perf_counter() - since, 2)
+
+
+def _subjects(patterns: str | Sequence[str] | None) -> list[tuple[Path, list[runs.Run]]]:
+    """(directory, members) of each run and ensemble, each once."""
+    if not patterns:
+        raise FerlabError("runs is not given; type runs=outputs/NAME, a glob in quotes or runs=[A,B]")
+    found: dict[Path, list[runs.Run]] = {}
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        frozen = [Path(p) for p in sorted(glob.glob(pattern)) if (Path(p) / runs.MEMBERS).is_file()]
+        for folder in frozen:
+            found[folder] = [runs.load(path) for path in runs.find_members(str(folder))]
+        if not frozen:
+            found |= {path: [runs.load(path)] for path in runs.find(pattern)}
+    return list(found.items())
+
+
+def _other(data: Mapping[str, Any], split: str, members: Sequence[runs.Run]) -> Split:
+    """A split of data that the members need not have been trained on."""
+    root = os.environ.get("FERLAB_DATA", data["root"])
+    faces = open_data(root, data["sources"], data["auxiliary"], data.get("leaks", "drop")).of_split(split)
+    if not len(faces):
+        raise FerlabError(f"data={data['name']} has no {split} faces; choose one of split={', '.join(SPLITS[1:])}")
+    twins = np.zeros(len(faces), bool)
+    for run in members:
+        twins |= have_twin_in(faces.pixels, run.faces().of_split("train").pixels)
+    checksum = hashlib.sha256(faces.pixels.tobytes() + faces.labels.tobytes()).hexdigest()
+    return Split(faces, twins, checksum)
