@@ -1,6 +1,7 @@
 """Small faces and configs that every test may use."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -72,7 +73,9 @@ class SmallNet(nn.Sequential):
         )
 
 
-def made_study(folder: Path, kind: str, split: str = "val", seed: int = 0, faces: Faces | None = None) -> Study:
+def made_study(
+    folder: Path, kind: str, split: str = "val", seed: int = 0, faces: Faces | None = None, members: Sequence = ()
+) -> Study:
     """A study of an untrained net on made faces, of which about six in ten are labelled as the net answers."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -87,7 +90,9 @@ def made_study(folder: Path, kind: str, split: str = "val", seed: int = 0, faces
     about = {"name": "small", "data": "made", "split": split, "members": ["small"], "weights_sha256": ["w"]}
     about |= {"faces_sha256": "f", "tta": "none", "evaluated_commit": "c", "evaluated_at": "t"}
     twins, home = np.zeros(len(faces), bool), folder / "small"
-    return Study(kind, home / kind / f"{split}-none", home, [], predictor, torch.device("cpu"), faces, twins, about)
+    return Study(
+        kind, home / kind / f"{split}-none", home, members, predictor, torch.device("cpu"), faces, twins, about
+    )
 
 
 @pytest.fixture(scope="session")

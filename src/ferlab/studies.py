@@ -103,7 +103,7 @@ def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:
             about["tta"] = config["tta"]
             place += f"-{config['tta']}"
             predictor = predictors.TestTimeAugmentation(predictor, views_of(config["tta"]))
-        predictor = predictor.to(device).eval()
+        predictor = predictor.to(device, memory_format=torch.channels_last).eval()  # about twice as fast on a CPU
         if split == "test":
             hashes, data, at = about["weights_sha256"], about["data"], about["evaluated_commit"]
             entry = ledger.look(config["ledger"], about["members"], hashes, data, split, at, [kind])
