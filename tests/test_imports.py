@@ -40,7 +40,7 @@ def importers(*libraries: str) -> set[str]:
 
 
 def test_commands_are_found():
-    assert {"train", "evaluate", "compare", "prepare", "calibrate"} <= COMMANDS
+    assert {"train", "evaluate", "compare", "prepare", "calibrate", "robustness", "explain", "analyse"} <= COMMANDS
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -79,6 +79,10 @@ def test_predictors_are_torch_and_numpy():
         ("calibration.py", {"errors"}),
         ("drawing.py", set()),
         ("study_page.py", {"drawing", "expressions", "data.faces"}),
+        ("attribution.py", {"data.faces", "errors"}),
+        ("attribution_checks.py", {"data.faces"}),
+        ("face_regions.py", {"data.faces"}),
+        ("second_opinion.py", {"data.faces", "data.sources.ferplus", "errors", "expressions"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):
