@@ -1,17 +1,23 @@
 """Small faces and configs that every test may use."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
+from torch import nn
 
 from ferlab.cli import CONF, plain
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.expressions import K
+from ferlab.predictors import Model, predict
+from ferlab.preprocess import Preprocess
+from ferlab.studies import Study
 
 
 def made_faces(n_train: int = 160, n_val: int = 40, n_test: int = 40, seed: int = 0) -> Faces:
@@ -49,3 +55,55 @@ def config(tmp_path: Path):
             return plain(compose("train", overrides=[*small, *overrides]))
 
     return config_of
+
+
+class SmallNet(nn.Sequential):
+    """Two convolutions and a dense layer with the parts that real nets have: norms, in-place ReLU, pooling."""
+
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(1, 4, 5, stride=2, padding=2),
+            nn.BatchNorm2d(4),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 6, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4),
+            nn.Flatten(),
+            nn.Linear(96, K),
+        )
+
+
+def made_study(
+    folder: Path, kind: str, split: str = "val", seed: int = 0, faces: Faces | None = None, members: Sequence = ()
+) -> Study:
+    """A study of an untrained net on made faces, of which about six in ten are labelled as the net answers."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = SmallNet()
+        net[-1].weight.data *= 6
+    predictor = Model(Preprocess(48, 1, [0.5], [0.25]), net).eval()
+    if faces is None:
+        own = made_faces(seed=3).of_split(split)
+        rng = np.random.default_rng(seed)
+        labels = np.where(rng.random(len(own)) < 0.6, predict(predictor, own.pixels).argmax(1), own.labels)
+        faces = Faces(own.pixels, hard_targets(labels), own.split, own.subject, own.row)
+    about = {"name": "small", "data": "made", "split": split, "members": ["small"], "weights_sha256": ["w"]}
+    about |= {"faces_sha256": "f", "tta": "none", "evaluated_commit": "c", "evaluated_at": "t"}
+    twins, home = np.zeros(len(faces), bool), folder / "small"
+    return Study(
+        kind, home / kind / f"{split}-none", home, members, predictor, torch.device("cpu"), faces, twins, about
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory of five_layer, a quarter wide, trained for one epoch on drawn faces."""
+    from ferlab.train import train
+
+    folder = tmp_path_factory.mktemp("trained")
+    words = ["+model.net.width=0.25", "batch_size=32", "trainer.max_epochs=1", "trainer.accelerator=cpu", "wandb=off"]
+    words += ["trainer.enable_progress_bar=false", f"outputs={folder}", f"data.root={folder}", "name=small"]
+    words += ["data.n_train=140", "data.n_val=70", "data.n_test=70"]
+    with initialize_config_dir(CONF, version_base="1.3"):
+        train(plain(compose("train", overrides=words)))
+    return folder / "small"

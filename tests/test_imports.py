@@ -42,7 +42,8 @@ def importers(*libraries: str) -> set[str]:
 
 
 def test_commands_are_found():
-    assert {"train", "evaluate", "ensemble", "export", "compare", "prepare", "predict"} <= COMMANDS
+    assert {"prepare", "train", "ensemble", "evaluate", "compare", "export", "predict"} <= COMMANDS
+    assert {"calibrate", "robustness", "explain", "analyse"} <= COMMANDS
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -96,6 +97,13 @@ def test_predictors_are_torch_and_numpy():
         ("onnx_graph.py", {"preprocess", "data.faces", "onnx_model", "errors"}),
         ("onnx_evaluation.py", {"evaluation", "ledger", "onnx_model", "report", "runs", "errors"}),
         ("models/__init__.py", {"errors"}),
+        ("calibration.py", {"errors"}),
+        ("drawing.py", set()),
+        ("study_page.py", {"drawing", "expressions", "data.faces"}),
+        ("attribution.py", {"data.faces", "errors"}),
+        ("attribution_checks.py", {"data.faces"}),
+        ("face_regions.py", {"data.faces"}),
+        ("second_opinion.py", {"data.faces", "data.sources.ferplus", "errors", "expressions"}),
     ],
 )
 def test_library_files_know_only_what_they_need(name, known):

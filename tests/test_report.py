@@ -9,7 +9,7 @@ from PIL import Image
 from sklearn import metrics
 from statsmodels.stats import contingency_tables, proportion
 
-from ferlab import report, report_page
+from ferlab import drawing, report, report_page
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -216,7 +216,7 @@ def test_report_holds_the_numbers_their_provenance_and_the_arrays(page):
 
 
 def test_the_same_matrix_gives_the_same_bytes(page):
-    again = report_page._drawn(report_page._confusion_matrix, np.array(page[1]["confusion_matrix"]), "light", "svg")
+    again = drawing.drawn(report_page._confusion_matrix, np.array(page[1]["confusion_matrix"]), "light", "svg")
     assert (page[0].parent / "confusion_matrix.svg").read_bytes() == again
 
 

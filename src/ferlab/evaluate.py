@@ -161,7 +161,7 @@ def _say(folder: Path) -> None:
 
 
 def _exported(config: dict[str, Any]) -> Path:
-    for key, expected in (("runs", None), ("each", False), ("name", None), ("tta", "none")):
+    for key, expected in (("runs", None), ("each", False), ("name", None), ("tta", None), ("tta_space", None)):
         if config[key] != expected:
             raise FerlabError(f"weights={config['weights']} is one file with its views inside; leave out {key}")
     keys = ("split", "outputs", "skip_measured")

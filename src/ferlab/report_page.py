@@ -3,47 +3,21 @@
 This file and report.html decide how a report looks; every number on the page comes out of the report.
 """
 
-import base64
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ferlab.data.faces import Faces
+from ferlab.drawing import THEMES, both_themes, data_uri, drawn, face_uri
 from ferlab.expressions import EXPRESSIONS, K
 
 MISTAKES = 24  # faces in the gallery
-
-# Ink, faint ink and two lines that can be told apart by brightness alone, on a light and on a dark page.
-_THEMES = {
-    "light": {
-        "ink": "#1c2128",
-        "faint": "#c4cad3",
-        "paper": "white",
-        "first": "#1f5fbf",
-        "second": "#d9730d",
-        "map": ("#f3f7fc", "#1f5fbf"),
-    },
-    "dark": {
-        "ink": "#e6e9ee",
-        "faint": "#48505c",
-        "paper": "none",
-        "first": "#7db3ff",
-        "second": "#ffb45e",
-        "map": ("#161c25", "#7db3ff"),
-    },
-}
-# Text stays text in an SVG: it can be selected, and the file is a tenth of the size. The salt makes ids repeatable.
-_RC = {"svg.fonttype": "none", "svg.hashsalt": "ferlab", "font.family": "sans-serif", "font.size": 10}
 
 
 def write(
@@ -56,18 +30,18 @@ def write(
 ) -> Path:
     """Write index.html and confusion_matrix.png/.svg of a report on the N faces of the split called `title`."""
     matrix = np.asarray(report["confusion_matrix"])
-    confusion = {theme: _drawn(_confusion_matrix, matrix, theme, "svg") for theme in _THEMES}
+    confusion = {theme: drawn(_confusion_matrix, matrix, theme, "svg") for theme in THEMES}
     (folder / "confusion_matrix.svg").write_bytes(confusion["light"])
-    (folder / "confusion_matrix.png").write_bytes(_drawn(_confusion_matrix, matrix, "light", "png"))
+    (folder / "confusion_matrix.png").write_bytes(drawn(_confusion_matrix, matrix, "light", "png"))
     curves = _curves(metrics_rows)
     html = _template().render(
         report=report,
         title=title,
         views=report.get("views"),
         classes=EXPRESSIONS,
-        confusion={theme: _data_uri(svg, "svg+xml") for theme, svg in confusion.items()},
-        reliability=_both_themes(_reliability, report["reliability"]),
-        curves=_both_themes(_training, curves) if curves else None,
+        confusion={theme: data_uri(svg, "svg+xml") for theme, svg in confusion.items()},
+        reliability=both_themes(_reliability, report["reliability"]),
+        curves=both_themes(_training, curves) if curves else None,
         mistakes=_mistakes(probabilities, faces),
         details={k: _readable(v) for k, v in report.items() if k in _PROVENANCE and v not in (None, {}, [])},
     )
@@ -133,33 +107,12 @@ def _readable(value: Any) -> str:
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _data_uri(content: bytes, kind: str) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _both_themes(draw, content) -> dict[str, str]:
-    return {theme: _data_uri(_drawn(draw, content, theme, "svg"), "svg+xml") for theme in _THEMES}
-
-
-def _drawn(draw, content, theme: str, kind: str) -> bytes:
-    colours = _THEMES[theme]
-    ink = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), colours["ink"])
-    with matplotlib.rc_context({**_RC, **ink, "axes.edgecolor": colours["faint"], "axes.facecolor": "none"}):
-        figure = Figure(layout="constrained", facecolor=colours["paper"])
-        FigureCanvasAgg(figure)
-        draw(figure, content, colours)
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if kind == "svg" else None  # the same report gives the same bytes
-        figure.savefig(buffer, format=kind, dpi=160, metadata=metadata)
-    return buffer.getvalue()
-
-
 def _confusion_matrix(figure: Figure, matrix: np.ndarray, colours: dict[str, str]) -> None:
     figure.set_size_inches(4.4, 4.1)
     axes = figure.add_subplot()
     share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # of the row's faces; a class without faces stays 0
     axes.imshow(share, vmin=0, vmax=1, cmap=LinearSegmentedColormap.from_list("share", colours["map"]))
-    below, above = ("black", "white") if colours is _THEMES["light"] else ("white", "black")
+    below, above = ("black", "white") if colours is THEMES["light"] else ("white", "black")
     for row, column in np.ndindex(matrix.shape):
         axes.text(
             column,
@@ -239,11 +192,9 @@ def _mistakes(probabilities: np.ndarray, faces: Faces) -> list[dict[str, Any]]:
     wrong = np.flatnonzero(predicted != labels)
     found = []
     for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]:
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(faces.pixels[i])).save(buffer, format="png")
         found.append(
             {
-                "image": _data_uri(buffer.getvalue(), "png"),
+                "image": face_uri(faces.pixels[i]),
                 "origin": faces.origin(int(i)),
                 "label": EXPRESSIONS[labels[i]],
                 "predicted": EXPRESSIONS[predicted[i]],

@@ -41,7 +41,7 @@ def read(
     if unnamed not in ("keep", "drop"):
         raise FerlabError(f"unnamed is {unnamed!r}; choose keep or drop")
     pixels_csv, votes_csv = raw_files(path)
-    usage, named, votes = _votes(votes_csv)
+    usage, named, votes = votes_of(votes_csv)
     faces = fer2013_csv.read(pixels_csv, strict, strict_md5)
     if len(usage) <= faces.row.max() or (strict and len(usage) != len(faces)):
         raise FerlabError(
@@ -90,8 +90,12 @@ def _targets(votes: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
     return (seven / np.maximum(total, 1)).astype(np.float32), total[:, 0] > 0
 
 
-def _votes(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(split codes uint8 [N], has an image name bool [N], votes int64 [N,10]) of fer2013new.csv."""
+def votes_of(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(split codes uint8 [N], has an image name bool [N], votes int64 [N,10]) of the rows of fer2013new.csv.
+
+    Raises:
+        FerlabError: the file cannot be read or a row is none.
+    """
     usage, named, votes = [], [], []
     wanted = ("Usage", "Image name", *FERPLUS_COLUMNS)
     try:

@@ -1,0 +1,51 @@
+"""Faces and what else is known of them in, who disagrees with their label out: FER+'s voters and identical faces."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ferlab.data.faces import SPLITS, Faces
+from ferlab.data.sources.ferplus import votes_of
+from ferlab.errors import FerlabError
+from ferlab.expressions import FERPLUS_COLUMNS, index_of
+
+GROUPS = ("agrees", "disputes", "no majority", "not a face", "not rated")
+_NF = FERPLUS_COLUMNS.index("NF")
+# FER+'s columns as expressions; -1 for contempt, unknown and NF, which FER2013 has not.
+_EXPRESSION = np.array([-1 if index_of(name) is None else index_of(name) for name in FERPLUS_COLUMNS])
+
+
+def ferplus(faces: Faces, votes_csv: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(index into `GROUPS` int [N], FER+'s expression int [N], -1 where there is none) of FER2013's faces.
+
+    A majority is more than half of the votes (Barsoum et al. 2016, arXiv:1608.01041); contempt and unknown dispute.
+
+    Raises:
+        FerlabError: the votes are not of these faces' rows.
+    """
+    usage, named, votes = votes_of(votes_csv)
+    if len(faces.files) or faces.row.max() >= len(votes) or (usage[faces.row] != faces.split).any():
+        raise FerlabError(f"{votes_csv} is not of these faces: expected its rows in the order of fer2013.csv")
+    votes, named = votes[faces.row], named[faces.row]
+    best = votes.argmax(1)
+    majority = votes.max(1) * 2 > votes.sum(1)
+    said = np.where(majority & named, _EXPRESSION[best], -1)
+    group = np.where(said == faces.labels, GROUPS.index("agrees"), GROUPS.index("disputes"))
+    group[~majority] = GROUPS.index("no majority")
+    group[~named] = GROUPS.index("not rated")
+    group[majority & (best == _NF)] = GROUPS.index("not a face")  # which have no image name in the published file
+    return group, said
+
+
+def twins_of_other_label(faces: Faces, split: str) -> np.ndarray:
+    """Of each face of a split its pixel-identical face's label where that differs, else -1; int [n].
+
+    Twins are looked for in the split and in training alone: what another split says of a face stays unread.
+    """
+    known: dict[bytes, set[int]] = {}
+    labels = faces.labels
+    for i in np.flatnonzero(np.isin(faces.split, [0, SPLITS.index(split)])):
+        known.setdefault(faces.pixels[i].tobytes(), set()).add(int(labels[i]))
+    own = np.flatnonzero(faces.split == SPLITS.index(split))
+    others = (known[faces.pixels[i].tobytes()] - {int(labels[i])} for i in own)
+    return np.array([min(other, default=-1) for other in others], int)
