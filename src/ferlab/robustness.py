@@ -40,7 +40,8 @@ def measure(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
     _check(config)
     started, faces = time.perf_counter(), study.faces
     names, strengths = config["corruptions"], config["strengths"]
-    clean = _accuracy(study, faces.pixels, config)
+    predicted = study.probabilities(faces.pixels, config["batch_size"]).argmax(1)
+    clean = report.accuracy_of(predicted == faces.labels)
     accuracy = {name: {} for name in names}
     pairs = list(itertools.product(names, strengths))
     for name, strength in track(pairs, f"{study.about['name']}: corruptions", disable=not pairs):
@@ -52,7 +53,7 @@ def measure(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
     overall = float(np.mean([c["mean"] for c in by_name.values()])) if by_name else None
     found = {
         "clean": clean,
-        "recall": _recall(study, config),
+        "recall": _recall(predicted, faces.labels),
         "corruptions": by_name,
         "mean_corruption_accuracy": overall,
         "mean_drop": clean["accuracy"] - overall if by_name else None,
@@ -79,9 +80,8 @@ def _accuracy(study: Study, pixels: np.ndarray, config: Mapping[str, Any]) -> di
     return report.accuracy_of(predicted == study.faces.labels)
 
 
-def _recall(study: Study, config: Mapping[str, Any]) -> dict[str, float | None]:
-    """Of each expression on clean faces; None for one that the data have not."""
-    predicted, labels = study.probabilities(study.faces.pixels, config["batch_size"]).argmax(1), study.faces.labels
+def _recall(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+    """Of each expression; None for one that the data have not."""
     hits = {name: predicted[labels == k] == k for k, name in enumerate(EXPRESSIONS)}
     return {name: float(right.mean()) if len(right) else None for name, right in hits.items()}
 
