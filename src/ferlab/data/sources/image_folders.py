@@ -27,8 +27,8 @@ def read_class_folders(
     """Faces of PATH/CLASS/**; a class is any name that ferlab knows (`happy`, `Happiness`, `3 happy`).
 
     Without `split` a tenth each (or these shares) goes to val and test by a seeded hash of the pixels, so that
-    identical images never part. With groups="subject" file names are PERSON-ANYTHING and no person stands in two splits.
-    Contempt and other classes that FER2013 lacks are left out and counted.
+    identical images never part. With groups="subject" file names are PERSON-ANYTHING, and no person stands in two
+    splits. Contempt and other classes that FER2013 lacks are left out and counted.
 
     Raises:
         FerlabError: no class folder, an unknown class, an empty data set, a file that is no image (if `strict`), or
