@@ -19,10 +19,10 @@ export function cameraMessage(error: unknown): string {
   return CAMERA[name] ?? `The camera could not be started (${name}). Start again, or open a photo or video.`;
 }
 
-export const READY = 'Ready. Start the camera, or open a photo or a video.';
+export const READY = 'Ready. Start the camera or open a file.';
 export const PREPARING = 'Preparing the model…';
 export const WATCHING = 'Reading the nearest face.';
-export const foundFaces = (count: number) => (count === 1 ? 'One face found.' : `${count} faces found. The bars are about the largest.`);
+export const foundFaces = (count: number) => (count === 1 ? 'One face found.' : `${count} faces found. The bars show the largest.`);
 
 export const NO_CAMERA_HERE = 'Cameras need a secure page. Open it by https or on localhost, or open a photo or video.';
 export const UNPLUGGED = 'The camera was disconnected. Connect it and start again.';

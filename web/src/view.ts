@@ -42,6 +42,7 @@ export class Reading {
     const top = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
     this.bars.forEach(({ row, meter, text }, k) => {
       meter.value = probabilities?.[k] ?? 0;
+      meter.style.setProperty('--value', String(meter.value));
       text.textContent = probabilities ? percent(probabilities[k]!) : '–';
       row.classList.toggle('best', k === top);
     });

@@ -92,6 +92,10 @@ def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
     alpha = np.dstack([frame(face), np.full((HEIGHT, WIDTH), 255, np.uint8)])
     alpha[:, :100, 3] = 0
     Image.fromarray(alpha).save(folder / "alpha.png")
+    white = frame(face)
+    white[:, :100] = 255
+    Image.fromarray(white).save(folder / "white.png")
+    picture.save(folder / "plain.png")
     turned = picture.transpose(Image.Transpose.ROTATE_90)  # as a phone on its side stores it
     exif = Image.Exif()
     exif[0x0112] = 6
