@@ -139,7 +139,7 @@ def test_a_known_temperature_is_recovered(known):
 
 def test_temperature_is_the_lowest_of_a_grid_and_tempering_is_the_predictors():
     p, labels = made(1)
-    grid = np.exp(np.linspace(-0.7, 0.7, 701))
+    grid = np.exp(np.linspace(-2, 0.5, 1251))
     truth = np.arange(len(labels)), labels
     losses = [-np.log(softmax(np.log(p[0]) / t, axis=1)[truth]).mean() for t in grid]
     found = selection.temperature(p[0], labels)
