@@ -11,6 +11,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from scipy.stats import binomtest
+from statsmodels.stats.proportion import proportion_confint
 
 from ferlab import evaluate, models, onnx_graph, report_page, runs
 from ferlab import export as exporting
@@ -48,7 +49,13 @@ def exported(run):
 
 
 def small(run, *overrides):
-    given = [f"runs={run.path}", f"outputs={run.path.parent}", "parity_faces=70", "calibration.faces=112"]
+    given = [
+        f"runs={run.path}",
+        f"outputs={run.path.parent}",
+        "parity_faces=70",
+        "calibration.faces=112",
+        "wanted_accuracy=0.4",
+    ]
     return config_of("export", *given, *overrides)
 
 
@@ -108,6 +115,20 @@ def test_the_json_says_what_the_file_is_and_the_file_says_the_same(run, exported
         assert inside == {key: value for key, value in told.items() if key not in ("file", "bytes", "sha256")}
         # A file that is given away says nothing of the machine it was made on.
         assert str(run.path.parent).encode() not in content + path.with_suffix(".json").read_bytes()
+
+
+def test_below_the_stated_threshold_labels_are_withheld(run, exported):
+    val = val_of(run)
+    for path in exported:
+        model = OnnxModel.open(path)
+        p = model(rgba_of(val.pixels))
+        right, sure = p.argmax(1) == val.labels, p.max(1)
+        threshold = model.sidecar["threshold"]
+        assert 0 < threshold < 1
+        kept, one_step_more = sure >= threshold, sure >= threshold - 0.01
+        lowest = [proportion_confint(right[k].sum(), k.sum(), method="wilson")[0] for k in (kept, one_step_more)]
+        assert lowest[0] >= 0.4 > lowest[1]
+        assert model.sidecar["abstention"]["kept"] == kept.mean()
 
 
 def test_the_stated_accuracies_are_those_of_the_report_and_of_the_file(run, exported):

@@ -97,7 +97,7 @@ def test_predictors_are_torch_and_numpy():
         ("onnx_graph.py", {"preprocess", "data.faces", "onnx_model", "errors"}),
         ("onnx_evaluation.py", {"evaluation", "ledger", "onnx_model", "report", "runs", "errors"}),
         ("models/__init__.py", {"errors"}),
-        ("calibration.py", {"errors"}),
+        ("calibration.py", {"errors", "selection"}),
         ("drawing.py", set()),
         ("study_page.py", {"drawing", "expressions", "data.faces"}),
         ("attribution.py", {"data.faces", "errors"}),

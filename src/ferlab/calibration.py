@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
+from ferlab import selection
 from ferlab.errors import FerlabError
-
-_SMALLEST = 1e-12  # float32 softmax gives 0 for a logit 104 below the highest
-_LOG_RANGE = (-4.0, 4.0)  # of log T: a temperature at either end is no fit
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -27,21 +24,17 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """
     if not len(labels):
         raise FerlabError("a temperature needs faces to be fitted on and found none; choose data with a val split")
-    logits, rows = _logits(probabilities), np.arange(len(labels))
-
-    def loss(log_t: float) -> float:
-        return float(-log_softmax(logits / np.exp(log_t), axis=1)[rows, labels].mean())
-
+    logits = _logits(probabilities)
     # The loss is convex in 1/T: it has a smallest value inside (0, inf) just where it falls at 0 and rises in the end.
-    own = logits[rows, labels]
+    own = logits[np.arange(len(labels)), labels]
     inside = (logits.max(1) - own).any() and logits.mean() < own.mean()
-    best = float(minimize_scalar(loss, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-6}).x)
-    if not inside or min(best - _LOG_RANGE[0], _LOG_RANGE[1] - best) < 1e-3:
+    found = selection.temperature(probabilities, labels)
+    if not inside or not 1.001 < found * selection.HOTTEST < 0.999 * selection.HOTTEST**2:  # at an end of its range
         raise FerlabError(
             f"no finite temperature fits {len(labels)} faces, of which {(logits.argmax(1) == labels).sum()} are right: "
             "it needs faces that are taken for another expression, and better than chance; choose data with more"
         )
-    return float(np.exp(best))
+    return found
 
 
 def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -116,4 +109,4 @@ def stored(home: Path, tta: str, weights_sha256: Sequence[str]) -> dict[str, Any
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
     """Log-probabilities: logits but for a constant of each face, which softmax takes away again."""
-    return np.log(np.maximum(np.asarray(probabilities, np.float64), _SMALLEST))
+    return np.log(np.maximum(np.asarray(probabilities, np.float64), selection.SMALLEST))

@@ -10,7 +10,7 @@ import onnx
 from omegaconf import DictConfig
 from torch import nn
 
-from ferlab import ensembles, exports, onnx_graph, predictors, runs, views
+from ferlab import abstention, ensembles, exports, onnx_graph, predictors, runs, views
 from ferlab.cli import command, plain
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
@@ -59,6 +59,8 @@ def export(config: dict[str, Any]) -> list[Path]:
         probabilities = exports.probabilities_of(model, batches)
         reference = probabilities if reference is None else reference
         told["val"] = exports.measured(probabilities, reference, val.faces)
+        sure = abstention.calibrate(probabilities, val.faces.labels, config["wanted_accuracy"])
+        told |= {"threshold": sure["threshold"], "abstention": sure}
         if precision == "int8":
             told["calibration"] = config["calibration"]
         made[precision] = model, told

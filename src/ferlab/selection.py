@@ -13,8 +13,8 @@ from ferlab.errors import FerlabError
 
 METHODS = ("soft", "weighted", "greedy")  # of equally good ones the first is taken: it has the least to overfit with
 SCORES = ("accuracy", "cross_entropy")
-_SMALLEST = 1e-12  # a probability of 0 would make the cross-entropy infinite
-_HOTTEST = 20.0  # temperatures are sought between this and its inverse
+SMALLEST = 1e-12  # a probability of 0, which float32 gives, would make the cross-entropy infinite
+HOTTEST = 20.0  # temperatures are sought between this and its inverse
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ def weighted(of_truth: np.ndarray) -> np.ndarray:
 
 def cross_entropy(weights: np.ndarray, of_truth: np.ndarray) -> float:
     """Mean -log of the weighted mean's probability of the truth, for weights [M] and `of_truth` [M,N]."""
-    return float(-np.log(np.maximum(weights @ of_truth, _SMALLEST)).mean())
+    return float(-np.log(np.maximum(weights @ of_truth, SMALLEST)).mean())
 
 
 def gradient(weights: np.ndarray, of_truth: np.ndarray) -> np.ndarray:
     """Of `cross_entropy` by the weights, [M]."""
-    return -(of_truth / np.maximum(weights @ of_truth, _SMALLEST)).mean(1)
+    return -(of_truth / np.maximum(weights @ of_truth, SMALLEST)).mean(1)
 
 
 def greedy(probabilities: np.ndarray, labels: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -118,7 +118,7 @@ def _picks(probabilities: np.ndarray, labels: np.ndarray, recipe: Recipe, allowe
 def _score(sums: np.ndarray, labels: np.ndarray, score: str) -> tuple[float, ...]:
     """Sums of probabilities [N,7] -> what is to be large; their scale does not matter among sums of as many."""
     truth = sums[np.arange(len(labels)), labels]
-    likelihood = float(np.log(np.maximum(truth, _SMALLEST)).sum())
+    likelihood = float(np.log(np.maximum(truth, SMALLEST)).sum())
     if score == "cross_entropy":
         return (likelihood,)
     return int((sums.argmax(1) == labels).sum()), likelihood
@@ -126,7 +126,7 @@ def _score(sums: np.ndarray, labels: np.ndarray, score: str) -> tuple[float, ...
 
 def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """The temperature that gives probabilities [N,7] the lowest cross-entropy (Guo et al. 2017, arXiv:1706.04599)."""
-    logs = np.log(np.maximum(probabilities, _SMALLEST))
+    logs = np.log(np.maximum(probabilities, SMALLEST))
 
     def loss(cold: float) -> float:  # convex in the inverse of the temperature
         scaled = logs * cold
@@ -134,13 +134,13 @@ def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
         norms = np.log(np.exp(scaled - top).sum(1)) + top[:, 0]
         return float((norms - scaled[np.arange(len(labels)), labels]).mean())
 
-    found = minimize_scalar(loss, bounds=(1 / _HOTTEST, _HOTTEST), method="bounded", options={"xatol": 1e-6})
+    found = minimize_scalar(loss, bounds=(1 / HOTTEST, HOTTEST), method="bounded", options={"xatol": 1e-6})
     return float(1 / found.x)
 
 
 def temper(probabilities: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
     """Probabilities [M,N,7], each member's at its temperature [M]; as `predictors.temper`, in numpy's float64."""
-    powers = np.maximum(probabilities, _SMALLEST) ** (1 / np.asarray(temperatures))[:, None, None]
+    powers = np.maximum(probabilities, SMALLEST) ** (1 / np.asarray(temperatures))[:, None, None]
     return powers / powers.sum(2, keepdims=True)
 
 
