@@ -161,7 +161,7 @@ def _curves(drawing: Figure, found: Mapping[str, Any], colours: Mapping[str, Any
 def _faces(drawing: Figure, shown: Mapping[str, Any], colours: Mapping[str, Any]) -> None:
     faces = shown["faces"]  # [corruptions, examples, 1 + strengths, 48, 48]
     n, examples, steps = faces.shape[:3]
-    drawing.set_size_inches(0.62 * examples * steps + 1.2, 0.62 * n)
+    drawing.set_size_inches(0.62 * examples * steps + 1.8, 0.62 * n)  # and room for the names
     axes = drawing.add_subplot()
     sheet = faces.transpose(0, 3, 1, 2, 4).reshape(n * 48, examples * steps * 48)
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
