@@ -19,9 +19,10 @@ from ferlab.cli import command, plain
 from ferlab.data.sources.ferplus import VOTES
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+from ferlab.page import cards
 from ferlab.report_page import percent
 from ferlab.studies import Study
-from ferlab.study_page import cards, figure, png, section, table
+from ferlab.study_page import figure, png, section, table
 
 log = logging.getLogger(__name__)
 KIND = "analysis"

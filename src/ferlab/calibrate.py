@@ -31,7 +31,7 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
     if not 0 < config["wanted_accuracy"] <= 1:
         raise FerlabError(f"wanted_accuracy is {config['wanted_accuracy']}; expected a ratio above 0 and up to 1")
     fits = study.about["split"] == "val" and config.get("data") is None
-    kept = None if fits else calibration.stored(study.home, config["tta"], study.about["weights_sha256"])
+    kept = None if fits else calibration.stored(study.home, study.about["tta"], study.about["weights_sha256"])
     before, labels = study.probabilities(study.faces.pixels, config["batch_size"]), study.faces.labels
     temperature = calibration.fit_temperature(before, labels) if fits else kept["temperature"]
     after = calibration.scale(before, temperature)
@@ -57,7 +57,7 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
         keys = ("weights_sha256", "faces_sha256", "data", "split", "tta", "evaluated_commit", "evaluated_at")
         of = {key: study.about[key] for key in keys}
         told = {"temperature": temperature, **kept, **of, "n": len(labels)}
-        runs.write_json(study.home / KIND / f"{config['tta']}.json", told)
+        runs.write_json(study.home / KIND / f"{study.about['tta']}.json", told)
     return found
 
 

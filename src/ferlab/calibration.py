@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from ferlab import selection
 from ferlab.errors import FerlabError
@@ -39,7 +38,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """Probabilities [N,7] as of logits divided by the temperature; the order of classes stays."""
-    return softmax(_logits(probabilities) / temperature, axis=1)
+    return selection.temper(np.asarray(probabilities, np.float64)[None], np.array([temperature]))[0]
 
 
 def cross_fitted(probabilities: np.ndarray, labels: np.ndarray, folds: int) -> np.ndarray:

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torchmetrics.functional.classification import multiclass_cohen_kappa
 
+from ferlab.drawing import drawn
 from ferlab.expressions import K
 
 
@@ -44,9 +48,8 @@ def pairs(names: Sequence[str], predicted: np.ndarray, labels: np.ndarray) -> li
 
 def kappa(a: np.ndarray, b: np.ndarray) -> float | None:
     """Cohen's kappa of two classifications [N]: agreement beyond what their class shares give by chance."""
-    table = np.bincount(a * K + b, minlength=K * K).reshape(K, K) / len(a)
-    agreed, chance = table.trace(), float(table.sum(1) @ table.sum(0))
-    return None if chance == 1 else float((agreed - chance) / (1 - chance))
+    found = float(multiclass_cohen_kappa(torch.from_numpy(a), torch.from_numpy(b), K))
+    return None if np.isnan(found) else found
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -65,16 +68,13 @@ def write(folder: Path, names: Sequence[str], found: Sequence[dict[str, Any]]) -
     for pair in found:
         a, b = names.index(pair["first"]), names.index(pair["second"])
         matrix[a, b] = matrix[b, a] = np.nan if pair["error_correlation"] is None else pair["error_correlation"]
-    _draw(folder / "error_correlation.png", names, matrix)
+    (folder / "error_correlation.png").write_bytes(drawn(_draw, (names, matrix), "light", "png"))
 
 
-def _draw(path: Path, names: Sequence[str], matrix: np.ndarray) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+def _draw(figure: Figure, content: tuple[Sequence[str], np.ndarray], colours: dict[str, Any]) -> None:
+    names, matrix = content
     m = len(names)
-    figure = Figure((3.2 + 0.46 * m, 2.6 + 0.46 * m), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure.set_size_inches(3.2 + 0.46 * m, 2.6 + 0.46 * m)
     axes = figure.add_subplot()
     shown = axes.imshow(matrix, vmin=0, vmax=1, cmap="Blues")
     for a, b in itertools.product(range(m), repeat=2):
@@ -88,4 +88,3 @@ def _draw(path: Path, names: Sequence[str], matrix: np.ndarray) -> None:
     axes.spines[:].set_visible(False)
     axes.set_title("correlation of the members' errors on val", fontsize=10)
     figure.colorbar(shown, shrink=0.8).outline.set_visible(False)
-    figure.savefig(path, dpi=140)

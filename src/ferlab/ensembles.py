@@ -80,10 +80,16 @@ class Vote:
         return predictors.resplit(base, self.pairs, answers[n:]) if self.pairs else base
 
     def predictor(self, seen: Sequence[views.View], space: str) -> nn.Module:
-        """Faces [B,1,48,48] -> probabilities [B,7]: each run over these views, then the vote, then the specialists."""
-        augmented = [predictors.TestTimeAugmentation(run.predictor(), seen, space) for run in self.asked]
-        members, specialists = augmented[: len(self.members)], augmented[len(self.members) :]
-        base = predictors.Ensemble(members, self.weights, self.temperatures)
+        """Faces [B,1,48,48] -> probabilities [B,7]: each run over these views, then the vote, then the specialists.
+
+        One run by itself is its own model, and the face alone is no set of views: nothing is wrapped without need.
+        """
+        answering = [run.predictor() for run in self.asked]
+        if tuple(seen) != (views.View(),):
+            answering = [predictors.TestTimeAugmentation(one, seen, space) for one in answering]
+        members, specialists = answering[: len(self.members)], answering[len(self.members) :]
+        alone = len(members) == 1 and self.temperatures in (None, (1.0,))
+        base = members[0] if alone else predictors.Ensemble(members, self.weights, self.temperatures)
         return predictors.Specialised(base, self.pairs, specialists) if self.pairs else base
 
 

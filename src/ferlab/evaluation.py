@@ -93,7 +93,8 @@ class Evaluation:
         members = vote.asked
         if len(members) > 1 or self.split == "test":
             refuse_unfinished(members)
-        sets = self._sets_of(vote)
+        frozen = frozen_seen(vote, self.said)
+        sets = [frozen] if frozen else self.sets
         shared = self.shared(members)
         if vote.folder:
             folder, name = vote.folder, vote.folder.name
@@ -113,18 +114,6 @@ class Evaluation:
         if left:
             self._write(left, vote, name, shared)
         return list(reports)
-
-    def _sets_of(self, vote: ensembles.Vote) -> list[Seen]:
-        """What is measured: of an ensemble that was chosen on val, the views that it was frozen with."""
-        if vote.frozen_views is None:
-            return self.sets
-        frozen = Seen(*vote.frozen_views)
-        if self.said not in (None, [frozen.title]):
-            raise FerlabError(
-                f"{vote.folder} was chosen with tta={frozen.name} tta_space={frozen.space}, "
-                f"not {', '.join(self.said)}; leave out tta and tta_space"
-            )
-        return [frozen]
 
     def _write(self, wanted: Mapping[Path, Seen], vote: ensembles.Vote, name: str, shared: Split) -> None:
         union = list(dict.fromkeys(view for seen in wanted.values() for view in seen.views))
@@ -200,6 +189,26 @@ def seen_as(name: str, space: str) -> Seen:
         return Seen(name, found, views.space_named(space, found))
     except ValueError as error:
         raise FerlabError(str(error)) from None
+
+
+def frozen_seen(vote: ensembles.Vote, said: Sequence[str] | None) -> Seen | None:
+    """The views that an ensemble which was chosen on val was frozen with; None of anything else.
+
+    Args:
+        said: titles of the sets that were asked for; None where none was.
+
+    Raises:
+        FerlabError: others were asked for.
+    """
+    if vote.frozen_views is None:
+        return None
+    frozen = Seen(*vote.frozen_views)
+    if said is not None and list(said) != [frozen.title]:
+        raise FerlabError(
+            f"{vote.folder} was chosen with tta={frozen.name} tta_space={frozen.space}, "
+            f"not {', '.join(said)}; leave out tta and tta_space"
+        )
+    return frozen
 
 
 def device_of(name: str) -> torch.device:

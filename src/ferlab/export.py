@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import onnx
 from omegaconf import DictConfig
-from torch import nn
 
-from ferlab import abstention, ensembles, exports, onnx_graph, predictors, runs, views
+from ferlab import abstention, ensembles, exports, onnx_graph, runs, views
 from ferlab.cli import command, plain
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
-from ferlab.evaluation import Evaluation, Seen, refuse_unfinished, seen_as
+from ferlab.evaluation import Evaluation, frozen_seen, refuse_unfinished, seen_as
 from ferlab.expressions import check_order
 from ferlab.onnx_model import rgba_of
 from ferlab.report import split_title
@@ -32,15 +31,16 @@ def export(config: dict[str, Any]) -> list[Path]:
     precisions = _precisions(config["precision"], config["name"])
     if not config["runs"]:
         raise FerlabError("runs is not given; type runs=outputs/NAME, a glob in quotes or runs=[A,B]")
-    vote = ensembles.chosen(config["runs"])
-    members = vote.asked if vote else [runs.load(path) for path in runs.find_members(config["runs"])]
+    chosen = ensembles.chosen(config["runs"])
+    vote = chosen or ensembles.Vote(tuple(runs.load(path) for path in runs.find_members(config["runs"])))
+    members, tta = vote.asked, config["tta"]
     refuse_unfinished(members)
     for run in members:
         check_order(run.info.get("expressions"), run.path)
-    seen = _seen(config["tta"], vote)
+    seen = frozen_seen(vote, [tta] if tta else None) or seen_as(tta or "none", views.SPACES[0])
     val = Evaluation(None, "val").shared(members)
-    folder = vote.folder if vote else _folder(config["runs"], members, Path(config["outputs"]))
-    predictor = _predictor(vote or ensembles.Vote(tuple(members)), seen)
+    folder = vote.folder or _folder(config["runs"], members, Path(config["outputs"]))
+    predictor = vote.predictor(seen.views, seen.space).eval()
     fp32 = onnx_graph.trace(predictor, config["opset"])
     train = members[0].faces().of_split("train")
 
@@ -94,23 +94,6 @@ def _folder(patterns: str | Sequence[str], members: Sequence[runs.Run], outputs:
     if isinstance(patterns, str) and (Path(patterns) / runs.MEMBERS).is_file():
         return Path(patterns)
     return ensembles.freeze(members, outputs)
-
-
-def _seen(tta: str | None, vote: ensembles.Vote | None) -> Seen:
-    """The views inside the graph: of an ensemble that was chosen on val, those that it was frozen with."""
-    if vote is None:
-        return seen_as(tta or "none", views.SPACES[0])
-    frozen = Seen(*vote.frozen_views)
-    if tta not in (None, frozen.title):
-        raise FerlabError(f"{vote.folder} was chosen with tta={frozen.title}, not {tta}; leave out tta")
-    return frozen
-
-
-def _predictor(vote: ensembles.Vote, seen: Seen) -> nn.Module:
-    if len(vote.asked) > 1:
-        return vote.predictor(seen.views, seen.space).eval()
-    alone = vote.members[0].predictor()
-    return alone if seen.title == "none" else predictors.TestTimeAugmentation(alone, seen.views, seen.space).eval()
 
 
 def _at(precision: str, fp32: onnx.ModelProto, train: Faces, config: dict[str, Any]) -> onnx.ModelProto:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from ferlab.data.faces import Faces
-from ferlab.drawing import THEMES, both_themes, data_uri, drawn, face_uri
+from ferlab.drawing import THEMES, both_themes, data_uri, drawn
 from ferlab.expressions import EXPRESSIONS, K
+from ferlab.page import cards, template
 
 MISTAKES = 24  # faces in the gallery
 
@@ -34,7 +34,7 @@ def write(
     (folder / "confusion_matrix.svg").write_bytes(confusion["light"])
     (folder / "confusion_matrix.png").write_bytes(drawn(_confusion_matrix, matrix, "light", "png"))
     curves = _curves(metrics_rows)
-    html = _template().render(
+    html = template("report.html", percent=percent).render(
         report=report,
         title=title,
         views=report.get("views"),
@@ -87,18 +87,6 @@ _PROVENANCE = [
 def percent(value: float | None, digits: int = 1) -> str:
     """0.7321 -> `73.2`; a dash for what could not be measured."""
     return "–" if value is None else f"{100 * value:.{digits}f}"
-
-
-def _template():
-    env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # file names and config values come from users
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    env.filters["percent"] = percent
-    return env.get_template("report.html")
 
 
 def _readable(value: Any) -> str:
@@ -190,15 +178,6 @@ def _mistakes(probabilities: np.ndarray, faces: Faces) -> list[dict[str, Any]]:
     """The wrong answers that were given with the highest probability, the surest first."""
     labels, predicted, confidence = faces.labels, probabilities.argmax(1), probabilities.max(1)
     wrong = np.flatnonzero(predicted != labels)
-    found = []
-    for i in wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]:
-        found.append(
-            {
-                "image": face_uri(faces.pixels[i]),
-                "origin": faces.origin(int(i)),
-                "label": EXPRESSIONS[labels[i]],
-                "predicted": EXPRESSIONS[predicted[i]],
-                "bars": list(zip(EXPRESSIONS, probabilities[i].astype(float), strict=True)),
-            }
-        )
-    return found
+    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
+    notes = [f"{EXPRESSIONS[labels[i]]} taken for {EXPRESSIONS[predicted[i]]}" for i in surest]
+    return cards(faces, surest, probabilities, notes)

@@ -29,7 +29,7 @@ from ferlab.cli import build
 from ferlab.data.faces import Faces
 from ferlab.data.store import open_data
 from ferlab.errors import FerlabError
-from ferlab.predictors import Ensemble, Model
+from ferlab.predictors import Model
 from ferlab.preprocess import Preprocess
 
 CONFIG, INFO, CHECKPOINTS, LOG = "config.yaml", "run.json", "checkpoints", "log"
@@ -167,15 +167,6 @@ class Run:
                     filled = {k: v for k, v in row.items() if v}
                     rows[(filled.get("epoch", ""), *sorted(filled))] = filled
         return list(rows.values())
-
-
-def vote(
-    members: Sequence[Run], weights: Sequence[float] | None = None, temperatures: Sequence[float] | None = None
-) -> Model | Ensemble:
-    """The predictor of one run, or the vote of several, as `Ensemble` takes it; raises as `Run.predictor`."""
-    models = [run.predictor() for run in members]
-    alone = len(models) == 1 and weights is None and temperatures is None
-    return models[0] if alone else Ensemble(models, weights, temperatures)
 
 
 def load(path: str | os.PathLike) -> Run:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
+from scipy.special import log_softmax
 
 from ferlab.errors import FerlabError
 
@@ -129,10 +130,7 @@ def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     logs = np.log(np.maximum(probabilities, SMALLEST))
 
     def loss(cold: float) -> float:  # convex in the inverse of the temperature
-        scaled = logs * cold
-        top = scaled.max(1, keepdims=True)
-        norms = np.log(np.exp(scaled - top).sum(1)) + top[:, 0]
-        return float((norms - scaled[np.arange(len(labels)), labels]).mean())
+        return float(-log_softmax(logs * cold, axis=1)[np.arange(len(labels)), labels].mean())
 
     found = minimize_scalar(loss, bounds=(1 / HOTTEST, HOTTEST), method="bounded", options={"xatol": 1e-6})
     return float(1 / found.x)

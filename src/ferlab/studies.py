@@ -21,7 +21,16 @@ from ferlab import ensembles, ledger, predictors, report, runs, study_page, view
 from ferlab.data.faces import SPLITS, Faces, have_twin_in
 from ferlab.data.store import open_data
 from ferlab.errors import FerlabError
-from ferlab.evaluation import Evaluation, Seen, Split, checksum, device_of, provenance_of, refuse_unfinished, seen_as
+from ferlab.evaluation import (
+    Evaluation,
+    Split,
+    checksum,
+    device_of,
+    frozen_seen,
+    provenance_of,
+    refuse_unfinished,
+    seen_as,
+)
 
 log = logging.getLogger(__name__)
 
@@ -98,17 +107,17 @@ def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:
             about["data"] = config["data"]["name"]
             place = f"{about['data']}-{split}"
         about |= {"faces_sha256": own.sha256, "evaluated_on": str(device)}
-        if vote.frozen_views or "tta" in config:
-            seen = _seen(vote, config.get("tta", "none"))
+        tta = config.get("tta", "none")
+        frozen = frozen_seen(vote, None if tta == "none" else [tta])
+        seen = frozen or seen_as(tta, views.SPACES[0])
+        if frozen or "tta" in config:
             about["tta"] = seen.title
             place += f"-{seen.title}"
-        else:
-            seen = seen_as("none", views.SPACES[0])
-        predictor = _predictor(vote, seen)
+        predictor = vote.predictor(seen.views, seen.space)
         predictor = predictor.to(device, memory_format=torch.channels_last).eval()  # about twice as fast on a CPU
         if split == "test":
             hashes, data, at = about["weights_sha256"], about["data"], about["evaluated_commit"]
-            entry = ledger.look(config["ledger"], about["members"], hashes, data, split, at, [kind])
+            entry = ledger.look(config["ledger"], about["members"], hashes, data, split, at, [kind], vote.sha256)
             about |= {key: entry[key] for key in ("looks_before", "looks_before_at_data")}
         folder = home / kind / place
         log.info("%s: %d faces of %s, %s", name, len(own.faces), about["data"], split)
@@ -128,28 +137,12 @@ def _subjects(patterns: str | Sequence[str] | None) -> list[tuple[Path, ensemble
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
         frozen = [Path(p) for p in sorted(glob.glob(pattern)) if (Path(p) / runs.MEMBERS).is_file()]
         for folder in frozen:
-            soft = ensembles.Vote(tuple(runs.load(path) for path in runs.find_members(str(folder))))
-            found[folder] = ensembles.chosen(str(folder)) or soft
+            found[folder] = ensembles.chosen(str(folder)) or ensembles.Vote(
+                tuple(runs.load(path) for path in runs.find_members(str(folder)))
+            )
         if not frozen:
             found |= {path: ensembles.Vote((runs.load(path),)) for path in runs.find(pattern)}
     return list(found.items())
-
-
-def _seen(vote: ensembles.Vote, tta: str) -> Seen:
-    """The views that were asked for; of an ensemble that was chosen on val, those that it was frozen with."""
-    if vote.frozen_views is None:
-        return seen_as(tta, views.SPACES[0])
-    frozen = Seen(*vote.frozen_views)
-    if tta not in ("none", frozen.title):
-        raise FerlabError(f"{vote.folder} was chosen with tta={frozen.title}, not {tta}; leave out tta")
-    return frozen
-
-
-def _predictor(vote: ensembles.Vote, seen: Seen) -> nn.Module:
-    if vote.about is not None:
-        return vote.predictor(seen.views, seen.space)
-    plain = runs.vote(vote.members)
-    return plain if seen.title == "none" else predictors.TestTimeAugmentation(plain, seen.views)
 
 
 def _other(data: Mapping[str, Any], split: str, members: Sequence[runs.Run]) -> Split:

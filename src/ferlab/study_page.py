@@ -4,29 +4,16 @@ Commands give finished words and pictures; how a study looks is decided here and
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from ferlab.data.faces import Faces
-from ferlab.drawing import both_themes, drawn, face_uri
-from ferlab.expressions import EXPRESSIONS
+from ferlab.drawing import both_themes, drawn
+from ferlab.page import template
 
 
 def render(kind: str, title: str, about: Mapping[str, Any], sections: Sequence[Mapping]) -> str:
     """The page of a study called `kind` on the data called `title`; `sections` are what `section` gave."""
-    env = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # file names and config values come from users
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     details = {key: _readable(value) for key, value in about.items() if value not in (None, {}, [])}
-    page = env.get_template("study.html")
-    return page.render(kind=kind, title=title, name=about["name"], sections=sections, details=details)
+    return template("study.html").render(kind=kind, title=title, name=about["name"], sections=sections, details=details)
 
 
 def section(
@@ -36,7 +23,7 @@ def section(
     figures: Sequence[Mapping] = (),
     gallery: Sequence[Mapping] = (),
 ) -> dict[str, Any]:
-    """One section of a page: what `table`, `figure` and `cards` gave, under a title and a paragraph."""
+    """One section of a page: what `table`, `figure` and `page.cards` gave, under a title and a paragraph."""
     return {"title": title, "text": text, "tables": tables, "figures": figures, "gallery": gallery}
 
 
@@ -53,22 +40,6 @@ def figure(draw: Any, content: Any, alt: str, caption: str = "", kind: str = "sv
 def png(draw: Any, content: Any) -> bytes:
     """The figure as a PNG file on white."""
     return drawn(draw, content, "light", "png")
-
-
-def cards(faces: Faces, index: Sequence[int], probabilities: np.ndarray, notes: Sequence[str]) -> list[dict[str, Any]]:
-    """Gallery entries of the faces at `index` with all seven probabilities [N,7] and a note each."""
-    labels, predicted = faces.labels, probabilities.argmax(1)
-    return [
-        {
-            "image": face_uri(faces.pixels[i]),
-            "label": EXPRESSIONS[labels[i]],
-            "predicted": EXPRESSIONS[predicted[i]],
-            "bars": list(zip(EXPRESSIONS, map(float, probabilities[i]), strict=True)),
-            "note": note,
-            "origin": faces.origin(int(i)),
-        }
-        for i, note in zip(index, notes, strict=True)
-    ]
 
 
 def _readable(value: Any) -> str:
