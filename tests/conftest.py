@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.pop("FERLAB_DATA", None)  # a user's own data must not change what a test reads
 
 import numpy as np
 import pytest

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from importlib import resources
@@ -208,13 +207,10 @@ def test_min_score_is_checked():
 @pytest.mark.slow
 def test_real_faces_are_found(find, tmp_path):
     """Found rate on faces of the training split pasted into frames; the rates are those of benchmarks/find_faces.py."""
-    folder = Path(os.environ.get("FERLAB_DATA", tmp_path))
-    if not (folder / "fer2013" / "fer2013.csv").is_file():
-        if not REAL.is_dir():
-            pytest.skip("needs shared/data, or FERLAB_DATA with fer2013/fer2013.csv")
-        folder = tmp_path
-        subprocess.run([sys.executable, REAL / "unpack.py", folder, "csv"], check=True)
-    faces = sources.read("fer2013_csv", folder / "fer2013" / "fer2013.csv").of_split("train").pixels[:200]
+    if not REAL.is_dir():
+        pytest.skip("needs shared/data")
+    subprocess.run([sys.executable, REAL / "unpack.py", tmp_path, "csv"], check=True)
+    faces = sources.read("fer2013_csv", tmp_path / "fer2013" / "fer2013.csv").of_split("train").pixels[:200]
     for side, least in ((350, 0.98), (240, 0.98), (160, 0.97), (110, 0.93)):
         pictures, where = frames(faces, side)
         rows, others = framing([find([picture])[0] for picture in pictures], where)
