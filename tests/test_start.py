@@ -44,6 +44,21 @@ def test_a_run_starts_from_the_weights_and_their_input(train, source):
         torch.testing.assert_close(mine, theirs.net.backbone(theirs.preprocess(faces)), rtol=0, atol=0)
 
 
+def test_a_run_of_the_same_net_starts_with_the_head_too(train, source, caplog):
+    caplog.set_level("INFO")
+    still = [*SMALL, "freeze=backbone", "train_norms=false", "lr=1e-30", f"weights={source.weights}"]
+    own = train(*still, "name=pupil").predictor().net.head.state_dict()
+    theirs = source.predictor().net.head.state_dict()
+    assert own.keys() == theirs.keys()
+    for name in own:
+        torch.testing.assert_close(own[name], theirs[name], rtol=0, atol=0)
+    assert "the head's 2 tensors too" in caplog.text
+    caplog.clear()
+    other = train(*still, "model.net.hidden=[9]", "name=other")
+    assert other.predictor().net.head[-1].in_features == 9
+    assert "its head is of another shape: this run's starts anew" in caplog.text
+
+
 def test_a_finished_run_with_weights_is_not_trained_again(train, source):
     again = [*SMALL, f"weights={source.weights}", "name=pupil", "skip_finished=true"]
     first = train(*again)

@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from ferlab import predictors, runs, teacher, views
+from ferlab import checkpoints, predictors, runs, teacher, views
 from ferlab import train as training
+from ferlab.classifier import ExpressionClassifier
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from tests.conftest import made_faces
@@ -135,13 +136,14 @@ def test_a_damaged_file_is_refused(tmp_path):
             teacher.find(str(tmp_path / f"{name}.npz"), "none", tmp_path)
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_softening_is_the_softmax_of_logits_over_the_temperature(temperature):
-    logits = np.random.default_rng(0).normal(0, 3, (50, 7))
-    found = teacher.soften(softmax(logits, axis=1).astype(np.float32), temperature)
-    np.testing.assert_allclose(found, softmax(logits / temperature, axis=1), rtol=1e-4, atol=1e-6)
-    with pytest.raises(FerlabError, match="expected a number above 0"):
-        teacher.soften(found, 0.0)
+@pytest.mark.parametrize("tta", ["flip", "consistent"])
+@pytest.mark.parametrize(
+    ("key", "values"), [("teacher_share", (-0.1, 1.1, float("nan"))), ("teacher_temperature", (0, -1, float("nan")))]
+)
+def test_a_share_or_temperature_that_is_none_is_refused(teachers, train, key, values, tta):
+    for value in values:
+        with pytest.raises(FerlabError, match=rf"{key} is .*expected a number"):
+            train(f"teacher={teachers[0].path}", f"teacher_tta={tta}", f"{key}={value}")
 
 
 def test_training_mixes_the_answers_into_the_targets(teachers, config, tmp_path):
@@ -171,3 +173,58 @@ def test_kept_answers_change_nothing_but_the_time(teachers, train, tmp_path):
     assert cold.info["teacher"] == warm.info["teacher"]
     assert cold.info["teacher"]["members"] == [teachers[0].name]
     assert plain.info["teacher"] is None
+
+
+def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tmp_path, monkeypatch):
+    """Each step's loss is the cross-entropy to targets of which the vote on the step's own faces is a share."""
+    share, temperature = 0.6, 2.0
+    asked = config(
+        f"teacher=[{teachers[0].path},{teachers[1].path}]",
+        "teacher_tta=consistent",
+        f"teacher_share={share}",
+        f"teacher_temperature={temperature}",
+        "mixup=0.4",
+        "batch_size=16",
+        "trainer.max_epochs=1",
+        "trainer.precision=32-true",
+        "name=taught",
+    )
+    monkeypatch.setattr(training, "open_data", lambda *a, **k: FACES)
+    seen = []
+    loss = ExpressionClassifier.loss
+
+    def recorded(module, faces, targets):
+        result = loss(module, faces, targets)
+        seen.append((faces.numpy().copy(), targets.numpy().copy()))
+        return result
+
+    given = []
+    mixed = training._mix(0.4, 0.0)
+    monkeypatch.setattr(training, "_mix", lambda *_: lambda *batch: given.append(mixed(*batch)) or given[-1])
+    monkeypatch.setattr(ExpressionClassifier, "loss", recorded)
+    run = training.train(asked)
+    assert len(seen) == len(given) == 3
+    for (faces, targets), (_, own) in zip(seen, given, strict=True):
+        assert faces.dtype == np.float32  # augmented and mixed, so that no kept answer could be meant
+        answers = by_hand(teachers, faces[:, 0]) ** (1 / temperature)
+        expected = (1 - share) * own.numpy() + share * answers / answers.sum(1, keepdims=True)
+        np.testing.assert_allclose(targets, expected, atol=1e-5)
+    assert run.info["teacher"] == {
+        "members": [t.name for t in teachers],
+        "weights_sha256": [t.weights_sha256 for t in teachers],
+        "tta": "consistent",
+        "expressions": list(EXPRESSIONS),
+    }
+    assert not (tmp_path / "outputs" / "teachers").exists()
+    saved = checkpoints.load(run.weights)
+    assert all(name.startswith("net.") for name in saved["state_dict"])
+    assert sum(t.numel() for name, t in saved["state_dict"].items() if "num_batches" not in name) == sum(
+        t.numel() for name, t in run.predictor().net.state_dict().items() if "num_batches" not in name
+    )
+
+
+def test_kept_answers_are_no_consistent_teacher(teachers, tmp_path):
+    kept = teacher.find(str(teachers[0].path), "none", tmp_path)
+    kept.probabilities(FACES.pixels[:2], "cpu")
+    with pytest.raises(FerlabError, match="kept answers cannot; give teacher=RUNS"):
+        teacher.find(str(kept.file), "consistent", tmp_path)

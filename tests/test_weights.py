@@ -532,7 +532,9 @@ def test_a_run_brings_its_input_and_its_strides(tmp_path):
     assert found.input == {key: input_[key] for key in ("mean", "std", "scale")}
     assert found.net == {"caffe_strides": True}
     assert "ferlab run faces-s0" in found.source
-    assert "left out: 2 of the classifier" in found.summary
+    assert "left out" not in found.summary
+    assert {name: tensor.shape for name, tensor in found.head.items()} == {"1.weight": (7, 2048), "1.bias": (7,)}
+    assert torch.equal(found.head["1.weight"], net.head[1].weight)
     assert "weights' average" in found.summary
     (run / "checkpoints" / "last.ckpt.sha256").write_text("0\n")
     with pytest.raises(FerlabError, match="is not what was saved"):

@@ -73,6 +73,9 @@ class ExpressionClassifier(pl.LightningModule):
         compile_step: run the forward and backward pass through torch.compile with CUDA graphs.
         seed: of dropout and mixing.
         learning: which parameters learn, when and how fast; None: all, at `lr`.
+        teacher: a predictor that is asked in each step for the very faces that the net sees, augmented and mixed
+            (Beyer et al. 2022, arXiv:2106.05237), and is no part of what is saved; None: the targets are the data's.
+        teacher_share: of each target; the given target is the rest.
     """
 
     def __init__(
@@ -94,6 +97,8 @@ class ExpressionClassifier(pl.LightningModule):
         compile_step: bool,
         seed: int,
         learning: Learning | None = None,
+        teacher: nn.Module | None = None,
+        teacher_share: float = 0.0,
     ):
         super().__init__()
         for name, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
@@ -109,6 +114,10 @@ class ExpressionClassifier(pl.LightningModule):
         self.schedule, self.warmup_epochs, self.plateau_patience = schedule, warmup_epochs, plateau_patience
         self.steps_per_epoch, self.compile_step, self.seed = steps_per_epoch, compile_step, seed
         self._loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+        # In a tuple it is no submodule: neither averaged nor saved nor put into training mode.
+        self._teacher = (teacher.eval().requires_grad_(False),) if teacher else ()
+        self.teacher_share = teacher_share
+        self._teach: Callable[[Tensor, Tensor], Tensor] | None = None
         self.register_buffer("class_weights", weights, persistent=False)
         # Sums over the epoch [3], on the device: reading a value in a step would make the host wait for the GPU. No
         # buffer, for it is no part of what the weight average averages.
@@ -163,10 +172,19 @@ class ExpressionClassifier(pl.LightningModule):
         sums = torch.stack((loss.detach() * b, correct.to(loss.dtype), torch.full_like(loss.detach(), b)))
         return loss, sums
 
+    @torch.no_grad()
+    def taught(self, faces: Tensor, targets: Tensor) -> Tensor:
+        """Targets [B,7] of which the teacher's answer to these faces [B,1,48,48] is a share."""
+        (teacher,) = self._teacher
+        return targets.lerp(teacher(faces).to(targets.dtype), self.teacher_share)
+
     def on_fit_start(self) -> None:
         self.train_sums = self.train_sums.to(self.device)
         # After the callbacks have copied the module: a compiled function cannot be copied.
         self._loss = torch.compile(self.loss, mode="reduce-overhead") if self.compile_step else self.loss
+        self._teach = torch.compile(self.taught, mode="reduce-overhead") if self.compile_step else self.taught
+        for teacher in self._teacher:
+            teacher.to(self.device, memory_format=torch.channels_last)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout and mixing draw from a stream that depends on the place alone, so a resumed run draws the same.
@@ -199,6 +217,8 @@ class ExpressionClassifier(pl.LightningModule):
         faces, targets = batch
         if self.mix is not None:
             faces, targets = self.mix(faces.float(), targets)
+        if self._teacher:
+            targets = self._teach(faces, targets).clone()  # its own memory is a CUDA graph's
         loss, sums = self._loss(faces, targets)
         self.train_sums += sums
         if loss.device.type == "cpu":  # on a GPU this would be a wait in every step; there the epoch's end looks

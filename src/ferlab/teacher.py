@@ -2,7 +2,8 @@
 
 Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531). The teacher sees each
 face unaugmented, in a fixed set of views, so its answer is a function of the pixels: kept answers are found by them,
-whatever data set, order or machine they are asked for on.
+whatever data set, order or machine they are asked for on. A consistent teacher (Beyer et al. 2022, arXiv:2106.05237)
+is instead asked in each training step, for the augmented faces that the student sees; nothing of it is kept.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ferlab import ensembles, predictors, runs, views
 from ferlab.errors import FerlabError
@@ -23,6 +25,7 @@ from ferlab.expressions import EXPRESSIONS, K, check_order
 
 log = logging.getLogger(__name__)
 
+CONSISTENT = "consistent"
 _DIGEST = 16  # bytes; two of 10^9 faces agree by chance with a probability below 10^-20
 _ARRAYS = ("faces", "probabilities", "about")
 
@@ -35,13 +38,22 @@ class Teacher:
         about: `members` (run names), `weights_sha256`, `tta`, `expressions`; of a chosen ensemble also its sha256.
         vote: the runs that answer for further faces; None where only the file is there.
         seen, space: the views that they see and how those are averaged.
+        file: where the answers stand; None of a consistent teacher.
     """
 
     about: dict[str, Any]
     vote: ensembles.Vote | None
     seen: tuple[views.View, ...]
     space: str
-    file: Path
+    file: Path | None
+
+    @property
+    def consistent(self) -> bool:
+        return self.file is None
+
+    def predictor(self, temperature: float) -> nn.Module:
+        """The runs' vote at a temperature: faces [B,1,48,48] -> probabilities float32 [B,7]."""
+        return predictors.Ensemble([self.vote.predictor(self.seen, self.space)], temperatures=[temperature])
 
     def probabilities(self, pixels: np.ndarray, device: str | torch.device, batch_size: int = 1024) -> np.ndarray:
         """Probabilities float32 [N,7] of faces uint8 [N,48,48]; only faces that were never asked are computed.
@@ -70,7 +82,8 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
     """The teacher that `teacher` names: runs (paths, globs, an ensemble's directory), or a file of kept answers.
 
     Args:
-        tta: set of views that it sees; `frozen` for those that an ensemble was chosen with.
+        tta: set of views that it sees; `frozen` for those that an ensemble was chosen with, `consistent` for the
+            faces of each training step as the student sees them.
         folder: where answers are kept.
 
     Raises:
@@ -78,6 +91,8 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
     """
     if isinstance(teacher, str) and teacher.endswith(".npz"):
         file = Path(teacher)
+        if tta == CONSISTENT:
+            raise FerlabError(f"teacher_tta={tta} asks in each step, which kept answers cannot; give teacher=RUNS")
         if not file.is_file():
             raise FerlabError(f"teacher={teacher} is no file; give a teacher's .npz or runs, as teacher=outputs/NAME")
         about = _read(file)[2]
@@ -93,7 +108,7 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
     if tta == "frozen" and vote.frozen_views:
         _, seen, space = vote.frozen_views
     else:
-        seen, space = _views(tta), views.SPACES[0]
+        seen, space = _views("none" if tta == CONSISTENT else tta), views.SPACES[0]
     about = {
         "members": [run.name for run in vote.asked],
         "weights_sha256": [run.weights_sha256 for run in vote.asked],
@@ -105,20 +120,10 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
     if vote.about:
         about["ensemble_sha256"] = vote.sha256
         key.append(vote.sha256)
+    if tta == CONSISTENT:
+        return Teacher(about, vote, seen, space, None)
     name = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
     return Teacher(about, vote, seen, space, folder / f"{name}.npz")
-
-
-def soften(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities [N,7] at a temperature: p^(1/T), normalised, which is the softmax of the logits over T.
-
-    Raises:
-        FerlabError: a temperature that is not above 0.
-    """
-    if not temperature > 0:
-        raise FerlabError(f"teacher_temperature is {temperature}; expected a number above 0, 1 for none")
-    powers = probabilities.astype(np.float64) ** (1.0 / temperature)
-    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
 
 
 def _views(tta: str) -> tuple[views.View, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 import yaml
 from omegaconf import DictConfig
 from pytorch_lightning.plugins.environments import LightningEnvironment
@@ -17,7 +18,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import nn
 from torchvision.transforms import v2
 
-from ferlab import checkpoints, fitting, freeze, logs, ranks, runs, sweeps, teacher, weights
+from ferlab import checkpoints, fitting, freeze, logs, predictors, ranks, runs, sweeps, teacher, weights
 from ferlab.classifier import ExpressionClassifier, class_weights
 from ferlab.cli import build, command, plain
 from ferlab.data.augment import Augment
@@ -145,11 +146,15 @@ def compose(
     net, preprocess = runs.nets_of(config)
     if pretrained:
         net.backbone.load_state_dict(pretrained.state, strict=False)  # open_weights has said what it lacks
+        _start_head(net.head, pretrained)
     elif config["weights"] != "none":
         runs.load_net(net, checkpoints.load(config["weights"])["state_dict"], Path(config["weights"]))
-    if taught := _teacher(config):  # after the net: what a teacher draws at its making must not change the weights
+    taught = _teacher(config)  # after the net: what a teacher draws at its making must not change the weights
+    consistent = taught and taught.consistent
+    if taught and not consistent:
         answers = taught.probabilities(data.train.pixels, "cuda" if cuda else "cpu")
-        data.teach(teacher.soften(answers, config["teacher_temperature"]), config["teacher_share"])
+        softened = predictors.temper(torch.from_numpy(answers), config["teacher_temperature"])
+        data.teach(softened.numpy(), config["teacher_share"])
     compiled = config["compile"]
     classifier = ExpressionClassifier(
         preprocess,
@@ -170,13 +175,31 @@ def compose(
         learning=freeze.plan(
             net, config["freeze"], config["train_norms"], config["unfreeze_every"], config["layer_decay"]
         ),
+        teacher=taught.predictor(config["teacher_temperature"]) if consistent else None,
+        teacher_share=config["teacher_share"],
     )
     return data, classifier
+
+
+def _start_head(head: nn.Module, pretrained: weights.Pretrained) -> None:
+    """A run of ferlab brings its head too, where this run's is alike."""
+    if not pretrained.head:
+        return
+    if {n: t.shape for n, t in pretrained.head.items()} != {n: t.shape for n, t in head.state_dict().items()}:
+        log.info("weights: its head is of another shape: this run's starts anew")
+        return
+    head.load_state_dict(pretrained.head)
+    log.info("weights: the head's %d tensors too", len(pretrained.head))
 
 
 def _teacher(config: dict[str, Any]) -> teacher.Teacher | None:
     if not config["teacher"]:
         return None
+    share, temperature = config["teacher_share"], config["teacher_temperature"]
+    if not 0 <= share <= 1:
+        raise FerlabError(f"teacher_share is {share}; expected a number from 0 (the data alone) to 1")
+    if not temperature > 0:
+        raise FerlabError(f"teacher_temperature is {temperature}; expected a number above 0, 1 for none")
     return teacher.find(config["teacher"], config["teacher_tta"], Path(config["outputs"]) / "teachers")
 
 

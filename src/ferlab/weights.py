@@ -34,6 +34,7 @@ _SECONDS = 10  # that a hub may take to answer
 _AVERAGES = ("state_dict_ema", "model_ema")  # timm's and DeiT's exponential moving average
 _PARTS = (*_AVERAGES, "state_dict", "model")
 _WRAPPERS = re.compile(r"((module|_orig_mod|model|net|backbone)\.)*")  # DataParallel, compile, and nets around a net
+_HEAD = "net.head."  # of a Transfer net in a run's checkpoint
 _CLASSIFIER = re.compile(r"(_?fc|classif\w*|last_linear|(aux_)?head\w*|pre_logits|feat_extract|logits)\.")
 
 
@@ -46,6 +47,7 @@ class Pretrained:
             counters and what `summary` names as missing are not in it.
         input: `mean`, `std` (one value per channel) and `scale` for Preprocess.
         net: keys of the Transfer config without which the backbone would compute something else.
+        head: of a run of ferlab its head's tensors, under the names of Transfer.head; else none.
         source: where the weights are from, without folders of this machine.
         summary: one line for the user.
     """
@@ -53,6 +55,7 @@ class Pretrained:
     state: dict[str, Tensor]
     input: dict[str, Any]
     net: dict[str, Any]
+    head: dict[str, Tensor]
     source: str
     summary: str
 
@@ -65,6 +68,7 @@ class _Found:
     source: str
     input: dict[str, Any] | None = None  # None: not known
     net: dict[str, Any] = field(default_factory=dict)
+    head: dict[str, Tensor] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)  # tensors of other parts of what the backbone was in
     notes: list[str] = field(default_factory=list)
 
@@ -92,7 +96,7 @@ def open_weights(weights: str, backbone: str, channels: int) -> Pretrained | Non
     _adapt(found, expected, [f"{name}.weight" for name in first], channels)
     state, report = _match(found, expected, backbone)
     summary = "; ".join([report, *found.notes])
-    return Pretrained(state, found.input, found.net, found.source, summary)
+    return Pretrained(state, found.input, found.net, found.head, found.source, summary)
 
 
 def _expected(backbone: str, channels: int) -> dict[str, torch.Size]:
@@ -186,6 +190,8 @@ def _from_file(weights: str, expected: Mapping[str, torch.Size], backbone: str) 
         found.input = {key: model["input"].get(key, 1.0) for key in ("mean", "std", "scale")}
         found.net = {"caffe_strides": True} if model["net"].get("caffe_strides") else {}
         found.source += f", ferlab run {folder.name}"
+        found.head = {name.removeprefix(_HEAD): tensor for name, tensor in tensors.items() if name.startswith(_HEAD)}
+        found.outside = [name for name in found.outside if not name.startswith("head.")]
     return found
 
 

@@ -92,7 +92,7 @@ class FacesDataModule(pl.LightningDataModule):
         Each target becomes (1 - share) * its own + share * the teacher's (Hinton et al. 2015, arXiv:1503.02531).
 
         Raises:
-            FerlabError: other shapes, rows that are no distributions, or a share outside 0..1.
+            FerlabError: other shapes, or rows that are no distributions.
         """
         expected = self.train.targets.shape
         if probabilities.shape != expected:
@@ -108,8 +108,6 @@ class FacesDataModule(pl.LightningDataModule):
                 f"{off.sum()} of {len(off)} rows of a teacher's probabilities are no distributions, as row {row}: "
                 f"{probabilities[row].tolist()}; give a teacher that was trained to its end"
             )
-        if not 0 <= share <= 1:
-            raise FerlabError(f"teacher_share is {share}; expected a number from 0 (the data alone) to 1")
         self.targets = ((1 - share) * self.train.targets + share * probabilities).astype(np.float32)
 
     @property
