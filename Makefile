@@ -14,10 +14,10 @@ TABLE2_WEIGHTS ?= none balanced
 TABLE2_SEEDS ?= 0
 # class_weights or data, as the poster has it: what the rows are, and the members of an ensemble have in common
 TABLE2_ROWS ?= data
-# trained first, in the same outputs: what the recipes start from, and the runs that teach them
+# trained first, in the same outputs: what the recipes start from, and the runs that teach them, as RECIPE:SEEDS
 TABLE2_BACKBONES ?= $(patsubst conf/experiment/%.yaml,%,$(wildcard $(TABLE2_MODELS:%=conf/experiment/%_backbone.yaml)))
-TABLE2_TEACHERS ?= $(if $(TABLE2_BACKBONES),resnet18)
-TABLE2_TEACHER_SEEDS ?= 0 1 2
+TEACHERS := resnet18:0,1,2 vgg16_bn:0
+TABLE2_TEACHERS ?= $(if $(TABLE2_BACKBONES),$(TEACHERS))
 # PrivateTest is asked for the single view and for what results/tta_choice.json says alone.
 TABLE2_VIEWS ?= none flip views12
 TABLE2_TEST_VIEWS ?= none views12
@@ -71,7 +71,8 @@ grid = layout=table2 split=test tta=$(lastword $(TABLE2_TEST_VIEWS)) 'table2.mod
 table2: $(READY) ## the poster's Table 2: train what is missing, measure it once, write the grid (variables at the top)
 	@failed=; \
 	try() { what=$$1; shift; echo "table2: $$what"; "$$@" || { failed="$$failed, $$what"; return 1; }; }; \
-	$(if $(TABLE2_TEACHERS),try teachers $(call train,$(TABLE2_TEACHERS),$(firstword $(TABLE2_DATA)),$(TABLE2_TEACHER_SEEDS)) &&) \
+	$(foreach t,$(TABLE2_TEACHERS),try "teachers $t" \
+		$(call train,$(firstword $(subst :, ,$t)),$(firstword $(TABLE2_DATA)),$(lastword $(subst :, ,$t))) &&) \
 	$(if $(TABLE2_BACKBONES),try backbones $(call train,$(TABLE2_BACKBONES),$(firstword $(TABLE2_DATA)),0) &&) \
 	try training $(call train,$(TABLE2_MODELS),$(TABLE2_DATA),$(TABLE2_SEEDS)) class_weights=$(call commas,$(TABLE2_WEIGHTS)); \
 	$(call measure,val,$(TABLE2_VIEWS)) $(call measure,test,$(TABLE2_TEST_VIEWS)) \

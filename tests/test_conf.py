@@ -77,7 +77,7 @@ def test_every_key_says_what_train_reads(config, monkeypatch):
     dump = yaml.safe_dump
     monkeypatch.setattr(yaml, "safe_dump", lambda watched, **k: dump(dict(watched), **k))
     answers = faces.of_split("train").targets
-    taught = SimpleNamespace(probabilities=lambda *a: answers, about={})
+    taught = SimpleNamespace(probabilities=lambda *a: answers, about={}, consistent=False)
     monkeypatch.setattr(training.teacher, "find", lambda *a: taught)
     small = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "batch_size=4"]
     training.train(Watched(config(*small, "teacher=outputs/some")))
