@@ -6,8 +6,8 @@ and two for ResNet-18. Squeeze-and-excitation in each block (Hu et al. 2018, arX
 Deliberate differences: a 3x3 stem without stride and no max-pooling, as in the paper's nets for CIFAR, so that the
 stages see 48, 24, 12 and 6 pixels a side and not 12, 6, 3 and 2; stochastic depth (Huang et al. 2016,
 arXiv:1603.09382) and dropout before the classifier; and, so that the net begins to learn at once
-(docs/experiments.md), a batch norm on the averaged features, in which aligned faces hardly differ at the start, and
-blocks whose last norm starts at 1, not at 0. 11,172,295 parameters for ResNet-18 with one grey channel.
+(docs/experiments.md), a batch norm on the averaged features, in which aligned faces hardly differ at the start
+(`heads`), and blocks whose last norm starts at 1, not at 0. 11,172,295 parameters for ResNet-18 with one grey channel.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from timm.models.resnet import BasicBlock
 from timm.models.resnet import ResNet as TimmResNet
 from torch import Tensor, nn
+
+from ferlab.nets.heads import feature_norm
 
 _STAGES = (64, 128, 256, 512)
 
@@ -58,7 +60,7 @@ class ResNet(nn.Module):
         nn.init.kaiming_normal_(self.backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
         self.backbone.maxpool = nn.Identity()
         features = self.backbone.num_features
-        self.head = nn.Sequential(nn.BatchNorm1d(features), nn.Dropout(dropout), nn.Linear(features, classes))
+        self.head = nn.Sequential(feature_norm(features), nn.Dropout(dropout), nn.Linear(features, classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [B,classes] of normalised faces [B,channels,48,48]."""

@@ -14,6 +14,8 @@ import timm
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
+from ferlab.nets.heads import feature_norm
+
 
 class Transfer(nn.Module):
     """Normalised faces [B,channels,S,S] -> logits [B,classes].
@@ -57,7 +59,7 @@ class Transfer(nn.Module):
             # timm starts the last norm of a ResNet's block at 0; from random weights on faces that delays learning.
             if isinstance(module, BasicBlock | Bottleneck):
                 nn.init.ones_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
-        head: list[nn.Module] = [nn.BatchNorm1d(features)] if norm else []
+        head: list[nn.Module] = [feature_norm(features)] if norm else []
         for units in hidden:
             head += [nn.Dropout(dropout), nn.Linear(features, units), nn.ReLU()]
             features = units
