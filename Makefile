@@ -134,7 +134,7 @@ bench: $(READY) ## the CPU benchmarks, one after another
 results: $(READY) ## write the tables of README.md and results/README.md anew from results/
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=none into=results/README.md name=single
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=views12 into=results/README.md name=views12
-	$(PY) -m ferlab.compare 'reports=[results/five_layer-*/*-none/report.json,results/five_layer-*/*-views12/report.json,results/baseline-*/*-none/report.json,results/baseline-*/*-views12/report.json,results/five_layer_student-*/*-none/report.json,results/five_layer_student-*/*-views12/report.json,results/resnet18-*/*-none/report.json,results/resnet18-*/*-views12/report.json]' split=test tta=none into=README.md name=fer2013
+	$(PY) -m ferlab.compare 'reports=[results/five_layer-*/*-none/report.json,results/five_layer-*/*-views12/report.json,results/baseline-*/*-none/report.json,results/baseline-*/*-views12/report.json,results/five_layer_student-*/*-none/report.json,results/five_layer_student-*/*-views12/report.json,results/resnet18-*/*-none/report.json,results/resnet18-*/*-views12/report.json,results/vgg16-fer2013-*/*-none/report.json,results/vgg16-fer2013-*/*-views12/report.json]' split=test tta=none into=README.md name=fer2013
 	$(if $(wildcard $(TABLE2_MODELS:%=results/%-*/*/report.json)),$(PY) -m ferlab.compare \
 		'reports=results/*/*/report.json' $(grid) into=results/README.md name=table2)
 
