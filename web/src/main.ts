@@ -153,15 +153,14 @@ async function watch(mine: number, mirrored: boolean): Promise<void> {
       const now = performance.now();
       wanted.forEach((grab) => grab(seen.picture));
       if (mine !== turn) return;
-      showReading(seen.faces[0]?.probabilities, now);
+      showFrame(seen, mirrored, now);
       const { faces, held, detect } = await located(seen);
       if (mine !== turn) return;
-      if (!held) takeBack(now);
+      if (!held) takeBack(faces, mirrored, now);
       if (faces.length) seenAt = now;
       note({ ...seen.timing, detect }, faces.length && held ? now - began : null, before ? now - before : 0);
       before = now;
       follow = held ? FOLLOW_FOR : 0;
-      showBoxes(faces, mirrored, now);
       say(now - seenAt > HINT_AFTER ? NO_FACE : WATCHING);
     } catch (error) {
       wanted.forEach((grab) => grab(null)); // a promise that was kept already stays so
@@ -198,19 +197,21 @@ function note({ detect, classify }: { detect: number; classify: number }, whole:
   if (since) fps = fps ? 0.9 * fps + 100 / since : 1000 / since;
 }
 
-function showReading(read: number[] | null | undefined, now: number): void {
+function showFrame(seen: Seen, mirrored: boolean, now: number): void {
+  const read = seen.faces[0]?.probabilities;
   if (read) smoother.update(read, now);
-  reading!.show(smoother.current(now), now);
+  show(seen.faces, mirrored, now);
 }
 
-/** There was no face where one was read. */
-function takeBack(now: number): void {
+/** The nearest face, if there is one, is not where it was read. */
+function takeBack(faces: Face[], mirrored: boolean, now: number): void {
   smoother.takeBack();
-  reading!.show(smoother.current(now), now);
+  show(faces, mirrored, now);
 }
 
-function showBoxes(faces: Face[], mirrored: boolean, now: number): void {
+function show(faces: Face[], mirrored: boolean, now: number): void {
   const steady = smoother.current(now);
+  reading!.show(steady, now);
   const size = { width: video.videoWidth, height: video.videoHeight };
   drawBoxes(faces, size, mirrored, (_, index) => (index || !steady ? '' : reading!.name(steady)));
   showSpeed(stages, fps, threads);

@@ -18,8 +18,8 @@ const IDLE = 1000; // ms without a picture, after which the detector for smaller
 let models: Models;
 let last = Promise.resolve();
 let looked = false;
-/** The nearest face of the picture before, and when that picture came. */
-let known: { face: Found; at: number } | null = null;
+/** Faces of the picture before, one at least and the nearest first, and when that picture came. */
+let known: { faces: [Found, ...Found[]]; at: number } | null = null;
 /** A picture whose face was read where it was before; the detector has not seen it yet. */
 let kept: { bitmap: ImageBitmap; face: Found; at: number } | null = null;
 
@@ -70,11 +70,11 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
   if (!follow) known = null;
   if (known && started - known.at <= follow) {
     // The label comes first; `locate` then finds the face in this picture, for the next one.
-    const { face } = known;
+    const [face, ...others] = known.faces;
     kept = { bitmap, face, at: started };
     const probabilities = await classify(cut(bitmap, face.box, models.margin));
     const timing = { detect: null, classify: performance.now() - started };
-    return { faces: [{ ...face, probabilities }], timing, picture: null };
+    return { faces: [{ ...face, probabilities }, ...others.map(unread)], timing, picture: null };
   }
   try {
     const everything: Found = { box: [0, 0, bitmap.width, bitmap.height], score: 1 };
@@ -84,7 +84,7 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
       face.probabilities = await classify(whole ? pixelsOf(bitmap) : cut(bitmap, face.box, models.margin));
     }
     const timing = { detect: detected - started, classify: performance.now() - detected };
-    known = faces[0] ? { face: faces[0], at: started } : null;
+    remember(faces, started);
     return { faces, timing, picture: picture && faces[0] ? await pictureOf(bitmap, faces[0].box, whole) : null };
   } finally {
     bitmap.close();
@@ -99,13 +99,16 @@ async function locate(): Promise<Located> {
   const started = performance.now();
   try {
     const found = await findFaces(bitmap, false);
-    const [nearest] = found;
-    if (nearest) known = { face: nearest, at };
-    const held = !!nearest && overlap(nearest.box, face.box) >= HELD;
+    remember(found, at);
+    const held = !!found[0] && overlap(found[0].box, face.box) >= HELD;
     return { faces: found.map(unread), held, detect: performance.now() - started };
   } finally {
     bitmap.close();
   }
+}
+
+function remember([nearest, ...others]: Found[], at: number): void {
+  known = nearest ? { faces: [nearest, ...others], at } : null;
 }
 
 const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: null });
