@@ -41,7 +41,7 @@ export function merge(boxes: Float32Array, scores: Float32Array, minScore: numbe
 }
 
 /** Intersection over union. */
-function overlap(a: Box, b: Box): number {
+export function overlap(a: Box, b: Box): number {
   const both = shared(a, b);
   return both / (a[2] * a[3] + b[2] * b[3] - both);
 }

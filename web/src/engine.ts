@@ -1,5 +1,5 @@
 /** The page's end of the worker: each question is a promise. */
-import type { Answer, FromWorker, Model, Request, Seen, ToWorker } from './protocol';
+import type { Answer, FromWorker, Located, Model, Request, Seen, ToWorker } from './protocol';
 
 export class Engine {
   private readonly worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
@@ -27,9 +27,14 @@ export class Engine {
   }
 
   /** Reads up to `most` faces of a picture, which is given away. */
-  async look(bitmap: ImageBitmap, { most = 1, whole = false, picture = false } = {}): Promise<Seen> {
-    const answer = await this.ask({ kind: 'look', bitmap, most, whole, picture }, [bitmap]);
+  async look(bitmap: ImageBitmap, { most = 1, whole = false, picture = false, follow = 0 } = {}): Promise<Seen> {
+    const answer = await this.ask({ kind: 'look', bitmap, most, whole, picture, follow }, [bitmap]);
     return (answer as Extract<Answer, { kind: 'seen' }>).seen;
+  }
+
+  /** Where the faces are in the picture of the last look, which followed. */
+  async locate(): Promise<Located> {
+    return ((await this.ask({ kind: 'locate' })) as Extract<Answer, { kind: 'located' }>).located;
   }
 
   private ask(request: Request, given: Transferable[] = []): Promise<Answer> {

@@ -5,12 +5,13 @@ import { Engine } from './engine';
 import { openFile } from './files';
 import { Latency } from './latency';
 import { NO_FACE, NO_FACE_IN_PHOTO, PREPARING, READY, UNPLUGGED, WATCHING, badFile, foundFaces } from './messages';
-import type { Face, Model, Seen } from './protocol';
+import type { Face, Located, Model, Seen } from './protocol';
 import { Smoother } from './smoothing';
 import { Reading, clearBoxes, drawBoxes, element, showSpeed } from './view';
 
 const IN_A_PHOTO = 8; // faces that are read
 const HINT_AFTER = 1500; // ms without a face
+const FOLLOW_FOR = 100; // ms in which a head moves little; where frames are further apart each is searched first
 
 type State = 'idle' | 'opening' | 'camera' | 'video' | 'photo';
 
@@ -20,7 +21,7 @@ const start = element<HTMLButtonElement>('start');
 const engine = new Engine();
 const camera = new Camera(() => stop(UNPLUGGED));
 const smoother = new Smoother();
-const stages = { 'find the face': new Latency(), 'crop and read it': new Latency(), 'whole frame': new Latency() };
+const stages = { 'find the face': new Latency(), 'crop and read it': new Latency(), 'camera frame to label': new Latency() };
 
 let reading: Reading | undefined;
 let capture: Capture | undefined;
@@ -138,30 +139,39 @@ async function watch(mine: number, mirrored: boolean): Promise<void> {
   say(WATCHING);
   let seenAt = performance.now();
   let before = 0;
+  let follow = 0; // the first picture may show somebody else than the last one that was looked at
   while (mine === turn) {
     await nextFrame();
     if (mine !== turn || document.hidden || !video.videoWidth) continue;
     const began = performance.now();
     const wanted = grabs;
     grabs = [];
-    let seen: Seen;
     try {
-      const bitmap = await createImageBitmap(video);
-      seen = await engine.look(bitmap, { picture: wanted.length > 0 });
+      // A picture that is kept for training is framed by what the detector sees in it.
+      const options = { picture: wanted.length > 0, follow: wanted.length ? 0 : follow };
+      const seen = await engine.look(await createImageBitmap(video), options);
+      const now = performance.now();
+      wanted.forEach((grab) => grab(seen.picture));
+      if (mine !== turn) return;
+      showFrame(seen, mirrored, now);
+      const { faces, held, detect } = await located(seen);
+      if (mine !== turn) return;
+      if (!held) takeBack(faces, mirrored, now);
+      if (faces.length) seenAt = now;
+      note({ ...seen.timing, detect }, faces.length && held ? now - began : null, before ? now - before : 0);
+      before = now;
+      follow = held ? FOLLOW_FOR : 0;
+      say(now - seenAt > HINT_AFTER ? NO_FACE : WATCHING);
     } catch (error) {
-      wanted.forEach((grab) => grab(null));
+      wanted.forEach((grab) => grab(null)); // a promise that was kept already stays so
       if (mine === turn && !video.ended && video.readyState >= 2) stop((error as Error).message);
-      continue;
     }
-    wanted.forEach((grab) => grab(seen.picture));
-    if (mine !== turn) return;
-    const now = performance.now();
-    if (seen.faces.length) seenAt = now;
-    note(seen, now - began, before ? now - before : 0);
-    before = now;
-    showFrame(seen, mirrored, now);
-    say(now - seenAt > HINT_AFTER ? NO_FACE : WATCHING);
   }
+}
+
+/** Where the faces of a picture are; asked for after its label where that was read at the place of the frame before. */
+async function located({ faces, timing: { detect } }: Seen): Promise<Located> {
+  return detect === null ? engine.locate() : { faces, held: true, detect };
 }
 
 /** Resolves when the video shows another frame, or soon where it shows none. */
@@ -177,11 +187,12 @@ function nextFrame(): Promise<void> {
   });
 }
 
-function note(seen: Seen, whole: number, since: number): void {
-  stages['find the face'].add(seen.timing.detect);
-  if (seen.faces.length) {
-    stages['crop and read it'].add(seen.timing.classify);
-    stages['whole frame'].add(whole);
+/** Durations of a frame; `whole` is null where it showed no face. */
+function note({ detect, classify }: { detect: number; classify: number }, whole: number | null, since: number): void {
+  stages['find the face'].add(detect);
+  if (whole !== null) {
+    stages['crop and read it'].add(classify);
+    stages['camera frame to label'].add(whole);
   }
   if (since) fps = fps ? 0.9 * fps + 100 / since : 1000 / since;
 }
@@ -189,10 +200,20 @@ function note(seen: Seen, whole: number, since: number): void {
 function showFrame(seen: Seen, mirrored: boolean, now: number): void {
   const read = seen.faces[0]?.probabilities;
   if (read) smoother.update(read, now);
+  show(seen.faces, mirrored, now);
+}
+
+/** The nearest face, if there is one, is not where it was read. */
+function takeBack(faces: Face[], mirrored: boolean, now: number): void {
+  smoother.takeBack();
+  show(faces, mirrored, now);
+}
+
+function show(faces: Face[], mirrored: boolean, now: number): void {
   const steady = smoother.current(now);
   reading!.show(steady, now);
   const size = { width: video.videoWidth, height: video.videoHeight };
-  drawBoxes(seen.faces, size, mirrored, (_, index) => (index || !steady ? '' : reading!.name(steady)));
+  drawBoxes(faces, size, mirrored, (_, index) => (index || !steady ? '' : reading!.name(steady)));
   showSpeed(stages, fps, threads);
 }
 

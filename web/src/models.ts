@@ -16,7 +16,8 @@ export interface Detector {
 
 export interface Models {
   classifier: ort.InferenceSession;
-  detectors: Detector[];
+  /** The short-range detector, and the one for smaller faces, which is opened when it is asked for. */
+  detectors: [() => Promise<Detector>, () => Promise<Detector>];
   margin: Margin;
   about: Model;
 }
@@ -26,12 +27,15 @@ export async function openModels(base: string): Promise<Models> {
   ort.env.wasm.wasmPaths = new URL('ort/', base).href;
   ort.env.wasm.numThreads = threads();
   ort.env.logLevel = 'error';
+  // The wasm runtime comes with the first session that is asked for: of nothing, so that it comes while the networks do.
+  ort.InferenceSession.create(new Uint8Array()).catch(() => undefined);
   const [classifier, short, back] = await Promise.all(
     ['classifier', 'face_short', 'face_back'].map((name) => fetchModel(new URL(`models/${name}.onnx`, base))),
   );
-  // One after another: the first starts the wasm runtime.
   const opened = await openClassifier(classifier!);
-  return { ...opened, detectors: [await openDetector(short!), await openDetector(back!)] };
+  const detector = await openDetector(short!);
+  let small: Promise<Detector> | undefined;
+  return { ...opened, detectors: [async () => detector, () => (small ??= openDetector(back!))] };
 }
 
 function threads(): number {

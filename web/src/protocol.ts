@@ -20,8 +20,10 @@ export interface Model {
   measured: string | null;
 }
 
+/** In ms. */
 export interface Timing {
-  detect: number;
+  /** Null where the face was read where the picture before showed it; `locate` says where it is in this one. */
+  detect: number | null;
   /** Crop and classifier together. */
   classify: number;
 }
@@ -33,12 +35,30 @@ export interface Seen {
   picture: Blob | null;
 }
 
+/** What the detector finds in a picture after its face was read. */
+export interface Located {
+  /** None of them read. */
+  faces: Face[];
+  /** Whether the nearest face is where one was read; what was read elsewhere says nothing. */
+  held: boolean;
+  /** In ms. */
+  detect: number;
+}
+
 export type Request =
   | { kind: 'load'; base: string }
-  /** `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut. */
-  | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean };
+  /**
+   * `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut.
+   * `follow`: for how many ms after a picture a face is read where the detector saw it in that one; 0 asks it first.
+   */
+  | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean; follow: number }
+  /** Where the faces are in the picture of the last look, which followed. */
+  | { kind: 'locate' };
 
-export type Answer = { kind: 'loaded'; model: Model; threads: number } | { kind: 'seen'; seen: Seen };
+export type Answer =
+  | { kind: 'loaded'; model: Model; threads: number }
+  | { kind: 'seen'; seen: Seen }
+  | { kind: 'located'; located: Located };
 
 export type ToWorker = Request & { id: number };
 export type FromWorker = { id: number } & (Answer | { kind: 'failed'; message: string });

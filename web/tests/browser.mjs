@@ -89,9 +89,9 @@ export async function openFile(page, name) {
   await page.setInputFiles('#file', fixture(name));
 }
 
-/** Sends the built worker messages of src/protocol.ts, with pictures from PNG files, and returns its answers. */
+/** Sends the built worker messages of src/protocol.ts, looks with pictures from PNG files, and returns its answers. */
 export function askWorker(page, questions) {
-  const given = questions.map(({ file, ...rest }) => ({ ...rest, png: readFileSync(file).toString('base64') }));
+  const given = questions.map(({ file, ...rest }) => ({ ...rest, png: file && readFileSync(file).toString('base64') }));
   return page.evaluate(
     async ([url, given]) => {
       const worker = new Worker(url, { type: 'module' });
@@ -102,9 +102,13 @@ export function askWorker(page, questions) {
         });
       const answers = [await ask({ kind: 'load', base: document.baseURI })];
       for (const { png, ...rest } of given) {
+        if (!png) {
+          answers.push(await ask(rest));
+          continue;
+        }
         const bytes = Uint8Array.from(atob(png), (c) => c.charCodeAt(0));
         const bitmap = await createImageBitmap(new Blob([bytes]), { colorSpaceConversion: 'none' });
-        answers.push(await ask({ kind: 'look', most: 8, whole: false, picture: false, ...rest, bitmap }, [bitmap]));
+        answers.push(await ask({ kind: 'look', most: 8, whole: false, picture: false, follow: 0, ...rest, bitmap }, [bitmap]));
       }
       worker.terminate();
       return answers;
