@@ -62,6 +62,11 @@ def readable(value: Any) -> str:
     return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def listed(value: Any) -> str:
+    """A value, or several with commas: what the members of an ensemble do not share is one a member."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def galleries_file(galleries: Mapping[str, Sequence[Mapping]]) -> bytes:
     """The content of `GALLERIES`."""
     return json.dumps(galleries, indent=1).encode() + b"\n"

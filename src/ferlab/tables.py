@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ferlab.report import mcnemar, split_title
+from ferlab.report import interval95, mcnemar, split_title
 
 _VIEWS = ("none", "flip", "poster8", "views8", "views12", "views24")  # order of columns; other sets follow by name
 _SPLITS = ("val", "test")
@@ -188,3 +188,23 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A table, its first column to the left and the others to the right."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
+    """A ratio in percent, with its interval in brackets where there is one."""
+    return spread([value]) + (f" ({interval([ends])})" if ends else "")
+
+
+def share(part: int, whole: int) -> str:
+    """A proportion in percent with its 95 % interval (Wilson); words where there is nothing to divide by."""
+    return with_interval(part / whole, interval95(part, whole)) if whole else "no face"
+
+
+def unmeasured(what: str, command: str) -> str:
+    """What stands in place of a number that no file holds."""
+    return f"{what}: not measured; type `{command}`"
