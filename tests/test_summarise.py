@@ -202,6 +202,7 @@ def test_a_run_without_reports_shows_its_curves_and_what_to_type(tmp_path):
     assert "No run has a report yet." in page.text
     assert f"python -m ferlab.evaluate runs={folder.as_posix()} split=val tta=none" in page.code
     assert page.table("run", "best epoch")[0]["best epoch"] == "215"
+    assert any(image["alt"].startswith("Accuracy on val over epochs") for image in page.images)
     beside = page_of(tmp_path, folder, RESULTS / NAMES[1], split="val", tta="none")
     assert f"python -m ferlab.evaluate runs={folder.as_posix()} split=val tta=none" in beside.code
     assert len(beside.table("run", *EXPRESSIONS)) == 1
@@ -262,7 +263,7 @@ def test_a_glob_passes_over_what_is_no_run(monkeypatch):
         ("val-none/report.json", "{", "is no report"),
         ("val-none/report.json", None, "lacks recall, precision.*python -m ferlab.evaluate runs=outputs/"),
         ("studies/explain-val.json", "[]", r"cannot read .*explain-val.json \(no JSON object\)"),
-        ("studies/explain-val.json", "{}", "lacks data, split, weights_sha256; .*python -m ferlab.explain"),
+        ("studies/explain-val.json", "{}", "lacks data, split, weights_sha256, settings.*python -m ferlab.explain"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, file, content, message):
@@ -332,7 +333,8 @@ def test_an_ensemble_stands_beside_its_members(studied, tmp_path):
     assert page.headings[0] == "3 runs compared"
     assert [row["run"] for row in page.table("run", *EXPRESSIONS)] == ["both", "small-s0"]
     assert f"python -m ferlab.evaluate runs={(outputs / 'small-s1').as_posix()} split=val tta=none" in page.code
-    assert not any("ensembles/both" in command for command in page.code)
+    both = [command.split()[2] for command in page.code if "ensembles/both" in command]
+    assert sorted(set(both)) == ["ferlab.analyse", "ferlab.calibrate", "ferlab.robustness"]  # its members are explained
     card = model_card.render(records.find(str(outputs / "ensembles" / "both"))[0], None, None, None)
     assert "Members: small-s0, small-s1" in card
     assert "calibrate runs=" + (outputs / "ensembles" / "both").as_posix() in card

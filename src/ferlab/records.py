@@ -18,8 +18,15 @@ from ferlab.errors import FerlabError
 from ferlab.page import GALLERIES
 from ferlab.report import split_title
 
-STUDIES = {"calibration": "calibrate", "robustness": "robustness", "analysis": "analyse", "explain": "explain"}  # kind,
-# and the command that makes it
+# Kind of study -> the command that makes it.
+STUDIES = {"calibration": "calibrate", "robustness": "robustness", "analysis": "analyse", "explain": "explain"}
+# What each kind's file must say to be shown.
+_FOUND = {
+    "calibration": ("temperature", "fitted_here", "before", "after", "cross_fitted", "coverage", "abstention"),
+    "robustness": ("clean", "recall", "corruptions", "mean_corruption_accuracy", "mean_drop", "relative"),
+    "analysis": ("ambiguous_gap", "ambiguous", "clear", "contradictory_twins", "ferplus", "label_issues", "errors"),
+    "explain": ("settings", "faces", "left_out_constant", "areas", "regions", "claims", "checks", "sanity", "seconds"),
+}
 _GROUPS = (ENSEMBLES, "exported")  # folders in outputs whose folders are meant
 _INFO = ("model", "data", "class_weights", "seed", "commit", "best_epoch", "parameters", "environment")
 # What a page shows of a report; one that was written otherwise than by evaluate may lack it.
@@ -119,6 +126,10 @@ class Record:
         """The studies of one kind."""
         return [study for study in self.studies if study.kind == kind]
 
+    def lacks(self, kind: str) -> bool:
+        """Whether that kind of study could be made of it and is not there."""
+        return not (self.of_kind(kind) or self.exported or (self.run is None and kind == "explain"))
+
     def command(self, kind: str) -> str:
         """What to type for a study of that kind; of an ensemble the members are explained."""
         member = self.run is None and kind == "explain"
@@ -186,7 +197,7 @@ def _study_files(path: Path, kind: str) -> list[Path]:
 
 def _study(kind: str, file: Path) -> Study:
     told = _json(file)
-    if missing := [key for key in ("data", "split", "weights_sha256") if key not in told]:
+    if missing := [key for key in ("data", "split", "weights_sha256", *_FOUND[kind]) if key not in told]:
         raise FerlabError(f"{file} lacks {', '.join(missing)}; write it again with python -m ferlab.{STUDIES[kind]}")
     # One that was published is a file whose name says the place; its pictures stayed with the run.
     folder = file.parent if file.stem == kind else file.with_name(file.stem.removeprefix(f"{kind}-"))

@@ -48,7 +48,7 @@ def _rows(
     title: str, kind: str, head: Sequence[str], cells: Callable[[Mapping], list[str]], records: Sequence[Record]
 ) -> dict[str, Any]:
     rows = [[r.name, s.title, *cells(s.told)] for r in records for s in r.of_kind(kind)]
-    without = [record for record in records if record.run and not record.of_kind(kind)]
+    without = [record for record in records if record.lacks(kind)]
     text = f"Not measured for {len(without)} of the {len(records)}; this measures what is missing:" if without else ""
     commands = [f"python -m ferlab.{STUDIES[kind]} {named(without)}"] if without else []
     return section(title, text, [table(["run", "on", *head], rows)] if rows else [], commands=commands)

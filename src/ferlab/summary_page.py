@@ -53,7 +53,7 @@ def write(
         "measured for this page.",
         compared=[
             _accuracies(shown, reports, split, tta, against),
-            *_training(records),
+            *_training(records, curves_below=bool(len(records) == 1 and shown[0][1])),
             *_by_expression(shown, title),
             *(study_tables.compared(records) if several else ()),
         ],
@@ -83,7 +83,7 @@ def _accuracies(
     return section("Accuracy", text.strip(), made, commands=without)
 
 
-def _training(records: Sequence[Record]) -> list[dict[str, Any]]:
+def _training(records: Sequence[Record], curves_below: bool) -> list[dict[str, Any]]:
     trained = [record for record in records if record.run]
     lines = {
         r.name: {k: v for panel in curves(r.run.metrics_rows()).values() for k, v in panel.items()} for r in trained
@@ -103,7 +103,7 @@ def _training(records: Sequence[Record]) -> list[dict[str, Any]]:
     if not rows:
         return []
     text = "" if len(lines) == len(trained) else "A run without metrics.csv has no curve."
-    figures = [_curve(metric, lines, _groups(trained)) for metric in _PANELS] if lines and len(records) > 1 else []
+    figures = [_curve(metric, lines, _groups(trained)) for metric in _PANELS] if lines and not curves_below else []
     return [section("Training", text, [table(head, rows)], figures, beside=True)]
 
 
@@ -174,8 +174,7 @@ def _run(record: Record, report: dict[str, Any] | None, title: str, split: str, 
                 *study_tables.evaluate([record], "val", tta),
             )
         )
-    if record.run:
-        missing += [(kind.capitalize(), record.command(kind)) for kind in STUDIES if not record.of_kind(kind)]
+    missing += [(kind.capitalize(), record.command(kind)) for kind in STUDIES if record.lacks(kind)]
     if report or record.reports:
         told = details(report or record.reports[0])
     else:
