@@ -1,6 +1,7 @@
 """The page of several runs: its numbers against the files by json and statsmodels; what is missing or damaged."""
 
 import csv
+import html
 import json
 import re
 import shutil
@@ -279,6 +280,8 @@ def test_damaged_files_are_named(tmp_path, file, content, message):
 def test_detail_that_nobody_measured_is_refused(tmp_path):
     with pytest.raises(FerlabError, match=r"no report has split=test tta=flip; there are .*split=test tta=none"):
         page_of(tmp_path, RESULTS / STUDENT, split="test", tta="flip")
+    with pytest.raises(FerlabError, match=f"against='typo' has no such report; choose {STUDENT}"):
+        page_of(tmp_path, RESULTS / STUDENT, against="typo")
 
 
 @pytest.fixture(scope="module")
@@ -355,11 +358,16 @@ def test_the_command_says_what_it_wrote(studied, typed, capsys):  # noqa: F811
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 def test_nothing_stands_out_at_the_side_of_a_phone(studied, tmp_path):
     found = records.find([str(studied), str(RESULTS / STUDENT)])
-    html = summary_page.write(tmp_path / "page.html", found, None).read_text()
-    said = "<script>document.querySelectorAll('details').forEach(d => d.open = true);"
-    said += "document.title = 'wide ' + document.documentElement.scrollWidth + ' of ' + innerWidth</script>"
-    (tmp_path / "page.html").write_text(html.replace("</body>", said + "</body>"))
-    words = ["chromium", "--headless", "--no-sandbox", "--window-size=390,3000", "--dump-dom"]
-    done = subprocess.run([*words, (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=120)
-    wide, of = map(int, re.search(r"wide (\d+) of (\d+)", done.stdout).groups())
-    assert wide <= of <= 500
+    pages = [summary_page.write(tmp_path / "page.html", found, None), *studied.rglob("index.html")]
+    assert len(pages) == 6
+    for page in pages:
+        # A window of Chromium is at least 500 pixels wide; a frame can be a phone.
+        frame = f"<iframe width=390 height=3000 srcdoc='{html.escape(page.read_text())}'></iframe>"
+        said = "<script>onload = () => { const d = document.querySelector('iframe').contentDocument;"
+        said += "d.querySelectorAll('details').forEach(e => e.open = true);"
+        said += "document.title = `${d.documentElement.scrollWidth} of ${d.defaultView.innerWidth}` }</script>"
+        (tmp_path / "frame.html").write_text(f"<!doctype html><meta charset=utf-8>{frame}{said}")
+        words = ["chromium", "--headless", "--no-sandbox", "--dump-dom", (tmp_path / "frame.html").as_uri()]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        wide, of = map(int, re.search(r"<title>(\d+) of (\d+)", done.stdout).groups())
+        assert wide <= of == 390, page

@@ -101,9 +101,9 @@ def mcnemar_tests(reports: Sequence[dict[str, Any]], split: str, tta: str, again
         FerlabError: there is no report of `against`.
     """
     here = [r for r in reports if (r["split"], r["tta"]) == (split, tta)]
+    reference = _reference(reports, here, against)
     if len(here) < 2:
         return Tests("McNemar's test: only one result on this split with these views.")
-    reference = _reference(reports, here, against)
     if reference is None:
         return Tests("McNemar's test: no report on val says which run is the best; give against=NAME.")
     correct, left_out = {}, []
