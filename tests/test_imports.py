@@ -43,7 +43,7 @@ def importers(*libraries: str) -> set[str]:
 
 def test_commands_are_found():
     assert {"prepare", "train", "ensemble", "evaluate", "compare", "export", "predict"} <= COMMANDS
-    assert {"calibrate", "robustness", "explain", "analyse"} <= COMMANDS
+    assert {"calibrate", "robustness", "explain", "analyse", "summarise", "describe"} <= COMMANDS
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -101,6 +101,15 @@ def test_predictors_are_torch_and_numpy():
         ("drawing.py", set()),
         ("page.py", {"drawing", "expressions", "data.faces"}),
         ("study_page.py", {"drawing", "page"}),
+        ("analysis_page.py", {"page", "study_page"}),
+        ("calibration_page.py", {"page", "report", "study_page"}),
+        ("robustness_page.py", {"page", "study_page"}),
+        ("comparison.py", {"tables", "errors"}),
+        ("records.py", {"comparison", "drawing", "ensembles", "errors", "page", "report", "runs", "tables"}),
+        ("study_tables.py", {"page", "records", "study_page"}),
+        ("data_card.py", {"expressions", "tables"}),
+        ("model_card.py", {"comparison", "expressions", "model_limits", "page", "records", "report", "tables"}),
+        ("model_limits.py", {"expressions", "page", "records", "report", "tables"}),
         ("attribution.py", {"data.faces", "errors"}),
         ("attribution_checks.py", {"data.faces"}),
         ("face_regions.py", {"data.faces"}),
@@ -109,6 +118,11 @@ def test_predictors_are_torch_and_numpy():
 )
 def test_library_files_know_only_what_they_need(name, known):
     assert of_ferlab(name) <= known
+
+
+@pytest.mark.parametrize("name", ["summarise.py", "summary_page.py", "describe.py", "model_card.py", "data_card.py"])
+def test_what_only_tells_can_neither_measure_nor_open_data(name):
+    assert not of_ferlab(name) & {"evaluation", "studies", "predictors", "data.faces", "data.sources"}
 
 
 @pytest.mark.parametrize("name", [n for n in TREES if n not in ("evaluation.py", "evaluate.py")])

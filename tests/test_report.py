@@ -269,5 +269,5 @@ def test_only_fer2013_has_a_private_test(data, split, title):
 
 def test_curves_leave_out_what_is_no_number():
     rows = [{"epoch": "0", "val/loss": "inf", "train/loss": 1}, {"epoch": "", "val/loss": "1"}, {"val/accuracy": "x"}]
-    assert report_page._curves(rows) == {"loss": {"train/loss": [(0.0, 1.0)]}}
-    assert report_page._curves([]) == {}
+    assert report_page.curves(rows) == {"loss": {"train/loss": [(0.0, 1.0)]}}
+    assert report_page.curves([]) == {}

@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab import report, second_opinion, studies
+from ferlab import analysis_page, report, second_opinion, studies
 from ferlab.cli import command, plain
 from ferlab.data.sources.ferplus import VOTES
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.page import cards
-from ferlab.report_page import percent
+from ferlab.page import GALLERIES, cards, galleries_file, percent
 from ferlab.studies import Study
-from ferlab.study_page import figure, png, section, table
+from ferlab.study_page import png
 
 log = logging.getLogger(__name__)
 KIND = "analysis"
@@ -78,8 +76,11 @@ def analyse(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
         found["disputed_errors"] = int(((group == second_opinion.GROUPS.index("disputes")) & ~correct).sum())
         galleries["issues"] = issues[: config["shown"]]
     found["errors"] = int((~correct).sum())
-    pictures = {"ferplus.png": png(_bars, found["ferplus"])} if found["ferplus"] else {}
-    study.write(found, _sections(study, found, galleries, p), pictures)
+    shown = {name: _gallery(study, index, p) for name, index in galleries.items()}
+    pictures = {GALLERIES: galleries_file(shown)}
+    if found["ferplus"]:
+        pictures["ferplus.png"] = png(analysis_page.bars, found["ferplus"])
+    study.write(found, analysis_page.sections(found, shown), pictures)
     return found
 
 
@@ -100,67 +101,11 @@ def _votes(study: Study, config: Mapping[str, Any]) -> Path | None:
     return path
 
 
-def _right(measured: Mapping[str, Any]) -> list[str]:
-    interval = "–".join(map(percent, measured["interval95"])) if measured["n"] else "no face"
-    return [str(measured["n"]), percent(measured["accuracy"]), interval]
-
-
-def _sections(
-    study: Study, found: Mapping[str, Any], galleries: Mapping[str, np.ndarray], p: np.ndarray
-) -> list[dict[str, Any]]:
-    head = ["faces that are", "faces", "right %", "95 % interval"]
-    a, gap = found["ambiguous"], percent(found["ambiguous_gap"], 0)
-    sections = [
-        section(
-            "Ambiguous faces",
-            f"The two highest probabilities are at most {gap} points apart. One of the two is the label in "
-            f"{a['right_in_two']} of {a['n']}. Shown: the closest.",
-            [table(head, [["ambiguous", *_right(a)], ["clear", *_right(found["clear"])]])],
-            gallery=_gallery(study, galleries["ambiguous"], p),
-        )
-    ]
-    if twins := found["contradictory_twins"]:
-        text = (
-            f"{twins['n']} faces have a pixel-identical face in the same split or in training that is labelled "
-            f"otherwise: nobody can be right on both. {twins['correct']} answers are the face's own label, "
-            f"{twins['answers_of_twin']} the twin's."
-        )
-        sections.append(section("Identical faces, other labels", text, gallery=_gallery(study, galleries["twins"], p)))
-    if found["ferplus"]:
-        rows = [[name, *_right(of)] for name, of in found["ferplus"].items()]
-        alt = "Accuracy where FER+ agrees with the label, disputes it, has no majority, sees no face or has not rated."
-        sections.append(
-            section(
-                "FER+ as a second opinion",
-                "Ten people voted on each face (Barsoum et al. 2016, arXiv:1608.01041). FER+ disputes the label of "
-                f"{found['disputed_errors']} of the {found['errors']} faces that are counted as errors.",
-                [table(["FER+", *head[1:]], rows, "A majority is more than half of a face's votes.")],
-                [figure(_bars, found["ferplus"], alt)],
-            )
-        )
-        text = f"{len(found['label_issues'])} faces where the net and FER+'s majority agree on another expression."
-        sections.append(section("Doubtful labels", text, gallery=_gallery(study, galleries["issues"], p)))
-    return sections
-
-
 def _gallery(study: Study, index: np.ndarray, p: np.ndarray) -> list[dict[str, Any]]:
     labels, predicted = study.faces.labels, p.argmax(1)
     told = [(EXPRESSIONS[labels[i]], EXPRESSIONS[predicted[i]]) for i in index]
     notes = [f"{label}, right" if label == said else f"{label} taken for {said}" for label, said in told]
     return cards(study.faces, index, p, notes)
-
-
-def _bars(drawing: Figure, groups: Mapping[str, Any], colours: Mapping[str, Any]) -> None:
-    drawing.set_size_inches(6.4, 2.4)
-    axes = drawing.add_subplot()
-    held = [(name, of) for name, of in groups.items() if of["n"]]
-    accuracy = np.array([100 * of["accuracy"] for _, of in held])
-    spread = np.abs(np.array([[100 * edge for edge in of["interval95"]] for _, of in held]).T - accuracy)
-    names = [f"{name} ({of['n']})" for name, of in held]
-    axes.barh(names, accuracy, xerr=spread, color=colours["first"], ecolor=colours["second"], height=0.6)
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 100), xlabel="accuracy %, with its 95 % interval")
-    axes.spines[["top", "right"]].set_visible(False)
 
 
 @command("analyse")

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab import calibration, report, runs, studies
+from ferlab import calibration, calibration_page, report, runs, studies
 from ferlab.cli import command, plain
 from ferlab.errors import FerlabError
-from ferlab.report_page import percent
+from ferlab.page import percent
 from ferlab.studies import Study
-from ferlab.study_page import figure, png, section, table
+from ferlab.study_page import png
 
 KIND = "calibration"
 _KEPT = ("accuracy", "ece", "nll", "brier", "reliability")
@@ -52,7 +51,8 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
         wanted = config["wanted_accuracy"]
         kept = {"wanted_accuracy": wanted, "threshold": calibration.threshold_for(confidence, correct, wanted)}
     found["abstention"] = _abstention(confidence, correct, kept["threshold"], kept["wanted_accuracy"])
-    study.write(found, _sections(study, found), {"reliability.png": png(_reliability, found)})
+    pictures = {"reliability.png": png(calibration_page.reliability, found)}
+    study.write(found, calibration_page.sections(found), pictures)
     if fits:
         keys = ("weights_sha256", "faces_sha256", "data", "split", "tta", "evaluated_commit", "evaluated_at")
         of = {key: study.about[key] for key in keys}
@@ -75,73 +75,6 @@ def _abstention(confidence: np.ndarray, correct: np.ndarray, threshold: float | 
         "coverage": float(answered.mean()),
         **report.accuracy_of(correct[answered]),
     }
-
-
-def _sections(study: Study, found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    names = {"before": "as it is", "after": f"temperature {found['temperature']:.3f}", "cross_fitted": "cross-fitted"}
-    rows = [
-        [name, percent(m["ece"], 2), f"{m['nll']:.4f}", f"{m['brier']:.4f}", percent(m["accuracy"])]
-        for name, m in ((names[key], found[key]) for key in names if found[key])
-    ]
-    where = (
-        "The temperature was fitted on these faces; cross-fitted scales each fold by the temperature of the others, "
-        "so it is not fitted to what it is judged on."
-        if found["fitted_here"]
-        else "The temperature and the threshold were fitted on val before and kept."
-    )
-    a = found["abstention"]
-    if a["threshold"] is None:
-        abstain = f"No confidence reaches {percent(a['wanted_accuracy'])} % right answers on val."
-    else:
-        abstain = (
-            f"Answering only from a confidence of {a['threshold']:.3f} on, chosen on val for "
-            f"{percent(a['wanted_accuracy'])} % right answers, it answers {percent(a['coverage'])} % of these "
-            f"{len(study.faces)} faces and {percent(a['accuracy'])} % of its answers are right"
-            + (f" (95 % interval {'–'.join(map(percent, a['interval95']))})." if a["interval95"] else ".")
-        )
-    coverage = [
-        [
-            percent(r["coverage"], 0),
-            str(r["n"]),
-            percent(r["accuracy"]),
-            "–".join(map(percent, r["interval95"] or ())),
-            "–" if r["threshold"] is None else f"{r['threshold']:.3f}",
-        ]
-        for r in found["coverage"]
-    ]
-    alt = "Reliability diagram: accuracy against confidence in 15 bins, before and after temperature scaling."
-    head = ["probabilities", "calibration error %", "log-loss", "Brier", "accuracy %"]
-    return [
-        section(
-            "Calibration",
-            "A net is calibrated when of the answers given with confidence c a share c is right. " + where,
-            [table(head, rows, "Expected calibration error in 15 equal bins (Guo et al. 2017, arXiv:1706.04599).")],
-            [figure(_reliability, found, alt)],
-        ),
-        section(
-            "Accuracy at coverage",
-            abstain,
-            [table(["surest %", "faces", "right %", "95 % interval", "from confidence"], coverage)],
-        ),
-    ]
-
-
-def _reliability(drawing: Figure, found: Mapping[str, Any], colours: Mapping[str, Any]) -> None:
-    drawing.set_size_inches(8.4, 3.6)
-    for axes, key, title in zip(
-        drawing.subplots(1, 2, sharey=True), ("before", "after"), ("as it is", ""), strict=True
-    ):
-        bins = [b for b in found[key]["reliability"] if b["n"]]
-        width = 1 / report.BINS
-        axes.plot([0, 1], [0, 1], color=colours["faint"], linestyle="--", label="as right as sure")
-        places = [b["up_to"] - width / 2 for b in bins]
-        axes.bar(places, [b["accuracy"] for b in bins], width=0.85 * width, color=colours["first"], alpha=0.75)
-        axes.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o", color=colours["second"], ms=4)
-        title = title or f"temperature {found['temperature']:.2f}"
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}: {percent(found[key]['ece'])} %")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="upper left")
-    drawing.axes[0].set_ylabel("accuracy")
 
 
 @command("calibrate")

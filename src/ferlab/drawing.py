@@ -11,7 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-# Ink, faint ink and two lines that can be told apart by brightness alone, on a light and on a dark page.
+# Ink, faint ink and two lines that can be told apart by brightness alone, on a light and on a dark page; `lines` for
+# more, which have different dashes too.
 THEMES = {
     "light": {
         "ink": "#1c2128",
@@ -20,6 +21,7 @@ THEMES = {
         "first": "#1f5fbf",
         "second": "#d9730d",
         "map": ("#f3f7fc", "#1f5fbf"),
+        "lines": ("#1f5fbf", "#d9730d", "#00805c", "#a8437c", "#7a5c00", "#57606a", "#6f42c1"),
     },
     "dark": {
         "ink": "#e6e9ee",
@@ -28,6 +30,7 @@ THEMES = {
         "first": "#7db3ff",
         "second": "#ffb45e",
         "map": ("#161c25", "#7db3ff"),
+        "lines": ("#7db3ff", "#ffb45e", "#4fd1a5", "#f08fc0", "#e6d36a", "#aab4c0", "#c4a7ff"),
     },
 }
 # Text stays text in an SVG: it can be selected, and the file is a tenth of the size. The salt makes ids repeatable.

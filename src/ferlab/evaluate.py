@@ -19,7 +19,7 @@ from ferlab.cli import command, plain
 from ferlab.errors import FerlabError
 from ferlab.evaluation import Evaluation, finished, refuse_unfinished
 from ferlab.onnx_evaluation import evaluate_exported
-from ferlab.report_page import percent
+from ferlab.page import percent
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,7 @@
 """What `ferlab.explain` found -> the sections and pictures of its page."""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,10 +12,15 @@ from matplotlib.figure import Figure
 from ferlab import face_regions
 from ferlab.data.faces import SIDE
 from ferlab.expressions import EXPRESSIONS
-from ferlab.report_page import percent
+from ferlab.page import percent
 from ferlab.studies import Study
 from ferlab.study_page import figure, png, section, table
 
+MEANS, SINGLE = "mean_maps.png", "faces.png"  # of the study's folder
+ALT = {
+    MEANS: "Mean maps: a row for each expression, a column for each method, over the mean face.",
+    SINGLE: "Single faces: the face, then its map by each method; red speaks for the expression, blue against it.",
+}
 _STEP = SIDE + 3  # from picture to picture on a sheet
 _ALIGNED = (
     "FER2013's faces are registered roughly, not by landmarks: boxes and means over faces are right to a few pixels. "
@@ -39,15 +45,31 @@ def content(
     labels = study.faces.labels[[face["row"] for face in found["faces"]]]
     single = {"pixels": pixels[few], "maps": {n: m[few] for n, m in maps.items()}, "target": target[few]}
     single["labels"] = labels[few]
-    counts = ", ".join(f"{int((target == k).sum())} {name}" for k, name in enumerate(EXPRESSIONS))
-    mean_alt = "Mean maps: a row for each expression, a column for each method, over the mean face."
-    single_alt = "Single faces: the face, then its map by each method; red speaks for the expression, blue against it."
-    sections = [
+    drawn = {
+        MEANS: figure(_mean_maps, means, ALT[MEANS], kind="png"),
+        SINGLE: figure(_single_faces, single, ALT[SINGLE], kind="png"),
+    }
+    pictures = {
+        MEANS: png(_mean_maps, means),
+        SINGLE: png(_single_faces, single),
+        "sanity.png": png(_sanity, found),
+    }
+    return sections(found, drawn), pictures
+
+
+def sections(found: Mapping[str, Any], drawn: Mapping[str, Mapping]) -> list[dict[str, Any]]:
+    """Sections of what `explain` found, as returned or as read from explain.json.
+
+    `drawn`: the figures `MEANS` and `SINGLE`, as far as there are.
+    """
+    explained = Counter(face["explained"] for face in found["faces"])
+    counts = ", ".join(f"{explained[name]} {name}" for name in EXPRESSIONS)
+    parts = [
         section(
             "Which parts of a face carry an answer",
-            f"{len(pixels)} faces ({counts}) explained as {_target(found)}. {_ALIGNED}"
+            f"{len(found['faces'])} faces ({counts}) explained as {_target(found)}. {_ALIGNED}"
             + (f" Left out, of one grey: {n}." if (n := found["left_out_constant"]) else ""),
-            figures=[figure(_mean_maps, means, mean_alt, kind="png")],
+            figures=[drawn[MEANS]] if MEANS in drawn else [],
         ),
         section(
             "The poster's reading",
@@ -56,7 +78,7 @@ def content(
             "that fails a check below is no witness.",
             [_claims(found)],
         ),
-        section("Share of attribution over share of area", "", [_regions(found, name) for name in maps]),
+        section("Share of attribution over share of area", "", [_regions(found, name) for name in found["regions"]]),
         section(
             "How far to believe the maps",
             "Deletion replaces the pixels that a map ranks first by the face's mean grey, insertion puts them back "
@@ -67,15 +89,10 @@ def content(
             _checks(found),
             [figure(_sanity, found, "Rank correlation of each method's map with the trained net's, by random layers.")],
         ),
-        section("Single faces", "", figures=[figure(_single_faces, single, single_alt, kind="png")]),
-        section("Cost", "", [_cost(found)]),
     ]
-    pictures = {
-        "mean_maps.png": png(_mean_maps, means),
-        "faces.png": png(_single_faces, single),
-        "sanity.png": png(_sanity, found),
-    }
-    return sections, pictures
+    if SINGLE in drawn:
+        parts.append(section("Single faces", "", figures=[drawn[SINGLE]]))
+    return [*parts, section("Cost", "", [_cost(found)])]
 
 
 def _words(name: str) -> str:

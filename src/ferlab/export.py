@@ -16,8 +16,8 @@ from ferlab.errors import FerlabError
 from ferlab.evaluation import Evaluation, frozen_seen, refuse_unfinished, seen_as
 from ferlab.expressions import check_order
 from ferlab.onnx_model import rgba_of
+from ferlab.page import percent
 from ferlab.report import split_title
-from ferlab.report_page import percent
 
 log = logging.getLogger(__name__)
 

@@ -1,9 +1,8 @@
-"""A report -> one page without outside parts: index.html, and confusion_matrix.png and .svg beside it.
+"""A report -> one page without outside parts: index.html, and confusion_matrix.png, .svg and its gallery beside it.
 
 This file and report.html decide how a report looks; every number on the page comes out of the report.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from ferlab.data.faces import Faces
 from ferlab.drawing import THEMES, both_themes, data_uri, drawn
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.page import cards, template
+from ferlab.page import GALLERIES, cards, galleries_file, readable, template
 
 MISTAKES = 24  # faces in the gallery
 
@@ -28,26 +27,43 @@ def write(
     faces: Faces,
     metrics_rows: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
-    """Write index.html and confusion_matrix.png/.svg of a report on the N faces of the split called `title`."""
-    matrix = np.asarray(report["confusion_matrix"])
-    confusion = {theme: drawn(_confusion_matrix, matrix, theme, "svg") for theme in THEMES}
-    (folder / "confusion_matrix.svg").write_bytes(confusion["light"])
-    (folder / "confusion_matrix.png").write_bytes(drawn(_confusion_matrix, matrix, "light", "png"))
-    curves = _curves(metrics_rows)
-    html = template("report.html", percent=percent).render(
+    """Write the page of a report on N faces of the split `title`, and beside it its matrix and `GALLERIES`."""
+    pictures = pictures_of(report, metrics_rows)
+    (folder / "confusion_matrix.svg").write_bytes(_confusion(report, "light", "svg"))
+    (folder / "confusion_matrix.png").write_bytes(_confusion(report, "light", "png"))
+    mistakes = _mistakes(probabilities, faces)
+    (folder / GALLERIES).write_bytes(galleries_file({"mistakes": mistakes}))
+    html = template("report.html").render(
         report=report,
         title=title,
         views=report.get("views"),
-        classes=EXPRESSIONS,
-        confusion={theme: data_uri(svg, "svg+xml") for theme, svg in confusion.items()},
-        reliability=both_themes(_reliability, report["reliability"]),
-        curves=both_themes(_training, curves) if curves else None,
-        mistakes=_mistakes(probabilities, faces),
-        details={k: _readable(v) for k, v in report.items() if k in _PROVENANCE and v not in (None, {}, [])},
+        pictures=pictures,
+        mistakes=mistakes,
+        details=details(report),
     )
     page = folder / "index.html"
     page.write_text(html, encoding="utf-8")
     return page
+
+
+def pictures_of(report: Mapping[str, Any], metrics_rows: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """A report's `confusion`, `reliability` and `curves` (None without rows of metrics.csv), each for both themes."""
+    confusion = {theme: data_uri(_confusion(report, theme, "svg"), "svg+xml") for theme in THEMES}
+    lines = curves(metrics_rows)
+    return {
+        "confusion": confusion,
+        "reliability": both_themes(_reliability, report["reliability"]),
+        "curves": both_themes(_training, lines) if lines else None,
+    }
+
+
+def details(report: Mapping[str, Any]) -> dict[str, str]:
+    """What a report says of where its numbers come from, in words."""
+    return {k: readable(v) for k, v in report.items() if k in _PROVENANCE and v not in (None, {}, [])}
+
+
+def _confusion(report: Mapping[str, Any], theme: str, kind: str) -> bytes:
+    return drawn(_confusion_matrix, np.asarray(report["confusion_matrix"]), theme, kind)
 
 
 _PROVENANCE = [
@@ -82,17 +98,6 @@ _PROVENANCE = [
     "config",
     "environment",
 ]
-
-
-def percent(value: float | None, digits: int = 1) -> str:
-    """0.7321 -> `73.2`; a dash for what could not be measured."""
-    return "–" if value is None else f"{100 * value:.{digits}f}"
-
-
-def _readable(value: Any) -> str:
-    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict | list) for v in value)):
-        return json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _confusion_matrix(figure: Figure, matrix: np.ndarray, colours: dict[str, str]) -> None:
@@ -136,16 +141,16 @@ def _reliability(figure: Figure, bins: list[dict[str, Any]], colours: dict[str, 
         axes.spines[["top", "right"]].set_visible(False)
 
 
-def _curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """metrics.csv's rows -> panel -> metric -> (epoch, value) pairs; cells that hold no number are left out."""
-    curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
+def curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
+    """Rows of metrics.csv -> panel -> metric -> (epoch, value) pairs; cells that hold no number are left out."""
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for row in rows:
         for name, cell in row.items():
             stage, _, kind = str(name).partition("/")
             point = _number(row.get("epoch")), _number(cell)
             if stage in ("train", "val") and kind in ("loss", "accuracy", "macro_recall") and None not in point:
-                curves.setdefault("loss" if kind == "loss" else "ratio", {}).setdefault(name, []).append(point)
-    return {panel: curves[panel] for panel in ("loss", "ratio") if panel in curves}
+                found.setdefault("loss" if kind == "loss" else "ratio", {}).setdefault(name, []).append(point)
+    return {panel: found[panel] for panel in ("loss", "ratio") if panel in found}
 
 
 def _number(cell: Any) -> float | None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ferlab.drawing import both_themes, drawn
-from ferlab.page import template
+from ferlab.page import readable, template
 
 
 def render(kind: str, title: str, about: Mapping[str, Any], sections: Sequence[Mapping]) -> str:
     """The page of a study called `kind` on the data called `title`; `sections` are what `section` gave."""
-    details = {key: _readable(value) for key, value in about.items() if value not in (None, {}, [])}
+    details = {key: readable(value) for key, value in about.items() if value not in (None, {}, [])}
     return template("study.html").render(kind=kind, title=title, name=about["name"], sections=sections, details=details)
 
 
@@ -22,9 +22,15 @@ def section(
     tables: Sequence[Mapping] = (),
     figures: Sequence[Mapping] = (),
     gallery: Sequence[Mapping] = (),
+    commands: Sequence[str] = (),
+    beside: bool = False,
 ) -> dict[str, Any]:
-    """One section of a page: what `table`, `figure` and `page.cards` gave, under a title and a paragraph."""
-    return {"title": title, "text": text, "tables": tables, "figures": figures, "gallery": gallery}
+    """One section of a page: what `table`, `figure` and `page.cards` gave, under a title, a paragraph and commands.
+
+    `beside`: figures stand side by side where there is room.
+    """
+    parts = {"tables": tables, "figures": figures, "gallery": gallery, "commands": commands, "beside": beside}
+    return {"title": title, "text": text, **parts}
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> dict[str, Any]:
@@ -40,9 +46,3 @@ def figure(draw: Any, content: Any, alt: str, caption: str = "", kind: str = "sv
 def png(draw: Any, content: Any) -> bytes:
     """The figure as a PNG file on white."""
     return drawn(draw, content, "light", "png")
-
-
-def _readable(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "\n".join(f"{key}: {inner}" for key, inner in value.items())
-    return "\n".join(map(str, value)) if isinstance(value, list) else str(value)

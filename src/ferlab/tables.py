@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ferlab.report import mcnemar, split_title
+from ferlab.report import interval95, mcnemar, split_title
 
 _VIEWS = ("none", "flip", "poster8", "views8", "views12", "views24")  # order of columns; other sets follow by name
 _SPLITS = ("val", "test")
@@ -19,7 +19,14 @@ Report = Mapping[str, Any]
 
 
 def table(reports: Sequence[Report], split: str | None = None, tta: str | None = None) -> str:
-    """One row per run or ensemble, seeds of one configuration as mean ± sample standard deviation.
+    """The table that `cells` gives, as Markdown with its caption."""
+    return markdown(*cells(reports, split, tta)) + "\n\n" + CAPTION
+
+
+def cells(
+    reports: Sequence[Report], split: str | None = None, tta: str | None = None
+) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: one row per run or ensemble, seeds of one configuration as mean ± sample standard deviation.
 
     Args:
         reports: contents of report.json files, each of one (run, split, set of views).
@@ -32,14 +39,14 @@ def table(reports: Sequence[Report], split: str | None = None, tta: str | None =
     head = ["run", *(f"{titles[s]}, {view_title(t)}" for s, t in columns)]
     body = [[name, *(_accuracy(row.get(key, ())) for key in columns)] for name, row in rows.items()]
     for title, column in _DETAILS.items():
-        cells = [column(row.get((split, tta), ())) for row in rows.values()]
-        if any(c != "–" for c in cells):
+        found = [column(row.get((split, tta), ())) for row in rows.values()]
+        if any(c != "–" for c in found):
             head.append(f"{title} ({titles[split]}, {view_title(tta)})")
-            body = [[*line, c] for line, c in zip(body, cells, strict=True)]
-    return markdown(head, body) + "\n\n" + _CAPTION
+            body = [[*line, c] for line, c in zip(body, found, strict=True)]
+    return head, body
 
 
-_CAPTION = (
+CAPTION = (
     "Percent, with 95 % intervals (Wilson) over the choice of faces; several seeds as mean ± sample standard deviation "
     "with the mean of their intervals. Training twins are faces whose very pixels also stand in the training split."
 )
@@ -66,9 +73,15 @@ def paired_tests(
     raw = [(name, *mcnemar(correct[reference], other)) for name, other in correct.items() if name != reference]
     adjusted = holm([p for *_, p in raw])
     found = [(*row, p) for row, p in zip(raw, adjusted, strict=True)]
+    return markdown(*paired_cells(found, reference)), found
+
+
+def paired_cells(
+    found: Sequence[tuple[str, int, int, float, float]], reference: str
+) -> tuple[list[str], list[list[str]]]:
+    """Head and rows in words of the tests that `paired_tests` gave."""
     head = ["against " + reference, "only it right", "only the other right", "p", "p, Holm"]
-    body = [[name, str(b), str(c), f"{p:.3g}", f"{q:.3g}"] for name, b, c, p, q in found]
-    return markdown(head, body), found
+    return head, [[name, str(b), str(c), f"{p:.3g}", f"{q:.3g}"] for name, b, c, p, q in found]
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -175,3 +188,23 @@ def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A table, its first column to the left and the others to the right."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def bullets(lines: Sequence[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def with_interval(value: float | None, ends: Sequence[float] | None) -> str:
+    """A ratio in percent, with its interval in brackets where there is one."""
+    return spread([value]) + (f" ({interval([ends])})" if ends else "")
+
+
+def share(part: int, whole: int) -> str:
+    """A proportion in percent with its 95 % interval (Wilson); words where there is nothing to divide by."""
+    return with_interval(part / whole, interval95(part, whole)) if whole else "no face"
+
+
+def unmeasured(what: str, command: str) -> str:
+    """What stands in place of a number that no file holds."""
+    return f"{what}: not measured; type `{command}`"

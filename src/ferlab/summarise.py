@@ -1,0 +1,37 @@
+"""`python -m ferlab.summarise`: the files of one or several runs in, one self-contained page of them out.
+
+Nothing is run or measured: a look at a test split is never added.
+"""
+
+import time
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from ferlab import ledger, records, summary_page
+from ferlab.cli import command, plain
+from ferlab.errors import FerlabError
+
+
+@command("summarise")
+def main(cfg: DictConfig) -> None:
+    config, started = plain(cfg), time.perf_counter()
+    out = Path(config["out"])
+    if out.suffix != ".html":
+        raise FerlabError(f"out is {config['out']!r}; expected the name of a page, as outputs/summary.html")
+    found = records.find(config["runs"])
+    place = Path(config["ledger"])
+    looks = ledger.entries(place) if place.is_file() else None
+    page = summary_page.write(out, found, looks, config["split"], config["tta"], config["against"])
+    took = time.perf_counter() - started
+    reports, studies = sum(len(r.reports) for r in found), sum(len(r.studies) for r in found)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(
+        f"{len(found)} runs, {reports} reports, {studies} studies: {page.stat().st_size / 1e6:.1f} MB in {took:.1f} s"
+    )
+    console.print(f"  {page}", style="dim")
+
+
+if __name__ == "__main__":
+    main()

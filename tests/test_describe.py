@@ -1,0 +1,221 @@
+"""Cards: numbers against the files and statsmodels, what is not measured is said to be, and what is refused."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from ferlab import describe, prepare
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from tests.test_conf import composed
+from tests.test_summarise import NAMES, RESULTS, STUDENT, copied, shown, study, told
+
+SMALL = ["data=drawn", "data.n_train=60", "data.n_val=20", "data.n_test=20"]
+
+
+def cards(tmp_path, *paths, data=(), **options):
+    config = composed(*data, config="describe")
+    config |= {"runs": [str(path) for path in paths], "out": str(tmp_path / "cards"), "ledger": "none.jsonl"} | options
+    if data:
+        config["data"]["root"] = str(tmp_path)
+    return {path.name: path.read_text() for path in describe.describe(config)}
+
+
+def rows(text, head):
+    """Rows of the Markdown table whose first cell of the head is `head`."""
+    lines = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in text.splitlines()]
+    start = next(i for i, line in enumerate(lines) if line[0] == head and len(line) > 1)
+    found = []
+    for line in lines[start + 2 :]:
+        if len(line) < 2:
+            break
+        found.append(dict(zip(lines[start], line, strict=True)))
+    return found
+
+
+def with_interval(part, whole):
+    low, high = proportion_confint(part, whole, method="wilson")
+    return f"{shown(part / whole)} ({shown(low)}–{shown(high)})"
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("card")
+    return cards(folder, RESULTS / STUDENT, split="test", tta="none", ledger=str(RESULTS / "ledger.jsonl"))[
+        f"{STUDENT}.md"
+    ]
+
+
+def test_the_sections_are_those_of_mitchell(card):
+    assert re.findall(r"^## (.*)$", card, re.MULTILINE) == [
+        "Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data",
+        "Quantitative analyses", "Ethical considerations and limits", "Caveats and recommendations",
+    ]  # fmt: skip
+    assert "\n\n\n" not in card
+    assert "None" not in card
+
+
+def test_accuracies_are_those_of_the_reports_with_wilson_intervals(card):
+    table = card.split("## Quantitative analyses")[1]
+    found = {(row["split"], row["views"]): row for row in rows(table, "split")}
+    assert len(found) == len(list((RESULTS / STUDENT).glob("*/report.json")))
+    report = told(STUDENT)
+    row, alone = found["fer2013, PrivateTest", "single view"], report["without_train_twins"]
+    assert row["accuracy"] == with_interval(report["correct"], report["n"])
+    assert row["without training twins"] == with_interval(alone["correct"], alone["n"])
+    assert row["calibration error"] == shown(report["ece"])
+    assert row["macro recall"] == shown(np.mean(list(report["recall"].values())))
+
+
+def test_recall_and_precision_by_expression_come_from_the_matrix(card):
+    matrix = np.array(told(STUDENT)["confusion_matrix"])
+    found = rows(card, "expression")
+    assert [row["expression"] for row in found] == list(EXPRESSIONS)
+    for k, row in enumerate(found):
+        assert row["faces"] == str(matrix[k].sum())
+        assert row["recall"] == with_interval(matrix[k, k], matrix[k].sum())
+        assert row["precision"] == with_interval(matrix[k, k], matrix[:, k].sum())
+        other = np.delete(np.arange(7), k)[np.delete(matrix[k], k).argmax()]
+        assert row["most often taken for"] == f"{EXPRESSIONS[other]} ({matrix[k, other]})"
+
+
+def test_limits_follow_from_what_was_measured(card):
+    limits = card.split("## Ethical considerations and limits")[1]
+    report = told(STUDENT)
+    matrix, n = np.array(report["confusion_matrix"]), report["n"]
+    worst = min(report["recall"], key=report["recall"].get)
+    k, d = EXPRESSIONS.index(worst), EXPRESSIONS.index("disgust")
+    assert f"{worst} is found in {with_interval(matrix[k, k], matrix[k].sum())} of {matrix[k].sum()} faces" in limits
+    missed, disgust = matrix[d].sum() - matrix[d, d], matrix[d].sum()
+    assert f"missed in {missed} of {disgust} faces, {with_interval(missed, disgust)}" in limits
+    groups = study("analysis-val-none")["ferplus"]
+    disputed = groups["disputes"]["n"]
+    assert f"{disputed} of 3589 faces of fer2013, PublicTest, {with_interval(disputed, 3589)}" in limits
+    drops = {name: c["drop"] for name, c in study("robustness-val-none")["corruptions"].items()}
+    assert f"{max(drops, key=drops.get)} costs {shown(max(drops.values()))} points" in limits
+    surest = [b for b in report["reliability"] if b["n"]][-1]
+    assert (
+        f"{surest['n']} surest answers (mean confidence {shown(surest['confidence'])}) {shown(surest['accuracy'])}"
+        in limits
+    )
+    lines = [json.loads(line) for line in (RESULTS / "ledger.jsonl").read_text().splitlines()]
+    looks = sum(report["weights_sha256"][0] in look["weights_sha256"] for look in lines)
+    assert f"Looks at test splits by these weights, alone or in an ensemble: {looks}." in limits
+    assert f"{n - report['without_train_twins']['n']} of the {n} faces also stand in training" in limits
+
+
+def test_training_data_and_details_are_those_of_run_json(card):
+    info = json.loads((RESULTS / STUDENT / "run.json").read_text())
+    (row,) = rows(card.split("## Training data")[1], "faces")
+    assert {name: float(row[name].replace(",", "")) for name in EXPRESSIONS} == info["class_counts"]
+    assert row["faces"] == f"{sum(info['class_counts'].values()):,.0f}"
+    for value in (
+        f"{info['parameters']:,} parameters",
+        info["commit"],
+        info["environment"]["device"],
+        *info["teacher"]["members"],
+    ):
+        assert value in card
+    assert told(STUDENT)["weights_sha256"][0] in card
+    assert "/tmp" not in card  # where it was trained is nobody's business
+
+
+def test_what_was_not_measured_is_said_to_be_not_measured(tmp_path):
+    run, text = NAMES[1], cards(tmp_path, RESULTS / NAMES[1])[f"{NAMES[1]}.md"]
+    for command in ("calibrate", "robustness", "analyse", "explain"):
+        assert re.search(rf"not measured; type `python -m ferlab\.{command} runs=outputs/{run}`", text)
+    assert "Looks at the test split: not known" in text
+    assert "Who is shown (age, gender, skin, culture): not measured" in text
+    folder = copied(tmp_path, STUDENT, "run.json", "config.yaml")
+    bare = cards(tmp_path, folder)[f"{STUDENT}.md"]
+    assert f"Accuracy on val: not measured; type `python -m ferlab.evaluate runs=outputs/{STUDENT}`" in bare
+    # No ratio without a file that has it: what is left are counts, seeds, versions and names.
+    assert not re.search(r"\d\d\.\d \(", bare)
+
+
+def test_an_expression_without_faces_and_one_that_is_never_said(tmp_path):
+    folder = copied(tmp_path)
+    path = folder / "val-none" / "report.json"
+    report = json.loads(path.read_text())
+    matrix = np.array(report["confusion_matrix"])
+    matrix[1] = 0
+    matrix[:, 2] = 0
+    report |= {"confusion_matrix": matrix.tolist(), "disgust_misclassification": None}
+    report["recall"]["disgust"] = None
+    path.write_text(json.dumps(report))
+    text = cards(tmp_path, folder, split="val", tta="none")[f"{STUDENT}.md"]
+    found = {row["expression"]: row for row in rows(text, "expression")}
+    assert (found["disgust"]["recall"], found["disgust"]["most often taken for"]) == ("no face", "–")
+    assert found["fear"]["precision"] == "never said"
+    assert "Disgust: not measured, the split has no such face." in text
+
+
+def test_an_exported_model_has_a_card_too(tmp_path):
+    (text,) = cards(tmp_path, RESULTS / "onnx-int8").values()
+    assert text.startswith(f"# Model card: {STUDENT}-int8")
+    assert f"Members: {STUDENT}" in text
+    assert f"see the card of {STUDENT}" in text
+    assert "None" not in text
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    config = composed(*SMALL, config="prepare")
+    config["data"] |= {"root": str(tmp_path)}
+    return tmp_path, prepare.prepare(config)[0]
+
+
+def test_a_data_card_holds_what_prepare_counted(prepared):
+    folder, made = prepared
+    (text,) = cards(folder, data=SMALL).values()
+    assert text.startswith("# Data card: drawn")
+    for row in rows(text, "split"):
+        counts = made["counts"][row["split"]]
+        assert {name: int(row[name]) for name in EXPRESSIONS} == counts
+        assert int(row["all"]) == sum(counts.values())
+    assert f"`{made['pixels_sha256']}`" in text
+    assert f"{made['duplicates']['groups']} groups, {made['duplicates']['redundant']} faces beyond" in text
+    assert "python -m ferlab.prepare data=drawn near=true" in text
+    assert "MIT, as the program." in text
+
+
+def test_near_twins_empty_splits_and_another_file_are_told(prepared):
+    folder, made = prepared
+    path = folder / "stores" / made["name"] / "card.json"
+    made["counts"]["test"] = dict.fromkeys(EXPRESSIONS, 0)
+    made["counts"]["val"]["disgust"] = 0
+    made["duplicates"]["near"] = {"val": 3, "test": 4}
+    made |= {"layout": "fer2013", "md5": {"file": "fer2013.csv", "found": "a1", "published": "b2"}}
+    path.write_text(json.dumps(made))
+    text = cards(folder, RESULTS / STUDENT, data=SMALL)[f"data-{made['name']}.md"]
+    assert "test has no face." in text
+    assert "val has no face of disgust." in text
+    assert "in training: 3 val, 4 test." in text
+    assert "near=true" not in text
+    assert "`a1`, published is `b2`: another file" in text
+    assert "Agreement with FER+'s votes: not measured" in text  # the run's study is of other data
+    made["name"] = "fer2013"
+    path.write_text(json.dumps(made))
+    groups = study("analysis-val-none")["ferplus"]
+    text = cards(folder, RESULTS / STUDENT, data=SMALL)["data-fer2013.md"]
+    assert f"disputes {groups['disputes']['n']}, {with_interval(groups['disputes']['n'], 3589)} %" in text
+
+
+def test_what_cannot_be_described_says_what_to_type(tmp_path):
+    with pytest.raises(FerlabError, match=r"nothing to describe; type runs=outputs/NAME .* data=fer2013"):
+        cards(tmp_path)
+    with pytest.raises(
+        FerlabError, match=r"drawn-60-20-20-s0 has no readable .*card.json .*python -m ferlab.prepare data=drawn first"
+    ):
+        cards(tmp_path, data=SMALL)
+    with pytest.raises(FerlabError, match="matches no directory"):
+        cards(tmp_path, "outputs/none*")
+    shutil.copytree(RESULTS / STUDENT, tmp_path / STUDENT)
+    Path(tmp_path / STUDENT / "run.json").unlink()
+    with pytest.raises(FerlabError, match="is no run directory"):
+        cards(tmp_path, tmp_path / STUDENT)
