@@ -254,7 +254,10 @@ def test_a_glob_passes_over_what_is_no_run(monkeypatch):
     monkeypatch.chdir(RESULTS.parent)
     names = [record.name for record in records.find("results/*")]
     assert {*NAMES, f"{STUDENT}-int8"} <= set(names)
-    assert len(names) == sum(path.is_dir() for path in RESULTS.iterdir())
+    assert "ensemble-teachers" not in names  # chosen, but never measured
+    assert len(names) == sum(
+        (path / "run.json").is_file() or any(path.glob("*/report.json")) for path in RESULTS.iterdir()
+    )
 
 
 @pytest.mark.parametrize(
