@@ -1,6 +1,7 @@
 """Curves on disk whatever W&B does: without an account, a network, the package, or a folder to write to."""
 
 import csv
+import hashlib
 import json
 import os
 import socket
@@ -9,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_curve
 
-from ferlab import logs, runs
+from ferlab import logs, predictors, runs
 from ferlab import train as training
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -62,7 +65,7 @@ def read(run: Path) -> dict:
     # W&B's service may write the file a moment after finish() has returned.
     while time.monotonic() < end and not any(r.WhichOneof("record_type") == "exit" for r in records(path)):
         time.sleep(0.05)
-    found: dict = {"curves": {}, "config": {}}
+    found: dict = {"curves": {}, "config": {}, "artifacts": []}
     for record in records(path):
         kind = record.WhichOneof("record_type")
         if kind == "run":
@@ -72,6 +75,10 @@ def read(run: Path) -> dict:
             for item in record.history.item:
                 name = item.key or "/".join(item.nested_key)
                 found["curves"].setdefault(name, []).append(json.loads(item.value_json))
+        elif kind == "artifact":
+            found["artifacts"].append(record.artifact)
+        elif kind == "request" and record.request.WhichOneof("request_type") == "log_artifact":
+            found["artifacts"].append(record.request.log_artifact.artifact)
         elif kind == "exit":
             found["exit"] = record.exit.exit_code
     return found
@@ -134,6 +141,31 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
     assert table["columns"] == ["face", "true", "predicted", *EXPRESSIONS]
     assert len(table["data"]) == 40
     assert all(sum(row[3:]) == pytest.approx(1, abs=1e-3) for row in table["data"])
+    [drawn] = run.path.glob("wandb/offline-run-*/files/media/table/val/precision_recall_table*.json")
+    table = json.loads(drawn.read_text())
+    probabilities = predictors.predict(run.predictor(), made_faces().of_split("val").pixels)
+    labels = made_faces().of_split("val").labels
+    for k, name in enumerate(EXPRESSIONS):
+        points = [dict(zip(table["columns"], row, strict=True)) for row in table["data"] if name in row]
+        precision, recall, _ = precision_recall_curve(labels == k, probabilities[:, k])
+        assert points
+        for point in points:  # W&B takes the curve's steps at even recalls
+            steps = precision[np.abs(recall - point["recall"]) <= 1 / (labels == k).sum()]
+            assert np.abs(steps - point["precision"]).min() < 2e-3
+
+    made = {artifact.name: artifact for artifact in found["artifacts"] if artifact.type in ("dataset", "model")}
+    assert {name: artifact.type for name, artifact in made.items()} == {
+        "fer2013-aux": "dataset",
+        "five_layer-fer2013-aux-none-s0": "model",
+    }
+    known, kept = (json.loads(artifact.metadata) for artifact in made.values())
+    train_faces = made_faces().of_split("train")
+    assert known["faces"]["train"] == dict(zip(EXPRESSIONS, train_faces.targets.sum(0).tolist(), strict=True))
+    digest = hashlib.sha256(train_faces.pixels.tobytes() + train_faces.targets.tobytes()).hexdigest()
+    assert known["faces_sha256"]["train"] == kept["dataset"]["train"] == digest
+    assert kept["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    assert kept["val_accuracy"] == pytest.approx(run.info["val_accuracy"])
+
     # The pictures lie in the run's directory, not in the home folder.
     staged = [p for p in (run.path / "wandb" / "data").rglob("*") if p.is_file() and p.read_bytes()[:4] == b"\x89PNG"]
     assert len(staged) == 40
@@ -148,7 +180,7 @@ def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, m
     path = tmp_path / "run"
     path.mkdir()
     overrides = (f"weights={home}/{'w' * 80}.pth", f"teacher=[{home}/one,{home}/two]", "name=run")
-    logs.finish(logs.loggers(path, config(*overrides), "offline"), Untrained(), None, False)
+    logs.finish(logs.loggers(path, config(*overrides), "offline"), Untrained(), None, path, {"status": "finished"})
     found = read(path)
     assert found["run"].run_group == "demo"
     tags = set(found["run"].tags)
@@ -173,12 +205,41 @@ def test_each_run_of_a_process_has_its_own_id_and_a_failed_one_says_so(config, t
     for name, failed in (("first", True), ("second", False)):
         found = opened(config, tmp_path / name, "offline")
         assert len(found) == 2
-        logs.finish(found, Untrained(), None, failed)
+        logs.finish(found, Untrained(), None, tmp_path, {"status": "failed" if failed else "finished"})
         assert wandb.run is None
     first, second = read(tmp_path / "first"), read(tmp_path / "second")
     assert first["run"].run_id != second["run"].run_id
     assert (first["exit"], second["exit"]) == (1, 0)
     assert (first["run"].display_name, second["run"].display_name) == ("first", "second")
+
+
+def test_online_a_run_uses_its_data_and_makes_its_model(config):
+    import wandb
+
+    class Online:
+        offline = False
+
+        def __init__(self):
+            self.used, self.made = [], []
+
+        def use_artifact(self, artifact):
+            self.used.append(artifact)
+
+        def log_artifact(self, artifact):
+            self.made.append(artifact)
+
+    run = training.train(config("wandb=off", "trainer.max_epochs=1"))
+    data, _ = training.compose(run.config, made_faces(), cuda=False)
+    experiment = Online()
+    logs._lineage(wandb, experiment, data, run.path, run.info)
+    ([dataset], [model]) = experiment.used, experiment.made
+    assert (dataset.type, model.type) == ("dataset", "model")
+    assert set(dataset.manifest.entries) == {"data.json"}
+    assert set(model.manifest.entries) == {"config.yaml", "best.ckpt"}
+    assert model.metadata["dataset"] == dataset.metadata["faces_sha256"]
+    assert dataset.metadata["faces"]["val"] == dict(
+        zip(EXPRESSIONS, made_faces().of_split("val").targets.sum(0).tolist(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("key", [None, "too short"])
@@ -192,7 +253,7 @@ def test_online_without_a_good_key_goes_offline_at_once(config, tmp_path, monkey
     assert "W&B online does not work" in caplog.text
     assert key is None or f"'{key}'" not in caplog.text
     found[1].log_metrics({"val/accuracy": 0.5}, step=1)
-    logs.finish(found, Untrained(), None, False)
+    logs.finish(found, Untrained(), None, tmp_path, {"status": "finished"})
     assert read(tmp_path / "run")["curves"]["val/accuracy"] == [0.5]
 
 
@@ -237,13 +298,13 @@ def test_a_folder_that_wandb_cannot_write_does_not_stop_training(config, monkeyp
 
 def test_a_failed_run_keeps_its_curves_and_closes_the_loggers(config, monkeypatch, tmp_path):
     closed = []
-    monkeypatch.setattr(logs, "finish", lambda found, classifier, data, failed: closed.append(failed))
+    monkeypatch.setattr(logs, "finish", lambda found, classifier, data, run, info: closed.append(info["status"]))
     monkeypatch.setattr(
         training.ExpressionClassifier, "on_train_epoch_start", lambda self: 1 / (1 - self.current_epoch), raising=False
     )
     with pytest.raises(ZeroDivisionError):
         training.train(config())
-    assert closed == [True]
+    assert closed == ["failed"]
     run = tmp_path / "outputs" / "five_layer-drawn-none-s0"
     assert len(curves(run)["val/accuracy"]) == 1
     assert runs.load(run).info["status"] == "failed"

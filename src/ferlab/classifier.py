@@ -134,6 +134,7 @@ class ExpressionClassifier(pl.LightningModule):
         self._epoch_start: tuple[float, int] | None = None  # seconds, first batch
         self._faces_per_second = 0.0
         self.confusion: Tensor | None = None  # [7,7] counts of the last validation, rows are the true classes
+        self.answers: tuple[Tensor, Tensor] | None = None  # and its probabilities [N,7] and labels [N]
         self._val_outputs: list[tuple[Tensor, Tensor]] = []
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -260,6 +261,7 @@ class ExpressionClassifier(pl.LightningModule):
         labels = targets.argmax(1)
         self.val_metrics(logits, labels)
         self.confusion = self.val_confusion(logits, labels).cpu()
+        self.answers = (logits.softmax(1).cpu(), labels.cpu())
         support = self.confusion.sum(1)
         # Not torchmetrics' macro recall: a class without val faces that is predicted would count there as recall 0.
         recall = self.confusion.diagonal()[support > 0] / support[support > 0]

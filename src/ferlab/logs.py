@@ -1,18 +1,23 @@
 """Where a run's curves go: a CSV file always, W&B where it is asked for and can be reached."""
 
 import contextlib
+import hashlib
+import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
-from ferlab import cli
+from ferlab import checkpoints, cli, runs
 from ferlab.classifier import ExpressionClassifier
 from ferlab.data.datamodule import FacesDataModule
+from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 
@@ -98,8 +103,16 @@ def _file_names(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) else value
 
 
-def finish(found: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, failed: bool) -> None:
-    """Give W&B the confusion matrix and sample predictions of val, and close its run, so a sweep's next has its own."""
+def finish(
+    found: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, run: Path, info: dict[str, Any]
+) -> None:
+    """Give W&B what val showed, the data and the model, and close its run, so a sweep's next has its own.
+
+    Args:
+        run: the run's directory.
+        info: what its run.json says; of one that failed only the curves are kept.
+    """
+    failed = info["status"] == "failed"
     for logger in found:
         if not isinstance(logger, WandbLogger):
             continue
@@ -109,8 +122,9 @@ def finish(found: list[Logger], classifier: ExpressionClassifier, data: FacesDat
             try:
                 if not failed and classifier.confusion is not None:
                     logger.experiment.log(_pictures(wandb, classifier, data))
+                    _lineage(wandb, logger.experiment, data, run, info)
             except (wandb.errors.Error, OSError) as error:
-                log.warning("W&B took no pictures (%s)", error)
+                log.warning("W&B took no pictures or no artifacts (%s)", error)
             finally:
                 wandb.finish(exit_code=int(failed))
 
@@ -142,4 +156,50 @@ def _pictures(wandb: Any, classifier: ExpressionClassifier, data: FacesDataModul
             counts.add_data(EXPRESSIONS[i], EXPRESSIONS[j], n)
     fields = {"Actual": "true", "Predicted": "predicted", "nPredictions": "faces"}
     matrix = wandb.plot_table("wandb/confusion_matrix/v1", counts, fields, {"title": "val"})
-    return {"val/samples": table, "val/confusion": matrix}
+    probabilities, labels = classifier.answers
+    curves = wandb.plot.pr_curve(labels.numpy(), probabilities.numpy(), labels=list(EXPRESSIONS))
+    return {"val/samples": table, "val/confusion": matrix, "val/precision_recall": curves}
+
+
+def _lineage(wandb: Any, experiment: Any, data: FacesDataModule, run: Path, info: dict[str, Any]) -> None:
+    """The data as an artifact that the run used and the model as one that it made; no face is among them.
+
+    Offline, where W&B lets a run use nothing, both are what it made, and the model's metadata name its data.
+    """
+    counts = {split: dict(zip(EXPRESSIONS, _counts(part), strict=True)) for split, part in _parts(data)}
+    known = {"faces_sha256": {split: _checksum(part) for split, part in _parts(data)}, "faces": counts}
+    dataset = wandb.Artifact(_allowed(info["data"]), "dataset", metadata=known)
+    with dataset.new_file("data.json") as file:  # an artifact of metadata alone has no version of its own
+        json.dump(known, file, indent=2)
+    if experiment.offline:
+        experiment.log_artifact(dataset)
+    else:
+        experiment.use_artifact(dataset)
+    kept = {key: info.get(key) for key in ("commit", "val_accuracy", "best_epoch", "parameters", "teacher")}
+    weights = run / runs.CHECKPOINTS / checkpoints.BEST
+    kept |= {"weights_sha256": checkpoints.hash_file(weights), "dataset": known["faces_sha256"]}
+    model = wandb.Artifact(_allowed(run.name), "model", metadata=kept)
+    model.add_file(str(run / runs.CONFIG))
+    if not experiment.offline:  # what is never sent would only lie on the disk twice
+        model.add_file(str(weights))
+    experiment.log_artifact(model)
+
+
+def _parts(data: FacesDataModule) -> list[tuple[str, Faces]]:
+    return [("train", data.train), ("val", data.val)]
+
+
+def _counts(faces: Faces) -> list[float]:
+    return faces.targets.sum(0, dtype="float64").tolist()
+
+
+def _checksum(faces: Faces) -> str:
+    content = hashlib.sha256()
+    for array in (faces.pixels, faces.targets):
+        content.update(np.ascontiguousarray(array))
+    return content.hexdigest()
+
+
+def _allowed(name: str) -> str:
+    """W&B takes letters, digits, `.`, `_` and `-`."""
+    return re.sub(r"[^\w.-]", "-", name)

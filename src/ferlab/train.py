@@ -97,7 +97,7 @@ def train(config: dict[str, Any]) -> runs.Run:
         if best.best_model_score is not None:
             info |= {"val_accuracy": float(best.best_model_score), "epochs": trainer.current_epoch}
         if trainer.is_global_zero:
-            logs.finish(loggers, classifier, data, failed)
+            logs.finish(loggers, classifier, data, path, info)
             with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
                 runs.write_json(path / runs.INFO, info)
     return runs.load(path)
