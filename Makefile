@@ -4,7 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train table2 web web-test test test-slow lint format check data bench results export ship clean
+.PHONY: help setup demo train table2 paper web web-test test test-slow lint format check data bench results export ship clean
 
 # The poster's Table 2. A rehearsal on drawn faces: make table2 TABLE2_MODELS="baseline five_layer" TABLE2_DATA=drawn
 # TABLE2_OUT=outputs/rehearsal TABLE2_LEDGER=outputs/rehearsal/ledger.jsonl TABLE2_INTO= TABLE2_ARGS=trainer.max_epochs=1
@@ -27,6 +27,12 @@ TABLE2_INTO ?= results/README.md
 # further overrides of all trainings and of all evaluations
 TABLE2_ARGS ?=
 TABLE2_EVALUATE ?=
+# What `make paper` trains beside it, in the same outputs: plain, with class weights, and taught by an ensemble of all these.
+PAPER_RECIPES ?= baseline five_layer resnet18
+PAPER_WEIGHTED ?= five_layer
+PAPER_STUDENTS ?= five_layer_taught
+PAPER_SEEDS ?= 0,1,2
+PAPER_INTO ?= README.md
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -64,21 +70,45 @@ evaluate = $(PY) -m ferlab.evaluate 'runs=[$(call commas,$(1))]' split=$(2) 'tta
 measure = try "runs on $(1)" $(call evaluate,$(call cells,$(TABLE2_DATA),$(TABLE2_WEIGHTS)),$(1),$(2)) each=true; \
 	$(foreach r,$(if $(by_data),$(TABLE2_DATA),$(TABLE2_WEIGHTS)), \
 	try "ensemble-$r on $(1)" $(call evaluate,$(call row,$r,$(firstword $(TABLE2_SEEDS))),$(1),$(2)) name=ensemble-$r;)
+paper_data = $(firstword $(TABLE2_DATA))
+paper_runs = $(foreach r,$(PAPER_RECIPES) $(PAPER_STUDENTS),$(TABLE2_OUT)/$r-$(paper_data)-none-s*) \
+	$(foreach r,$(PAPER_WEIGHTED),$(TABLE2_OUT)/$r-$(paper_data)-balanced-s*)
+# an ensemble stays with what it was first chosen from
+choose = { test -d $(TABLE2_OUT)/ensembles/$(1) || try "choice of $(1)" $(PY) -m ferlab.ensemble 'runs=$(TABLE2_OUT)/*' \
+	name=$(1) $(2) outputs=$(TABLE2_OUT) $(TABLE2_EVALUATE); }
+# a job that fails does not stop the others, and is told at the end
+tries = failed=; try() { what=$$1; shift; echo "$@: $$what"; "$$@" || { failed="$$failed, $$what"; return 1; }; };
+tried = test -z "$$failed" || { echo "$@: failed, as said above: $${failed\#, }; make $@ again does the rest" >&2; exit 1; }
 grid = layout=table2 split=test tta=$(lastword $(TABLE2_TEST_VIEWS)) 'table2.models=[$(call commas,$(TABLE2_MODELS))]' \
 	'table2.data=[$(call commas,$(TABLE2_DATA))]' 'table2.class_weights=[$(call commas,$(TABLE2_WEIGHTS))]' \
 	table2.rows=$(TABLE2_ROWS)
 
 table2: $(READY) ## the poster's Table 2: train what is missing, measure it once, write the grid (variables at the top)
-	@failed=; \
-	try() { what=$$1; shift; echo "table2: $$what"; "$$@" || { failed="$$failed, $$what"; return 1; }; }; \
+	@$(tries) \
 	$(foreach t,$(TABLE2_TEACHERS),try "teachers $t" \
 		$(call train,$(firstword $(subst :, ,$t)),$(firstword $(TABLE2_DATA)),$(lastword $(subst :, ,$t))) &&) \
 	$(if $(TABLE2_BACKBONES),try backbones $(call train,$(TABLE2_BACKBONES),$(firstword $(TABLE2_DATA)),0) &&) \
 	try training $(call train,$(TABLE2_MODELS),$(TABLE2_DATA),$(TABLE2_SEEDS)) class_weights=$(call commas,$(TABLE2_WEIGHTS)); \
 	$(call measure,val,$(TABLE2_VIEWS)) $(call measure,test,$(TABLE2_TEST_VIEWS)) \
-	try grid $(PY) -m ferlab.compare 'runs=$(TABLE2_OUT)/*' $(grid) out=$(TABLE2_OUT)/table2.md \
+	try grid $(PY) -m ferlab.compare 'runs=[$(call commas,$(TABLE2_MODELS:%=$(TABLE2_OUT)/%-*) $(TABLE2_OUT)/ensembles/ensemble-*)]' $(grid) out=$(TABLE2_OUT)/table2.md \
 		$(if $(TABLE2_INTO),into=$(TABLE2_INTO) name=table2); \
-	test -z "$$failed" || { echo "table2: failed, as said above: $${failed#, }; make table2 again does the rest" >&2; exit 1; }
+	$(tried)
+
+paper: table2 ## README's table from nothing: Table 2, then what PAPER_RECIPES and PAPER_STUDENTS name, then the best ensemble
+	@$(tries) \
+	try plain $(call train,$(PAPER_RECIPES),$(paper_data),$(PAPER_SEEDS)); \
+	$(if $(PAPER_WEIGHTED),try weighted $(call train,$(PAPER_WEIGHTED),$(paper_data),$(PAPER_SEEDS)) class_weights=balanced;) \
+	$(call choose,teachers,tta=flip tta_space=probability) && \
+	try students $(call train,$(PAPER_STUDENTS),$(paper_data),$(PAPER_SEEDS)) \
+		teacher=$(TABLE2_OUT)/ensembles/teachers teacher_tta=frozen; \
+	try "runs on val" $(call evaluate,$(paper_runs),val,$(TABLE2_VIEWS)) each=true; \
+	try "runs on test" $(call evaluate,$(paper_runs),test,$(TABLE2_TEST_VIEWS)) each=true; \
+	$(call choose,best,'tta=[flip$(comma)views12]') && for split in val test; do \
+		try "best on $$split" $(PY) -m ferlab.evaluate runs=$(TABLE2_OUT)/ensembles/best split=$$split skip_measured=true \
+			outputs=$(TABLE2_OUT) ledger=$(TABLE2_LEDGER) $(TABLE2_EVALUATE); done; \
+	try table $(PY) -m ferlab.compare 'runs=[$(call commas,$(paper_runs) $(TABLE2_OUT)/ensembles/*)]' split=test tta=none \
+		out=$(TABLE2_OUT)/paper.md $(if $(PAPER_INTO),into=$(PAPER_INTO) name=fer2013); \
+	$(tried)
 
 export: $(READY) ## a finished run as ONNX files in fp32, fp16 and int8 (RUN=outputs/NAME, ARGS="tta=flip")
 	$(PY) -m ferlab.export 'runs=$(or $(RUN),$(error type make $@ RUN=outputs/NAME))' $(ARGS)

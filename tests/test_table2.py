@@ -31,6 +31,7 @@ def make(tmp_path):
             "TABLE2_MODELS": models,
             "TABLE2_DATA": "drawn",
             "TABLE2_WEIGHTS": weights,
+            "TABLE2_ROWS": "class_weights",
             "TABLE2_VIEWS": "none flip",
             "TABLE2_TEST_VIEWS": "none flip",
             "TABLE2_OUT": str(tmp_path / "out"),
@@ -38,6 +39,10 @@ def make(tmp_path):
             "TABLE2_INTO": str(tmp_path / "README.md"),
             "TABLE2_ARGS": args,
             "TABLE2_EVALUATE": "device=cpu",
+            "PAPER_RECIPES": "baseline",
+            "PAPER_WEIGHTED": "five_layer",
+            "PAPER_SEEDS": "0",
+            "PAPER_INTO": str(tmp_path / "README.md"),
         }
         # -o: the environment is the one that runs this test
         words = ["make", *flags, "-o", ".venv/.ready", target, *(f"{key}={value}" for key, value in variables.items())]
@@ -91,6 +96,34 @@ def test_a_failed_training_leaves_the_others_measured_and_is_told(make, tmp_path
     lines = [line.strip("| ").split(" | ") for line in grid.splitlines() if line.startswith(("| no class", "| wrong"))]
     assert [[cell == "–" for cell in line[1:]] for line in lines] == [[False] * 3, [True] * 3] * 2
     assert len((tmp_path / "ledger.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_paper_is_made_whole_and_only_once(make, tmp_path):
+    with (tmp_path / "README.md").open("a") as file:
+        file.write("<!-- table:fer2013 -->\n<!-- /table -->\n")
+    done = make("paper")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    out = tmp_path / "out"
+    taught = json.loads((out / "five_layer_taught-drawn-none-s0/run.json").read_text())["teacher"]
+    chosen = json.loads((out / "ensembles/teachers/members.json").read_text())
+    assert taught["ensemble_sha256"] == chosen["sha256"]
+    trained, students = {"baseline-drawn-none-s0", "five_layer-drawn-balanced-s0"}, {"five_layer_taught-drawn-none-s0"}
+    best = json.loads((out / "ensembles/best/members.json").read_text())
+    names = {run["name"] for run in best["chosen_on"]["candidates"]}
+    assert trained | students <= names
+    assert not students & {run["name"] for run in chosen["chosen_on"]["candidates"]}
+    looks = [json.loads(line)["runs"] for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    assert [m["name"] for m in best["members"]] == looks[-1]
+    assert {name for look in looks if len(look) == 1 for name in look} >= trained | students
+    table = (out / "paper.md").read_text()
+    assert f"<!-- table:fer2013 -->\n{table}<!-- /table -->" in (tmp_path / "README.md").read_text()
+    assert "five_layer_taught-drawn-none" in table
+    before = contents(tmp_path)
+    again = make("paper")
+    assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
+    assert contents(tmp_path) == before
 
 
 def test_results_are_rendered_where_there_are_any(make):
