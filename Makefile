@@ -79,6 +79,7 @@ choose = { test -d $(TABLE2_OUT)/ensembles/$(1) || try "choice of $(1)" $(PY) -m
 # a job that fails does not stop the others, and is told at the end
 tries = failed=; try() { what=$$1; shift; echo "$@: $$what"; "$$@" || { failed="$$failed, $$what"; return 1; }; };
 tried = test -z "$$failed" || { echo "$@: failed, as said above: $${failed\#, }; make $@ again does the rest" >&2; exit 1; }
+grid_runs = $(TABLE2_MODELS:%=$(TABLE2_OUT)/%-*) $(TABLE2_OUT)/ensembles/ensemble-*
 grid = layout=table2 split=test tta=$(lastword $(TABLE2_TEST_VIEWS)) 'table2.models=[$(call commas,$(TABLE2_MODELS))]' \
 	'table2.data=[$(call commas,$(TABLE2_DATA))]' 'table2.class_weights=[$(call commas,$(TABLE2_WEIGHTS))]' \
 	table2.rows=$(TABLE2_ROWS)
@@ -90,7 +91,7 @@ table2: $(READY) ## the poster's Table 2: train what is missing, measure it once
 	$(if $(TABLE2_BACKBONES),try backbones $(call train,$(TABLE2_BACKBONES),$(firstword $(TABLE2_DATA)),0) &&) \
 	try training $(call train,$(TABLE2_MODELS),$(TABLE2_DATA),$(TABLE2_SEEDS)) class_weights=$(call commas,$(TABLE2_WEIGHTS)); \
 	$(call measure,val,$(TABLE2_VIEWS)) $(call measure,test,$(TABLE2_TEST_VIEWS)) \
-	try grid $(PY) -m ferlab.compare 'runs=[$(call commas,$(TABLE2_MODELS:%=$(TABLE2_OUT)/%-*) $(TABLE2_OUT)/ensembles/ensemble-*)]' $(grid) out=$(TABLE2_OUT)/table2.md \
+	try grid $(PY) -m ferlab.compare 'runs=[$(call commas,$(grid_runs))]' $(grid) out=$(TABLE2_OUT)/table2.md \
 		$(if $(TABLE2_INTO),into=$(TABLE2_INTO) name=table2); \
 	$(tried)
 
@@ -161,10 +162,14 @@ check: lint test ## what a change must pass
 bench: $(READY) ## the CPU benchmarks, one after another
 	for b in read_csv open_store input_pipeline train_step lightning_step inference; do $(PY) -m benchmarks.$$b; done
 
+# rows of README's table
+README_RUNS := five_layer-* baseline-* five_layer_student-* resnet18-* vgg16-fer2013-*
+
 results: $(READY) ## write the tables of README.md and results/README.md anew from results/
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=none into=results/README.md name=single
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=views12 into=results/README.md name=views12
-	$(PY) -m ferlab.compare 'reports=[results/five_layer-*/*-none/report.json,results/five_layer-*/*-views12/report.json,results/baseline-*/*-none/report.json,results/baseline-*/*-views12/report.json,results/five_layer_student-*/*-none/report.json,results/five_layer_student-*/*-views12/report.json,results/resnet18-*/*-none/report.json,results/resnet18-*/*-views12/report.json,results/vgg16-fer2013-*/*-none/report.json,results/vgg16-fer2013-*/*-views12/report.json]' split=test tta=none into=README.md name=fer2013
+	$(PY) -m ferlab.compare 'reports=[$(call commas,$(foreach r,$(README_RUNS),$(foreach v,none views12,results/$r/*-$v/report.json)))]' \
+		split=test tta=none into=README.md name=fer2013
 	$(if $(wildcard $(TABLE2_MODELS:%=results/%-*/*/report.json)),$(PY) -m ferlab.compare \
 		'reports=results/*/*/report.json' $(grid) into=results/README.md name=table2)
 

@@ -161,7 +161,7 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
     known, kept = (json.loads(artifact.metadata) for artifact in made.values())
     train_faces = made_faces().of_split("train")
     assert known["faces"]["train"] == dict(zip(EXPRESSIONS, train_faces.targets.sum(0).tolist(), strict=True))
-    digest = hashlib.sha256(train_faces.pixels.tobytes() + train_faces.targets.tobytes()).hexdigest()
+    digest = hashlib.sha256(train_faces.pixels.tobytes() + train_faces.labels.tobytes()).hexdigest()
     assert known["faces_sha256"]["train"] == kept["dataset"]["train"] == digest
     assert kept["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
     assert kept["val_accuracy"] == pytest.approx(run.info["val_accuracy"])

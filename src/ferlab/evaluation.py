@@ -1,6 +1,5 @@
 """Finished runs and a split in, one report per set of views out; a look at a test split stands in the ledger first."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 
 from ferlab import ensembles, hindsight, ledger, predictors, report, runs, views
-from ferlab.data.faces import SPLITS, Faces, have_twin_in
+from ferlab.data.faces import SPLITS, Faces, checksum, have_twin_in
 from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
@@ -166,11 +165,6 @@ class Evaluation:
             twins = have_twin_in(own.pixels, faces.pixels[faces.split == SPLITS.index("train")])
             self._opened[key] = Split(own, twins, checksum(own))
         return self._opened[key]
-
-
-def checksum(faces: Faces) -> str:
-    """sha256 of pixels and labels."""
-    return hashlib.sha256(faces.pixels.tobytes() + faces.labels.tobytes()).hexdigest()
 
 
 def finished(run: runs.Run) -> bool:

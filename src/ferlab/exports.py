@@ -20,9 +20,9 @@ from onnx import ModelProto, helper
 from torch import nn
 
 from ferlab import predictors, report, runs
-from ferlab.data.faces import Faces
+from ferlab.data.faces import Faces, checksum
 from ferlab.errors import FerlabError
-from ferlab.evaluation import Seen, checksum
+from ferlab.evaluation import Seen
 from ferlab.expressions import EXPRESSIONS
 from ferlab.onnx_graph import Crops
 from ferlab.onnx_model import FORMAT, INPUT, OUTPUT, rgba_of

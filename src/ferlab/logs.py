@@ -1,7 +1,6 @@
 """Where a run's curves go: a CSV file always, W&B where it is asked for and can be reached."""
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -17,7 +16,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from ferlab import checkpoints, cli, runs
 from ferlab.classifier import ExpressionClassifier
 from ferlab.data.datamodule import FacesDataModule
-from ferlab.data.faces import Faces
+from ferlab.data.faces import checksum
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 
@@ -166,8 +165,12 @@ def _lineage(wandb: Any, experiment: Any, data: FacesDataModule, run: Path, info
 
     Offline, where W&B lets a run use nothing, both are what it made, and the model's metadata name its data.
     """
-    counts = {split: dict(zip(EXPRESSIONS, _counts(part), strict=True)) for split, part in _parts(data)}
-    known = {"faces_sha256": {split: _checksum(part) for split, part in _parts(data)}, "faces": counts}
+    parts = {"train": data.train, "val": data.val}
+    sums = {split: part.targets.sum(0, dtype=np.float64).tolist() for split, part in parts.items()}
+    known = {
+        "faces_sha256": {split: checksum(part) for split, part in parts.items()},  # as reports and exports have it
+        "faces": {split: dict(zip(EXPRESSIONS, counts, strict=True)) for split, counts in sums.items()},
+    }
     dataset = wandb.Artifact(_allowed(info["data"]), "dataset", metadata=known)
     with dataset.new_file("data.json") as file:  # an artifact of metadata alone has no version of its own
         json.dump(known, file, indent=2)
@@ -183,21 +186,6 @@ def _lineage(wandb: Any, experiment: Any, data: FacesDataModule, run: Path, info
     if not experiment.offline:  # what is never sent would only lie on the disk twice
         model.add_file(str(weights))
     experiment.log_artifact(model)
-
-
-def _parts(data: FacesDataModule) -> list[tuple[str, Faces]]:
-    return [("train", data.train), ("val", data.val)]
-
-
-def _counts(faces: Faces) -> list[float]:
-    return faces.targets.sum(0, dtype="float64").tolist()
-
-
-def _checksum(faces: Faces) -> str:
-    content = hashlib.sha256()
-    for array in (faces.pixels, faces.targets):
-        content.update(np.ascontiguousarray(array))
-    return content.hexdigest()
 
 
 def _allowed(name: str) -> str:

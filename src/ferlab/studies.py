@@ -18,13 +18,12 @@ import torch
 from torch import nn
 
 from ferlab import ensembles, ledger, predictors, report, runs, study_page, views
-from ferlab.data.faces import SPLITS, Faces, have_twin_in
+from ferlab.data.faces import SPLITS, Faces, checksum, have_twin_in
 from ferlab.data.store import open_data
 from ferlab.errors import FerlabError
 from ferlab.evaluation import (
     Evaluation,
     Split,
-    checksum,
     device_of,
     frozen_seen,
     provenance_of,

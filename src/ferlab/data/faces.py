@@ -1,5 +1,6 @@
 """A data set as arrays: what every source gives and everything downstream takes."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -76,6 +77,11 @@ class Faces:
     def origin(self, i: int) -> str:
         """Where face i came from, for a reader: a file name or `row 12`."""
         return self.files[self.row[i]] if len(self.files) else f"row {self.row[i]}"
+
+
+def checksum(faces: Faces) -> str:
+    """sha256 of pixels and labels."""
+    return hashlib.sha256(faces.pixels.tobytes() + faces.labels.tobytes()).hexdigest()
 
 
 def hard_targets(labels: np.ndarray) -> np.ndarray:
