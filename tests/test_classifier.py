@@ -34,6 +34,7 @@ def classifier(net: nn.Module | None = None, **changes) -> ExpressionClassifier:
         "steps_per_epoch": 5,
         "warmup_epochs": 0,
         "plateau_patience": 0,
+        "sam_rho": 0.0,
         "compile_step": False,
         "seed": 0,
     }
@@ -87,6 +88,9 @@ def test_weights_of_soft_counts_and_without_weighting():
     for kind in ("balanced", "effective"):
         with pytest.raises(FerlabError, match=r"none of class \[1\]; use none"):
             class_weights(kind, [3, 0, 2])
+    for beta in (-0.1, 1.0):
+        with pytest.raises(FerlabError, match=rf"class_weights_beta is {beta}; expected"):
+            class_weights("effective", [3, 2], beta)
 
 
 def test_the_place_alone_decides_the_seed():

@@ -108,6 +108,7 @@ def test_workers_do_not_change_the_weights(config, workers):
         (6, 0, ()),
         (8, 2, ("mixup=0.2", "cutmix=0.2")),
         (10, 0, ("schedule=plateau", "plateau_patience=0", "optimizer=adamw", "momentum=0.9", "lr=0.01")),
+        (7, 0, ("sam_rho=0.05",)),
     ],
 )
 def test_continuing_after_kill_9_gives_the_uninterrupted_weights(

@@ -21,6 +21,7 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
+from ferlab import sam
 from ferlab.errors import FerlabError
 from ferlab.freeze import Learning
 
@@ -36,9 +37,11 @@ def class_weights(kind: str, counts: Sequence[float], beta: float = 0.999) -> Te
     (1 - beta^n) / (1 - beta) (Cui et al. 2019, arXiv:1901.05555).
 
     Raises:
-        FerlabError: unknown kind, or a class without faces, whose weight would be infinite.
+        FerlabError: unknown kind, a beta outside [0, 1), or a class without faces, whose weight would be infinite.
     """
     n = torch.as_tensor(counts, dtype=torch.float64)
+    if not 0 <= beta < 1:
+        raise FerlabError(f"class_weights_beta is {beta}; expected a number from 0 to below 1, as 0.999")
     if kind not in CLASS_WEIGHTS:
         raise FerlabError(f"class_weights is {kind!r}; choose {', '.join(CLASS_WEIGHTS)}")
     if kind == "none":
@@ -70,6 +73,7 @@ class ExpressionClassifier(pl.LightningModule):
             risen for `plateau_patience` epochs; `constant`.
         steps_per_epoch: optimiser steps of an epoch, which the schedules count.
         warmup_epochs: epochs of linear warm-up, for `cosine` and `constant`.
+        sam_rho: radius of sharpness-aware minimisation (`sam`), which doubles the cost of a step; 0 is without.
         compile_step: run the forward and backward pass through torch.compile with CUDA graphs.
         seed: of dropout and mixing.
         learning: which parameters learn, when and how fast; None: all, at `lr`.
@@ -94,6 +98,7 @@ class ExpressionClassifier(pl.LightningModule):
         steps_per_epoch: int,
         warmup_epochs: float,
         plateau_patience: int,
+        sam_rho: float,
         compile_step: bool,
         seed: int,
         learning: Learning | None = None,
@@ -104,6 +109,8 @@ class ExpressionClassifier(pl.LightningModule):
         for name, value, known in (("optimizer", optimizer, OPTIMIZERS), ("schedule", schedule, SCHEDULES)):
             if value not in known:
                 raise FerlabError(f"{name} is {value!r}; choose {', '.join(known)}")
+        if sam_rho < 0:
+            raise FerlabError(f"sam_rho is {sam_rho}; expected a radius above 0, as 0.05, or 0 for none")
         self.preprocess = preprocess
         self.net = net.to(memory_format=torch.channels_last)
         self.learning = learning or Learning()
@@ -113,6 +120,8 @@ class ExpressionClassifier(pl.LightningModule):
         self.optimizer, self.lr, self.momentum, self.weight_decay = optimizer, lr, momentum, weight_decay
         self.schedule, self.warmup_epochs, self.plateau_patience = schedule, warmup_epochs, plateau_patience
         self.steps_per_epoch, self.compile_step, self.seed = steps_per_epoch, compile_step, seed
+        self.sam_rho = sam_rho
+        self._first_pass = True  # of the two that a step has with sam_rho
         self._loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         # In a tuple it is no submodule: neither averaged nor saved nor put into training mode.
         self._teacher = (teacher.eval().requires_grad_(False),) if teacher else ()
@@ -190,8 +199,6 @@ class ExpressionClassifier(pl.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         # Dropout and mixing draw from a stream that depends on the place alone, so a resumed run draws the same.
         self._seed_streams(seed_for(self.seed, self.current_epoch, batch_idx, self.global_rank))
-        if self.compile_step:
-            torch.compiler.cudagraph_mark_step_begin()
         if batch_idx == 0 or self._epoch_start is None:
             self._epoch_start = (time.perf_counter(), batch_idx)
 
@@ -216,15 +223,36 @@ class ExpressionClassifier(pl.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Loss of a batch (faces [B,1,48,48], targets [B,7])."""
         faces, targets = batch
+        if self.compile_step:
+            torch.compiler.cudagraph_mark_step_begin()
         if self.mix is not None:
             faces, targets = self.mix(faces.float(), targets)
         if self._teacher:
             targets = self._teach(faces, targets).clone()  # its own memory is a CUDA graph's
         loss, sums = self._loss(faces, targets)
-        self.train_sums += sums
+        if self._first_pass:
+            self.train_sums += sums
         if loss.device.type == "cpu":  # on a GPU this would be a wait in every step; there the epoch's end looks
             self._refuse_non_finite(loss.detach())
         return loss
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        closure = self._sharpened(optimizer_closure) if self.sam_rho else optimizer_closure
+        super().optimizer_step(epoch, batch_idx, optimizer, closure)
+
+    def _sharpened(self, closure: Callable[[], Any]) -> Callable[[], Any]:
+        def twice() -> Any:
+            closure()
+            with sam.at_the_worst_near(self.net, self.sam_rho):
+                self._first_pass = False
+                try:
+                    return closure()
+                finally:
+                    self._first_pass = True
+
+        return twice
 
     def on_train_epoch_end(self) -> None:
         self._refuse_non_finite(self.train_sums[0])  # where no validation came before

@@ -159,7 +159,7 @@ def compose(
     classifier = ExpressionClassifier(
         preprocess,
         net,
-        weights=class_weights(config["class_weights"], data.class_counts),
+        weights=class_weights(config["class_weights"], data.class_counts, config["class_weights_beta"]),
         mix=_mix(config["mixup"], config["cutmix"]),
         label_smoothing=config["label_smoothing"],
         optimizer=config["optimizer"],
@@ -170,6 +170,7 @@ def compose(
         steps_per_epoch=_steps_per_epoch(data.batches, config["trainer"]["limit_train_batches"]),
         warmup_epochs=config["warmup_epochs"],
         plateau_patience=config["plateau_patience"],
+        sam_rho=config["sam_rho"],
         compile_step=cuda if compiled == "auto" else compiled,
         seed=config["seed"],
         learning=freeze.plan(
