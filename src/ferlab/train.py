@@ -30,6 +30,8 @@ from ferlab.expressions import EXPRESSIONS, K
 
 log = logging.getLogger(__name__)
 
+_STATISTICS = 512  # training faces that a net is shown whose norms have no statistics
+
 
 def train(config: dict[str, Any]) -> runs.Run:
     """Train as `config` (conf/train.yaml, resolved) says, and return the run.
@@ -146,6 +148,9 @@ def compose(
     net, preprocess = runs.nets_of(config)
     if pretrained:
         net.backbone.load_state_dict(pretrained.state, strict=False)  # open_weights has said what it lacks
+        if pretrained.folded:
+            some = torch.from_numpy(data.train.pixels[:_STATISTICS, None])
+            weights.unfold(net.backbone, preprocess(some))
         _start_head(net.head, pretrained)
     elif config["weights"] != "none":
         runs.load_net(net, checkpoints.load(config["weights"])["state_dict"], Path(config["weights"]))

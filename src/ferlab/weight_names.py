@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ferlab import dlib_file
 from ferlab.errors import FerlabError
 
 
@@ -24,7 +25,7 @@ class Kind:
         rename: (name in the file, names of the timm backbone) -> the tensor's name in timm.
         backbone: pattern of the timm backbones that compute the same.
         model: what to type for such a backbone.
-        input, net: see `weights.Pretrained`; an input of None is not known.
+        input, net, folded: see `weights.Pretrained`; an input of None is not known.
     """
 
     name: str = ""
@@ -33,6 +34,7 @@ class Kind:
     model: str = ""
     input: dict[str, Any] | None = None
     net: dict[str, Any] = field(default_factory=dict)
+    folded: bool = False
 
     def refuse_other(self, path: Path, backbone: str) -> None:
         """Refuse a backbone that has the same tensors and computes something else.
@@ -48,6 +50,8 @@ class Kind:
 
 def recognise(state: Mapping[str, Tensor], numpy: bool) -> Kind:
     """Whose file a state is of, by its names; `numpy` says that it was a plain pickle of numpy arrays."""
+    if f"{dlib_file.PREFIX}conv1.weight" in state:
+        return _DLIB
     if "_conv_stem.weight" in state:
         return _LITE
     if "conv1_7x7_s2.weight" in state:
@@ -133,4 +137,13 @@ _LITE = Kind(
     r"tf_efficientnet_lite\d",
     "model=efficientnet_lite0, whose backbone is timm's tf_efficientnet_lite0",
     {"mean": [127 / 255] * 3, "std": [128 / 255] * 3, "scale": 1.0},
+)
+_DLIB = Kind(
+    "dlib's face recognition net",
+    lambda name, expected: name.removeprefix(dlib_file.PREFIX),
+    "dlib_resnet29",
+    "model=dlib_resnet29",
+    # dlib's input_rgb_image: RGB in 0..255 minus these means, divided by 256
+    {"mean": [122.782, 117.001, 104.298], "std": [256.0, 256.0, 256.0], "scale": 255.0},
+    folded=True,
 )

@@ -22,13 +22,13 @@ import torch
 from huggingface_hub.errors import EntryNotFoundError
 from timm.models import PretrainedCfg, adapt_input_conv
 from timm.models._hub import check_cached_file, download_cached_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from ferlab import checkpoints, runs, unpickle, weight_names
+from ferlab import checkpoints, dlib_file, runs, unpickle, weight_names
 from ferlab.errors import FerlabError
 from ferlab.nets.transfer import Transfer
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar", ".ckpt", ".pkl")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar", ".ckpt", ".pkl", ".dat")
 MATCHED = 0.95  # share of the backbone's tensors
 _SECONDS = 10  # that a hub may take to answer
 _AVERAGES = ("state_dict_ema", "model_ema")  # timm's and DeiT's exponential moving average
@@ -47,6 +47,7 @@ class Pretrained:
             counters and what `summary` names as missing are not in it.
         input: `mean`, `std` (one value per channel) and `scale` for Preprocess.
         net: keys of the Transfer config without which the backbone would compute something else.
+        folded: its batch norms hold constants and no statistics: `unfold` before it learns.
         head: of a run of ferlab its head's tensors, under the names of Transfer.head; else none.
         source: where the weights are from, without folders of this machine.
         summary: one line for the user.
@@ -55,6 +56,7 @@ class Pretrained:
     state: dict[str, Tensor]
     input: dict[str, Any]
     net: dict[str, Any]
+    folded: bool
     head: dict[str, Tensor]
     source: str
     summary: str
@@ -68,6 +70,7 @@ class _Found:
     source: str
     input: dict[str, Any] | None = None  # None: not known
     net: dict[str, Any] = field(default_factory=dict)
+    folded: bool = False
     head: dict[str, Tensor] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)  # tensors of other parts of what the backbone was in
     notes: list[str] = field(default_factory=list)
@@ -96,7 +99,38 @@ def open_weights(weights: str, backbone: str, channels: int) -> Pretrained | Non
     _adapt(found, expected, [f"{name}.weight" for name in first], channels)
     state, report = _match(found, expected, backbone)
     summary = "; ".join([report, *found.notes])
-    return Pretrained(state, found.input, found.net, found.head, found.source, summary)
+    return Pretrained(state, found.input, found.net, found.folded, found.head, found.source, summary)
+
+
+@torch.no_grad()
+def unfold(backbone: nn.Module, x: Tensor) -> None:
+    """Give batch norms the statistics that input x [B,C,S,S] has before them, and leave what they compute as it is.
+
+    A published net may keep of its batch norms only the constants that they come to. Learning goes on where it stopped
+    once each norm has statistics again, and the weight and bias with which they come to the same constants.
+    """
+    norms = [module for module in backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+    seen: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def look(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        variance, mean = torch.var_mean(inputs[0].double(), dim=(0, 2, 3))
+        seen[norm] = mean, variance
+
+    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
+    training = backbone.training
+    try:
+        backbone.eval()(x)
+    finally:
+        backbone.train(training)
+        for hook in hooks:
+            hook.remove()
+    for norm in norms:
+        mean, variance = seen[norm]
+        gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias += gain * (mean - norm.running_mean)
+        norm.weight.copy_(gain * (variance + norm.eps).sqrt())
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
 
 
 def _expected(backbone: str, channels: int) -> dict[str, torch.Size]:
@@ -181,6 +215,9 @@ def _from_file(weights: str, expected: Mapping[str, torch.Size], backbone: str) 
     found = _Found(groups.pop(best), f"file: {path.name}, sha256 {checkpoints.hash_file(path)[:12]}")
     found.source += f", {kinds[best].name}" if kinds[best].name else ""
     found.input, found.net = copy.deepcopy((kinds[best].input, kinds[best].net))
+    if kinds[best].folded:
+        found.folded = True
+        found.notes.append("its norms hold constants, and get the statistics of training faces")
     found.outside = [name for group in groups.values() for name in group]
     if part in _AVERAGES or "current_model_state" in content:  # the second is Lightning's, of weights not averaged
         found.notes.append(f"of the file's two sets the weights' average, {part}, is taken")
@@ -216,6 +253,8 @@ def _read(path: Path) -> tuple[Any, bool]:
     if checkpoints.sidecar(path).is_file():
         return checkpoints.load(path), False
     try:
+        if path.suffix.lower() == ".dat":
+            return dlib_file.load(path), False
         if path.suffix.lower() == ".safetensors":
             return safetensors.torch.load_file(path), False
         if path.suffix.lower() == ".pkl" and not zipfile.is_zipfile(path):
