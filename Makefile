@@ -28,9 +28,12 @@ TABLE2_INTO ?= results/README.md
 TABLE2_ARGS ?=
 TABLE2_EVALUATE ?=
 # What `make paper` trains beside it, in the same outputs: plain, with class weights, and taught by an ensemble of all these.
+# README's table has these, the cells of PAPER_CELLS, and the best ensemble.
 PAPER_RECIPES ?= baseline five_layer resnet18
 PAPER_WEIGHTED ?= five_layer
+PAPER_WEIGHTS ?= balanced effective
 PAPER_STUDENTS ?= five_layer_taught
+PAPER_CELLS ?= vgg16
 PAPER_SEEDS ?= 0,1,2
 PAPER_INTO ?= README.md
 
@@ -71,8 +74,10 @@ measure = try "runs on $(1)" $(call evaluate,$(call cells,$(TABLE2_DATA),$(TABLE
 	$(foreach r,$(if $(by_data),$(TABLE2_DATA),$(TABLE2_WEIGHTS)), \
 	try "ensemble-$r on $(1)" $(call evaluate,$(call row,$r,$(firstword $(TABLE2_SEEDS))),$(1),$(2)) name=ensemble-$r;)
 paper_data = $(firstword $(TABLE2_DATA))
-paper_runs = $(foreach r,$(PAPER_RECIPES) $(PAPER_STUDENTS),$(TABLE2_OUT)/$r-$(paper_data)-none-s*) \
-	$(foreach r,$(PAPER_WEIGHTED),$(TABLE2_OUT)/$r-$(paper_data)-balanced-s*)
+paper_names = $(foreach r,$(PAPER_RECIPES) $(PAPER_STUDENTS),$r-$(paper_data)-none-s*) \
+	$(foreach r,$(PAPER_WEIGHTED),$(foreach w,$(PAPER_WEIGHTS),$r-$(paper_data)-$w-s*))
+paper_runs = $(paper_names:%=$(TABLE2_OUT)/%)
+paper_cells = $(foreach m,$(filter $(TABLE2_MODELS),$(PAPER_CELLS)),$m-$(paper_data)-*)
 # an ensemble stays with what it was first chosen from
 choose = { test -d $(TABLE2_OUT)/ensembles/$(1) || try "choice of $(1)" $(PY) -m ferlab.ensemble 'runs=$(TABLE2_OUT)/*' \
 	name=$(1) $(2) outputs=$(TABLE2_OUT) $(TABLE2_EVALUATE); }
@@ -98,7 +103,8 @@ table2: $(READY) ## the poster's Table 2: train what is missing, measure it once
 paper: table2 ## README's table from nothing: Table 2, then what PAPER_RECIPES and PAPER_STUDENTS name, then the best ensemble
 	@$(tries) \
 	try plain $(call train,$(PAPER_RECIPES),$(paper_data),$(PAPER_SEEDS)); \
-	$(if $(PAPER_WEIGHTED),try weighted $(call train,$(PAPER_WEIGHTED),$(paper_data),$(PAPER_SEEDS)) class_weights=balanced;) \
+	$(if $(PAPER_WEIGHTED),try weighted $(call train,$(PAPER_WEIGHTED),$(paper_data),$(PAPER_SEEDS)) \
+		class_weights=$(call commas,$(PAPER_WEIGHTS));) \
 	$(call choose,teachers,tta=flip tta_space=probability) && \
 	try students $(call train,$(PAPER_STUDENTS),$(paper_data),$(PAPER_SEEDS)) \
 		teacher=$(TABLE2_OUT)/ensembles/teachers teacher_tta=frozen; \
@@ -107,7 +113,8 @@ paper: table2 ## README's table from nothing: Table 2, then what PAPER_RECIPES a
 	$(call choose,best,'tta=[flip$(comma)views12]') && for split in val test; do \
 		try "best on $$split" $(PY) -m ferlab.evaluate runs=$(TABLE2_OUT)/ensembles/best split=$$split skip_measured=true \
 			outputs=$(TABLE2_OUT) ledger=$(TABLE2_LEDGER) $(TABLE2_EVALUATE); done; \
-	try table $(PY) -m ferlab.compare 'runs=[$(call commas,$(paper_runs) $(TABLE2_OUT)/ensembles/*)]' split=test tta=none \
+	try table $(PY) -m ferlab.compare \
+		'runs=[$(call commas,$(paper_runs) $(paper_cells:%=$(TABLE2_OUT)/%) $(TABLE2_OUT)/ensembles/best)]' split=test tta=none \
 		out=$(TABLE2_OUT)/paper.md $(if $(PAPER_INTO),into=$(PAPER_INTO) name=fer2013); \
 	$(tried)
 
@@ -162,16 +169,17 @@ check: lint test ## what a change must pass
 bench: $(READY) ## the CPU benchmarks, one after another
 	for b in read_csv open_store input_pipeline train_step lightning_step inference; do $(PY) -m benchmarks.$$b; done
 
-# rows of README's table
-README_RUNS := five_layer-* baseline-* five_layer_student-* resnet18-* vgg16-fer2013-*
+# rows of README's table, as `make paper` has them
+README_RUNS = $(paper_names) $(paper_cells) ensemble-best
+GRID_REPORTS = $(TABLE2_MODELS:%=results/%-*/*/report.json) $(TABLE2_DATA:%=results/ensemble-%/*/report.json)
 
 results: $(READY) ## write the tables of README.md and results/README.md anew from results/
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=none into=results/README.md name=single
 	$(PY) -m ferlab.compare 'reports=results/*/*/report.json' split=test tta=views12 into=results/README.md name=views12
-	$(PY) -m ferlab.compare 'reports=[$(call commas,$(foreach r,$(README_RUNS),$(foreach v,none views12,results/$r/*-$v/report.json)))]' \
+	$(PY) -m ferlab.compare 'reports=[$(call commas,$(foreach r,$(README_RUNS),$(wildcard results/$r/*-none/report.json results/$r/*-views12*/report.json)))]' \
 		split=test tta=none into=README.md name=fer2013
-	$(if $(wildcard $(TABLE2_MODELS:%=results/%-*/*/report.json)),$(PY) -m ferlab.compare \
-		'reports=results/*/*/report.json' $(grid) into=results/README.md name=table2)
+	$(if $(wildcard $(GRID_REPORTS)),$(PY) -m ferlab.compare \
+		'reports=[$(call commas,$(GRID_REPORTS))]' $(grid) into=results/README.md name=table2)
 
 clean: ## remove the environment and what tools left; outputs/ and data/ stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache src/*.egg-info
