@@ -55,7 +55,7 @@ def test_nobody_imports_a_command(name):
     "name", ["expressions.py", "preprocess.py", "errors.py", *(n for n in TREES if n.startswith("nets/"))]
 )
 def test_what_stands_at_the_start_of_the_flow_imports_nothing_of_ferlab(name):
-    assert of_ferlab(name) <= {"errors", "nets.heads"}
+    assert of_ferlab(name) <= {"errors", "nets.heads", "nets.dlib_resnet"}
 
 
 @pytest.mark.parametrize("name", [n for n in TREES if n.startswith("data/")])
@@ -73,8 +73,10 @@ def test_predictors_are_torch_and_numpy():
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        ("classifier.py", {"preprocess", "errors", "freeze"}),
+        ("classifier.py", {"preprocess", "errors", "freeze", "sam"}),
         ("freeze.py", {"errors"}),
+        ("sam.py", set()),
+        ("dlib_file.py", {"nets.dlib_resnet"}),
         ("ema.py", set()),
         ("checkpoints.py", {"errors"}),
         ("ledger.py", {"errors"}),

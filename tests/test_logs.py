@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
-from ferlab import logs, predictors, runs
+from ferlab import evaluate, logs, predictors, runs
 from ferlab import train as training
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -291,7 +291,7 @@ def test_a_folder_that_wandb_cannot_write_does_not_stop_training(config, monkeyp
 
     monkeypatch.setattr(runs, "create", with_a_file_in_the_way)
     run = training.train(config("wandb=offline", "trainer.max_epochs=1"))
-    assert "only the CSV log is written" in caplog.text
+    assert "only files are written" in caplog.text
     assert run.info["status"] == "finished"
     assert_csv_is_complete(run.path, 1)
 
@@ -329,3 +329,28 @@ def test_each_start_of_a_run_has_its_own_csv(config, tmp_path):
         found.save()
     assert [curves(tmp_path)["lr"]] == [[0.0, 1.0, 2.0]]
     assert sorted(p.name for p in (tmp_path / "log").iterdir()) == ["0", "1", "2"]
+
+
+def test_a_report_is_a_run_of_its_own_with_its_views_as_an_axis(config, monkeypatch, tmp_path):
+    run = training.train(config("wandb=off", "trainer.max_epochs=1", "class_weights=balanced"))
+    monkeypatch.setattr(runs.Run, "faces", lambda self: made_faces())
+    [folder] = evaluate.evaluate(str(run.path), "flip", ledger_path=tmp_path / "ledger.jsonl")
+    logs.evaluated(folder, "offline")
+    told, found = json.loads((folder / "report.json").read_text()), read(run.path)
+    assert found["run"].job_type == "evaluate"
+    assert found["run"].run_group == f"five_layer-{told['data']}"
+    assert set(found["run"].tags) == {"evaluate", "split=val", "tta=flip"}
+    axes = {"tta": "flip", "class_weights": "balanced", "split": "val", "members": [run.name]}
+    assert {key: found["config"][key] for key in axes} == axes
+    assert found["curves"]["val/accuracy"] == [told["accuracy"]]
+    assert found["curves"]["val/accuracy_low"] == [told["interval95"][0]]
+    assert found["curves"]["val/without_train_twins"] == [told["without_train_twins"]["accuracy"]]
+    [confusion] = run.path.glob("wandb/offline-run-*/files/media/table/val/confusion_table*.json")
+    rows = json.loads(confusion.read_text())["data"]
+    assert [row[2] for row in rows] == np.array(told["confusion_matrix"]).flatten().tolist()
+
+    before = found["run"].run_id
+    for path in run.path.glob("wandb/offline-run-*/*.wandb"):
+        path.unlink()
+    logs.evaluated(folder, "offline")  # measured again, it is the same run
+    assert read(run.path)["run"].run_id == before

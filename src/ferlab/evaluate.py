@@ -14,7 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab import ensembles, hindsight, models, report, runs
+from ferlab import ensembles, hindsight, logs, models, report, runs
 from ferlab.cli import command, plain
 from ferlab.errors import FerlabError
 from ferlab.evaluation import Evaluation, finished, refuse_unfinished
@@ -172,7 +172,10 @@ def _exported(config: dict[str, Any]) -> Path:
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     config = plain(cfg)
+    mode = logs.wandb_mode(config)
     if config["weights"] is not None:
+        if mode != "off":
+            raise FerlabError(f"wandb={mode} is for runs, not for weights={config['weights']}; leave it out")
         _say(_exported(config))
         return
     if config["each"] and config["name"] is not None:
@@ -185,6 +188,8 @@ def main(cfg: DictConfig) -> None:
         folders = evaluate(config["runs"], name=config["name"], **options)
     for folder in folders:
         _say(folder)
+        if mode != "off":
+            logs.evaluated(folder, mode)
 
 
 if __name__ == "__main__":

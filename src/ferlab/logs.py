@@ -1,6 +1,7 @@
 """Where a run's curves go: a CSV file always, W&B where it is asked for and can be reached."""
 
 import contextlib
+import hashlib
 import json
 import logging
 import os
@@ -44,30 +45,34 @@ def loggers(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
     # Rows reach the file at each epoch's end, not every hundred.
     found: list[Logger] = [CSVLogger(path, name="log", version=str(start), flush_logs_every_n_steps=1)]
     if mode != "off":
-        found += _wandb(path, config, mode)
+        typed = cli.job()
+        found += _wandb(
+            path,
+            mode,
+            name=path.name,
+            group=typed.get("experiment") or f"{config['model']['name']}-{config['data']['name']}",
+            job_type="train",
+            tags=_tags(config, typed),
+            config=_shared(config),
+        )
     return found
 
 
-def _wandb(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
+def _wandb(path: Path, mode: str, **about: Any) -> list[Logger]:
     """W&B's logger, offline where it cannot be reached, none where it cannot even write: training never waits."""
     try:
         import wandb
     except ImportError:
         log.warning("wandb is not installed; only the CSV log is written (pip install wandb, or wandb=off)")
         return []
-    typed = cli.job()
     for attempt in dict.fromkeys((mode, "offline")):
         logger = WandbLogger(
             project="ferlab",
-            name=path.name,
-            group=typed.get("experiment") or f"{config['model']['name']}-{config['data']['name']}",
-            job_type="train",
-            tags=_tags(config, typed),
-            config=_shared(config),
             save_dir=path,
             mode=attempt,
             # Eight seconds are enough for a service that answers. The metadata would hold paths and the host's name.
             settings=wandb.Settings(init_timeout=8, silent=True, x_disable_meta=True, console="off", host="-"),
+            **about,
         )
         try:
             logger.experiment.define_metric("val/*", step_metric="epoch")
@@ -76,8 +81,50 @@ def _wandb(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
             log.warning("W&B %s does not work (%s)", attempt, str(error).strip().splitlines()[0])
         else:
             return [logger]
-    log.warning("only the CSV log is written")
+    log.warning("only files are written")
     return []
+
+
+def evaluated(folder: Path, mode: str) -> None:
+    """Give W&B what a report says, as a run of its own: so views are an axis of a dashboard, as class weights are.
+
+    Args:
+        folder: of the report, in a run's or an ensemble's directory.
+        mode: online or offline.
+    """
+    told = json.loads((folder / "report.json").read_text())
+    split, members = told["split"], told["members"]
+    axes = {key: told.get(key) for key in ("model", "data", "class_weights", "seed", "tta", "tta_space")}
+    about = {key: told[key] for key in ("members", "weights_sha256", "faces_sha256", "n")}
+    key = json.dumps([split, axes["tta"], axes["tta_space"], about["weights_sha256"], about["faces_sha256"]])
+    found = _wandb(
+        folder.parent.parent,
+        mode,
+        # The same measurement is the same run, however often it is made.
+        id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        name=f"{told['name']} {folder.name}",
+        group=f"{axes['model']}-{axes['data']}" if len(members) == 1 else "ensembles",
+        job_type="evaluate",
+        tags=[tag[:64] for tag in ("evaluate", f"split={split}", f"tta={axes['tta']}")],
+        config={**axes, **about, "split": split, "evaluate": True},
+    )
+    for logger in found:
+        import wandb
+
+        names = ("accuracy", "macro_recall", "macro_f1", "disgust_misclassification", "ece", "nll")
+        values = {f"{split}/{name}": told[name] for name in names if told.get(name) is not None}
+        values[f"{split}/without_train_twins"] = told["without_train_twins"]["accuracy"]
+        values |= {
+            f"{split}/accuracy_{end}": value for end, value in zip(("low", "high"), told["interval95"], strict=True)
+        }
+        with _tables_in(Path(logger.save_dir, "wandb", "data")):
+            try:
+                matrix = _matrix(wandb, np.array(told["confusion_matrix"]), split)
+                logger.experiment.log({**values, f"{split}/confusion": matrix})
+            except (wandb.errors.Error, OSError) as error:
+                log.warning("W&B took nothing of %s (%s)", folder, error)
+            finally:
+                wandb.finish()
 
 
 def _tags(config: dict[str, Any], typed: dict[str, Any]) -> list[str]:
@@ -149,15 +196,19 @@ def _pictures(wandb: Any, classifier: ExpressionClassifier, data: FacesDataModul
     table = wandb.Table(columns=["face", "true", "predicted", *EXPRESSIONS])
     for pixels, label, p in zip(faces.pixels, faces.labels, probabilities, strict=True):
         table.add_data(wandb.Image(pixels), EXPRESSIONS[label], EXPRESSIONS[int(p.argmax())], *p.tolist())
-    counts = wandb.Table(columns=["true", "predicted", "faces"])
-    for i, row in enumerate(classifier.confusion.tolist()):
-        for j, n in enumerate(row):
-            counts.add_data(EXPRESSIONS[i], EXPRESSIONS[j], n)
-    fields = {"Actual": "true", "Predicted": "predicted", "nPredictions": "faces"}
-    matrix = wandb.plot_table("wandb/confusion_matrix/v1", counts, fields, {"title": "val"})
+    matrix = _matrix(wandb, classifier.confusion.numpy(), "val")
     probabilities, labels = classifier.answers
     curves = wandb.plot.pr_curve(labels.numpy(), probabilities.numpy(), labels=list(EXPRESSIONS))
     return {"val/samples": table, "val/confusion": matrix, "val/precision_recall": curves}
+
+
+def _matrix(wandb: Any, confusion: np.ndarray, title: str) -> Any:
+    counts = wandb.Table(columns=["true", "predicted", "faces"])
+    for i, row in enumerate(confusion.tolist()):
+        for j, n in enumerate(row):
+            counts.add_data(EXPRESSIONS[i], EXPRESSIONS[j], n)
+    fields = {"Actual": "true", "Predicted": "predicted", "nPredictions": "faces"}
+    return wandb.plot_table("wandb/confusion_matrix/v1", counts, fields, {"title": title})
 
 
 def _lineage(wandb: Any, experiment: Any, data: FacesDataModule, run: Path, info: dict[str, Any]) -> None:
