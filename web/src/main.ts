@@ -5,7 +5,7 @@ import { Engine } from './engine';
 import { openFile } from './files';
 import { Latency } from './latency';
 import { NO_FACE, NO_FACE_IN_PHOTO, PREPARING, READY, UNPLUGGED, WATCHING, badFile, foundFaces } from './messages';
-import type { Face, Located, Model, Seen } from './protocol';
+import type { Face, Located, Model, Seen, Timing } from './protocol';
 import { Smoother } from './smoothing';
 import { Reading, clearBoxes, drawBoxes, element, showSpeed } from './view';
 
@@ -21,7 +21,12 @@ const start = element<HTMLButtonElement>('start');
 const engine = new Engine();
 const camera = new Camera(() => stop(UNPLUGGED));
 const smoother = new Smoother();
-const stages = { 'find the face': new Latency(), 'crop and read it': new Latency(), 'camera frame to label': new Latency() };
+const stages = {
+  'find the face': new Latency(),
+  'cut it out': new Latency(),
+  'read its expression': new Latency(),
+  'camera frame to label': new Latency(),
+};
 
 let reading: Reading | undefined;
 let capture: Capture | undefined;
@@ -140,10 +145,11 @@ async function watch(mine: number, mirrored: boolean): Promise<void> {
   let seenAt = performance.now();
   let before = 0;
   let follow = 0; // the first picture may show somebody else than the last one that was looked at
+  let frame = Promise.resolve(seenAt); // the first one is there
   while (mine === turn) {
-    await nextFrame();
+    const came = await frame;
+    frame = nextFrame(); // asked for now, so that one which comes while this is searched is not missed
     if (mine !== turn || document.hidden || !video.videoWidth) continue;
-    const began = performance.now();
     const wanted = grabs;
     grabs = [];
     try {
@@ -158,7 +164,7 @@ async function watch(mine: number, mirrored: boolean): Promise<void> {
       if (mine !== turn) return;
       if (!held) takeBack(faces, mirrored, now);
       if (faces.length) seenAt = now;
-      note({ ...seen.timing, detect }, faces.length && held ? now - began : null, before ? now - before : 0);
+      note({ ...seen.timing, detect }, faces.length && held ? now - came : null, before ? now - before : 0);
       before = now;
       follow = held ? FOLLOW_FOR : 0;
       say(now - seenAt > HINT_AFTER ? NO_FACE : WATCHING);
@@ -174,24 +180,25 @@ async function located({ faces, timing: { detect } }: Seen): Promise<Located> {
   return detect === null ? engine.locate() : { faces, held: true, detect };
 }
 
-/** Resolves when the video shows another frame, or soon where it shows none. */
-function nextFrame(): Promise<void> {
+/** Resolves when the video shows another frame, or soon where it shows none, to the time of that. */
+function nextFrame(): Promise<number> {
   return new Promise((resolve) => {
-    const late = setTimeout(resolve, 250);
     const done = () => {
       clearTimeout(late);
-      resolve();
+      resolve(performance.now());
     };
+    const late = setTimeout(done, 250);
     if ('requestVideoFrameCallback' in video) video.requestVideoFrameCallback(done);
     else requestAnimationFrame(done);
   });
 }
 
 /** Durations of a frame; `whole` is null where it showed no face. */
-function note({ detect, classify }: { detect: number; classify: number }, whole: number | null, since: number): void {
+function note({ detect, crop, classify }: Timing & { detect: number }, whole: number | null, since: number): void {
   stages['find the face'].add(detect);
   if (whole !== null) {
-    stages['crop and read it'].add(classify);
+    stages['cut it out'].add(crop);
+    stages['read its expression'].add(classify);
     stages['camera frame to label'].add(whole);
   }
   if (since) fps = fps ? 0.9 * fps + 100 / since : 1000 / since;

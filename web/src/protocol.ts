@@ -24,7 +24,9 @@ export interface Model {
 export interface Timing {
   /** Null where the face was read where the picture before showed it; `locate` says where it is in this one. */
   detect: number | null;
-  /** Crop and classifier together. */
+  /** From the picture to the pixels that the classifier is handed. */
+  crop: number;
+  /** The classifier's run alone. */
   classify: number;
 }
 
@@ -49,7 +51,8 @@ export type Request =
   | { kind: 'load'; base: string }
   /**
    * `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut.
-   * `follow`: for how many ms after a picture a face is read where the detector saw it in that one; 0 asks it first.
+   * `follow`: for how many ms after a picture a face is read where the detector saw it in that one, and after one of
+   * nobody smaller faces are not searched; 0 asks all detectors first.
    */
   | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean; follow: number }
   /** Where the faces are in the picture of the last look, which followed. */

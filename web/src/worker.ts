@@ -6,11 +6,12 @@ import * as ort from 'onnxruntime-web/wasm';
 
 import { inPixels, merge, overlap, placed, same, square, type Found, type Margin } from './detector';
 import { openModels, type Detector, type Models } from './models';
-import type { Box, Face, FromWorker, Located, Seen, ToWorker } from './protocol';
+import type { Box, Face, FromWorker, Located, Seen, Timing, ToWorker } from './protocol';
 
 const CROP_SIDE = 96; // px, as in detector.py: twice a face's side in the data, so that the graph's resizing has the last word
 // Least overlap of where a face was read and where the detector then sees it. A crop that is 0.15 of the box beside the
-// face costs no accuracy that a thousand faces show, 0.2 (an overlap of 0.67) costs three points: tests/shift.py.
+// face costs two points of accuracy, no more than chance among a thousand faces; 0.2 (an overlap of 0.67) costs four and a
+// half: tests/shift.py.
 const HELD = 0.7;
 
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
@@ -20,6 +21,8 @@ let last = Promise.resolve();
 let looked = false;
 /** Faces of the picture before, one at least and the nearest first, and when that picture came. */
 let known: { faces: [Found, ...Found[]]; at: number } | null = null;
+/** When all detectors were last asked in vain; long ago once a face was found. */
+let nobodyAt = -Infinity;
 /** A picture whose face was read where it was before; the detector has not seen it yet. */
 let kept: { bitmap: ImageBitmap; face: Found; at: number } | null = null;
 
@@ -72,18 +75,18 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
     // The label comes first; `locate` then finds the face in this picture, for the next one.
     const [face, ...others] = known.faces;
     kept = { bitmap, face, at: started };
-    const probabilities = await classify(cut(bitmap, face.box, models.margin));
-    const timing = { detect: null, classify: performance.now() - started };
+    const timing = { detect: null, crop: 0, classify: 0 };
+    const probabilities = await readFace(() => cut(bitmap, face.box, models.margin), timing);
     return { faces: [{ ...face, probabilities }, ...others.map(unread)], timing, picture: null };
   }
   try {
     const everything: Found = { box: [0, 0, bitmap.width, bitmap.height], score: 1 };
-    const faces = (whole ? [everything] : await findFaces(bitmap, most > 1)).map(unread);
-    const detected = performance.now();
+    const faces = (whole ? [everything] : await findFaces(bitmap, most > 1, follow)).map(unread);
+    const timing = { detect: performance.now() - started, crop: 0, classify: 0 };
     for (const face of faces.slice(0, most)) {
-      face.probabilities = await classify(whole ? pixelsOf(bitmap) : cut(bitmap, face.box, models.margin));
+      const pixels = () => (whole ? pixelsOf(bitmap) : cut(bitmap, face.box, models.margin));
+      face.probabilities = await readFace(pixels, timing);
     }
-    const timing = { detect: detected - started, classify: performance.now() - detected };
     remember(faces, started);
     return { faces, timing, picture: picture && faces[0] ? await pictureOf(bitmap, faces[0].box, whole) : null };
   } finally {
@@ -98,7 +101,7 @@ async function locate(): Promise<Located> {
   kept = known = null;
   const started = performance.now();
   try {
-    const found = await findFaces(bitmap, false);
+    const found = await findFaces(bitmap, false, 0);
     remember(found, at);
     const held = !!found[0] && overlap(found[0].box, face.box) >= HELD;
     return { faces: found.map(unread), held, detect: performance.now() - started };
@@ -115,11 +118,14 @@ const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: nu
 
 /**
  * Faces by the short-range detector, and where it finds none by the one for smaller faces; or by both, so that a large
- * face hides no small ones. The nearest face first: it is the one that the page is about.
+ * face hides no small ones. The nearest face first: it is the one that the page is about. For `rest` ms after nobody was
+ * seen the second one, which takes several times as long, is not asked.
  */
-async function findFaces(bitmap: ImageBitmap, everyone: boolean): Promise<Found[]> {
+async function findFaces(bitmap: ImageBitmap, everyone: boolean, rest: number): Promise<Found[]> {
+  const started = performance.now();
+  const asked = started - nobodyAt < rest ? models.detectors.slice(0, 1) : models.detectors;
   const faces: Found[] = [];
-  for (const open of models.detectors) {
+  for (const open of asked) {
     if (faces.length && !everyone) break;
     const detector = await open();
     const { side } = detector;
@@ -135,6 +141,8 @@ async function findFaces(bitmap: ImageBitmap, everyone: boolean): Promise<Found[
       .filter(({ box }) => !faces.some((known) => same(box, known.box)));
     faces.push(...found);
   }
+  if (faces.length) nobodyAt = -Infinity;
+  else if (asked === models.detectors) nobodyAt = started;
   return faces.sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
 }
 
@@ -163,6 +171,17 @@ function pixelsOf(bitmap: ImageBitmap): ImageData {
   const context = surface(bitmap.width, bitmap.height);
   context.drawImage(bitmap, 0, 0);
   return context.getImageData(0, 0, bitmap.width, bitmap.height);
+}
+
+/** Probabilities of a face; what its crop and its reading took is added to `timing`. */
+async function readFace(pixels: () => ImageData, timing: Timing): Promise<number[]> {
+  const started = performance.now();
+  const rgba = pixels();
+  const cropped = performance.now();
+  const probabilities = await classify(rgba);
+  timing.crop += cropped - started;
+  timing.classify += performance.now() - cropped;
+  return probabilities;
 }
 
 async function classify(rgba: ImageData): Promise<number[]> {

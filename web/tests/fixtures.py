@@ -87,6 +87,7 @@ def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
     Image.fromarray(frame(None)).save(folder / "nobody.png")
     Image.fromarray(frame(face, 30)).save(folder / "moved.png")
     Image.fromarray(frame(face, 120)).save(folder / "jumped.png")
+    Image.fromarray(frame(face, side=90)).save(folder / "far.png")  # too small for the short-range detector
     two = np.concatenate([frame(face), frame(other)], 1)
     Image.fromarray(two).save(folder / "two.png")
     Image.fromarray(frame(face, 0, (7680, 4320), 2600)).save(folder / "8k.jpg", quality=85)

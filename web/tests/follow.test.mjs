@@ -62,6 +62,52 @@ test('a picture of long ago, of something else or none is not followed', async (
   assert.match(wrong, /is gone/);
 });
 
+test('where nobody was seen just now, smaller faces are searched a little later, and at once where all is to be', async () => {
+  const [first, , kept, nobody, soon, , later] = await look(
+    ['far.png', 0],
+    ['far.png', LONG],
+    ['nobody.png', 0],
+    ['far.png', LONG],
+    ['far.png', 0],
+  );
+  assert.equal(first.faces.length, 1);
+  assert.ok(kept.held, 'a small face that is followed is searched by both detectors');
+  assert.deepEqual([nobody.faces, soon.faces], [[], []]);
+  assert.equal(later.faces.length, 1);
+  const [, near] = await look(['nobody.png', 0], ['plain.png', LONG]);
+  assert.equal(near.faces.length, 1);
+});
+
+test('the camera: the first frame is read at once, and the next is asked for before one is read and searched', async () => {
+  const page = await open({
+    before: (page) =>
+      page.addInitScript(() => {
+        window.asked = [];
+        const real = HTMLVideoElement.prototype.requestVideoFrameCallback;
+        HTMLVideoElement.prototype.requestVideoFrameCallback = function (done) {
+          window.asked.push('frame');
+          return real.call(this, done);
+        };
+        const post = Worker.prototype.postMessage;
+        Worker.prototype.postMessage = function (message, transfer) {
+          window.asked.push(message.kind);
+          return post.call(this, message, transfer);
+        };
+      }),
+  });
+  try {
+    await page.click('#start');
+    await until(page, () => window.asked.filter((kind) => kind === 'locate').length > 10);
+    const asked = await page.evaluate(() => window.asked);
+    asked.forEach((kind, n) => {
+      if (kind === 'look') assert.equal(asked[n - 1], 'frame', 'the next frame is asked for before this one is read');
+    });
+    assert.deepEqual(asked.slice(0, 3), ['load', 'frame', 'look'], 'the first frame is there and is not waited for');
+  } finally {
+    await page.end();
+  }
+});
+
 test('a reading that is taken back leaves the average as it was', async () => {
   const { module } = await runnerImport(join(import.meta.dirname, '../src/smoothing.ts'), { configFile: false });
   const smoother = new module.Smoother();
