@@ -14,7 +14,7 @@ from tests.conftest import made_faces, made_study
 from tests.test_conf import composed
 
 CONFIG = composed(config="analyse") | {"shown": 3}
-HAPPY, NEUTRAL = EXPRESSIONS.index("happy"), EXPRESSIONS.index("neutral")
+HAPPY, SAD, NEUTRAL = (EXPRESSIONS.index(name) for name in ("happy", "sad", "neutral"))
 
 
 def write_votes(path, rows):
@@ -85,6 +85,18 @@ def test_errors_are_sorted_and_written(tmp_path):
     assert written["ferplus"] == found["ferplus"]
     page = (study.folder / "index.html").read_text()
     assert all(title in page for title in ("Ambiguous faces", "FER+ as a second opinion", "Doubtful labels"))
+
+
+def test_votes_are_found_where_auxiliary_faces_stand_beside_fer2013s(tmp_path):
+    rows = [("Training", 1, {"neutral": 10}), ("PublicTest", 1, {"happiness": 10}), ("PublicTest", 1, {"sadness": 10})]
+    path = write_votes(tmp_path / "v.csv", rows)
+    faces = happy_faces(2)
+    files = ["fer2013: row 0", "fer2013: row 1", "fer2013: row 2", "aux: happy/1.jpg"]
+    joined = Faces(faces.pixels, faces.targets, faces.split, faces.subject, np.array([1, 2], np.int32), files)
+    assert second_opinion.ferplus(joined, path)[1].tolist() == [HAPPY, SAD]
+    of_files = Faces(faces.pixels, faces.targets, faces.split, faces.subject, np.array([1, 3], np.int32), files)
+    with pytest.raises(FerlabError, match="is not of these faces"):
+        second_opinion.ferplus(of_files, path)
 
 
 def test_without_votes_the_rest_is_told(tmp_path, caplog):

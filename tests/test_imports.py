@@ -107,7 +107,7 @@ def test_predictors_are_torch_and_numpy():
         ("calibration_page.py", {"page", "report", "study_page"}),
         ("robustness_page.py", {"page", "study_page"}),
         ("comparison.py", {"tables", "errors"}),
-        ("records.py", {"comparison", "drawing", "ensembles", "errors", "page", "report", "runs", "tables"}),
+        ("records.py", {"comparison", "drawing", "ensembles", "errors", "page", "report", "runs", "tables", "views"}),
         ("study_tables.py", {"page", "records", "study_page"}),
         ("data_card.py", {"expressions", "tables"}),
         ("model_card.py", {"comparison", "expressions", "model_limits", "page", "records", "report", "tables"}),

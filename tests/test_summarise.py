@@ -35,7 +35,7 @@ from tests.test_cli import typed  # noqa: F401
 from tests.test_conf import composed
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
-STUDENT = "five_layer_student-fer2013-none-s0"
+STUDENT = "five_layer_taught-fer2013-none-s2"
 NAMES = [STUDENT, "resnet18-fer2013-none-s0", "resnet18-fer2013-none-s1", "resnet18-fer2013-none-s2"]
 
 
@@ -202,7 +202,7 @@ def test_a_run_without_reports_shows_its_curves_and_what_to_type(tmp_path):
     page = page_of(tmp_path, folder)
     assert "No run has a report yet." in page.text
     assert f"python -m ferlab.evaluate runs={folder.as_posix()} split=val tta=none" in page.code
-    assert page.table("run", "best epoch")[0]["best epoch"] == "215"
+    assert page.table("run", "best epoch")[0]["best epoch"] == "231"
     assert any(image["alt"].startswith("Accuracy on val over epochs") for image in page.images)
     beside = page_of(tmp_path, folder, RESULTS / NAMES[1], split="val", tta="none")
     assert f"python -m ferlab.evaluate runs={folder.as_posix()} split=val tta=none" in beside.code
@@ -345,6 +345,26 @@ def test_an_ensemble_stands_beside_its_members(studied, tmp_path):
     assert "Members: small-s0, small-s1" in card
     assert "calibrate runs=" + (outputs / "ensembles" / "both").as_posix() in card
     assert "explain runs=outputs/small-s0" in card
+
+
+def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied, tmp_path):
+    outputs = tmp_path / "outputs"
+    for seed in (0, 1, 2):
+        shutil.copytree(studied, outputs / f"small-s{seed}")
+    both = [str(outputs / f"small-s{seed}") for seed in (0, 1)]
+    [folder] = evaluate.evaluate(both, "flip", "val", name="best", outputs=outputs)
+    members = {"tta": "flip", "tta_space": "probability", "members": []}
+    (folder.parent.parent / "members.json").write_text(json.dumps(members))
+    page = page_of(tmp_path, outputs / "*", tta="none")
+    rows = {row["run"]: row for row in page.table("run", *EXPRESSIONS)}
+    assert set(rows) == {"best, flip", "small-s0", "small-s1", "small-s2"}
+    told = json.loads((folder / "report.json").read_text())["confusion_matrix"]
+    assert rows["best, flip"]["happy"].startswith(f"{100 * told[3][3] / sum(told[3]):.1f}")
+    shutil.rmtree(folder)
+    evaluate.evaluate(both, "flip", "test", name="other", outputs=outputs, ledger_path=tmp_path / "ledger.jsonl")
+    shutil.move(outputs / "ensembles/other/reports/test-flip", folder.parent)
+    page = page_of(tmp_path, outputs / "*", tta="none", split="val")
+    assert f"python -m ferlab.evaluate runs={(outputs / 'ensembles/best').as_posix()} split=val" in page.code
 
 
 def test_the_command_says_what_it_wrote(studied, typed, capsys):  # noqa: F811

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ferlab import comparison, runs, tables
+from ferlab import comparison, runs, tables, views
 from ferlab.drawing import data_uri
 from ferlab.ensembles import FOLDER as ENSEMBLES
 from ferlab.errors import FerlabError
@@ -72,6 +72,7 @@ class Record:
     Attributes:
         run: config and run.json; None of an ensemble or an exported model.
         reports: as `comparison.load` gives them, val first.
+        frozen: the views that an ensemble was chosen with, in which alone it is measured; None of all else.
         studies: those on the run's own val first.
     """
 
@@ -80,6 +81,7 @@ class Record:
     run: runs.Run | None
     reports: Sequence[dict[str, Any]]
     studies: Sequence[Study]
+    frozen: str | None = None
 
     @property
     def typed(self) -> str:
@@ -107,13 +109,13 @@ class Record:
         }
 
     def report(self, split: str, tta: str) -> dict[str, Any] | None:
-        """The report on that split in those views, None where there is none.
+        """The report on that split in those views, or in the frozen ones; None where there is none.
 
         Raises:
             FerlabError: it lacks what a page shows.
         """
         for report in self.reports:
-            if (report["split"], report["tta"]) == (split, tta):
+            if (report["split"], report["tta"]) == (split, self.frozen or tta):
                 if missing := [key for key in _MEASURED if key not in report]:
                     raise FerlabError(
                         f"{report['folder'] / 'report.json'} lacks {', '.join(missing)}; write it again with "
@@ -188,7 +190,17 @@ def _read(path: Path) -> Record | None:
     # An exported file lies in a folder that may be called otherwise.
     name = run.name if run else loaded[0]["name"]
     studies = [_study(kind, file) for kind in STUDIES for file in _study_files(path, kind)]
-    return Record(path, name, run, loaded, sorted(studies, key=lambda s: (s.elsewhere, s.told["split"] != "val")))
+    studies.sort(key=lambda s: (s.elsewhere, s.told["split"] != "val"))
+    return Record(path, name, run, loaded, studies, _frozen(path))
+
+
+def _frozen(path: Path) -> str | None:
+    """The title of the views that an ensemble's directory was chosen with."""
+    file = path / runs.MEMBERS
+    if not file.is_file() or not file.read_text(encoding="utf-8").lstrip().startswith("{"):  # a soft vote's is a list
+        return None
+    chosen = _json(file)
+    return views.title(chosen["tta"], chosen["tta_space"]) if "tta" in chosen else None
 
 
 def _study_files(path: Path, kind: str) -> list[Path]:

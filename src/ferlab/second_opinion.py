@@ -24,9 +24,10 @@ def ferplus(faces: Faces, votes_csv: Path) -> tuple[np.ndarray, np.ndarray]:
         FerlabError: the votes are not of these faces' rows.
     """
     usage, named, votes = votes_of(votes_csv)
-    if len(faces.files) or faces.row.max() >= len(votes) or (usage[faces.row] != faces.split).any():
+    row = faces.csv_rows()
+    if row is None or row.max() >= len(votes) or (usage[row] != faces.split).any():
         raise FerlabError(f"{votes_csv} is not of these faces: expected its rows in the order of fer2013.csv")
-    votes, named = votes[faces.row], named[faces.row]
+    votes, named = votes[row], named[row]
     best = votes.argmax(1)
     majority = votes.max(1) * 2 > votes.sum(1)
     said = np.where(majority & named, _EXPRESSION[best], -1)

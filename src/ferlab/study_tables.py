@@ -86,6 +86,8 @@ def evaluate(records: Sequence[Record], split: str, tta: str) -> list[str]:
     """The command that reports on these; none where there are none."""
     files = [f"python -m ferlab.evaluate weights={r.name}.onnx split={split}" for r in records if r.exported]
     asked = [record for record in records if not record.exported]
+    files += [f"python -m ferlab.evaluate {named([r])} split={split}" for r in asked if r.frozen]  # in its own views
+    asked = [record for record in asked if not record.frozen]
     if not asked:
         return files
     each = " each=true" if len(asked) > 1 else ""

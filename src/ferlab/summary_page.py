@@ -43,8 +43,8 @@ def write(
     reports = [report for record in records for report in record.reports]
     split, tta = comparison.detail(reports, split, tta) if reports else (split or "val", tta or "none")
     shown = [(record, record.report(split, tta)) for record in records]
-    data = list(dict.fromkeys(str(record.info.get("data")) for record in records))
-    title = f"{split_title(', '.join(data), split)}, {tables.view_title(tta)}"
+    data = list(dict.fromkeys(name for record in records for name in str(record.info.get("data")).split(", ")))
+    title = _title(None, data, split, tta)
     several = len(records) > 1
     html = template("summary.html").render(
         title=f"{len(records)} runs compared" if several else records[0].name,
@@ -57,7 +57,7 @@ def write(
             *_by_expression(shown, title),
             *(study_tables.compared(records) if several else ()),
         ],
-        runs=[_run(record, report, title, split, tta) for record, report in shown],
+        runs=[_run(record, report, _title(record, data, split, tta), split, tta) for record, report in shown],
         looks=[_looks(records, looks)],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,9 +144,23 @@ def _overlaid(drawing: Figure, content: tuple[Mapping, Mapping], colours: Mappin
 
 
 def _by_expression(shown: Iterable[tuple[Record, Any]], title: str) -> list[dict[str, Any]]:
-    rows = [[record.name, *map(_recall, report["confusion_matrix"], range(7))] for record, report in shown if report]
+    rows = [
+        [_in_its_views(record), *map(_recall, report["confusion_matrix"], range(7))]
+        for record, report in shown
+        if report
+    ]
     caption = f"{title}: percent of an expression's faces that are right, with Wilson's 95 % interval; a dash: no face."
     return [section("Recall by expression", "", [table(["run", *EXPRESSIONS], rows, caption)])] if rows else []
+
+
+def _title(record: Record | None, data: Sequence[str], split: str, tta: str) -> str:
+    """Split and views of what is shown: of a record, or of the page."""
+    views = record.frozen if record and record.frozen else tta
+    return f"{split_title(', '.join(data), split)}, {tables.view_title(views)}"
+
+
+def _in_its_views(record: Record) -> str:
+    return f"{record.name}, {record.frozen}" if record.frozen else record.name
 
 
 def _recall(row: Sequence[int], k: int) -> str:
@@ -219,6 +233,10 @@ _SECTIONS = {
 }
 
 
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
 def _looks(records: Sequence[Record], looks: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
     title = "Looks at test splits"
     if looks is None:
@@ -227,7 +245,7 @@ def _looks(records: Sequence[Record], looks: Sequence[Mapping[str, Any]] | None)
     rows = [
         [
             look["time"],
-            ", ".join(look["runs"]),
+            _some(look["runs"]),
             look["data"],
             ", ".join(look["tta"]),
             str(look["commit"]),

@@ -1,6 +1,7 @@
 """A data set as arrays: what every source gives and everything downstream takes."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -77,6 +78,13 @@ class Faces:
     def origin(self, i: int) -> str:
         """Where face i came from, for a reader: a file name or `row 12`."""
         return self.files[self.row[i]] if len(self.files) else f"row {self.row[i]}"
+
+    def csv_rows(self) -> np.ndarray | None:
+        """Data row of its source's csv that each face came from, int [N]; None where one came from an image file."""
+        if not len(self.files):
+            return self.row
+        found = [re.search(r"(?:^|: )row (\d+)$", self.origin(i)) for i in range(len(self))]  # of joined sources
+        return np.array([int(row[1]) for row in found], int) if all(found) else None
 
 
 def checksum(faces: Faces) -> str:
