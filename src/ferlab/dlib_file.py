@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ferlab.nets.dlib_resnet import BLOCKS
+from ferlab.nets.dlib_resnet import DlibResNet
 
 PREFIX = "dlib."  # of all names, for a reader to know whose they are
 _SMALLEST = 32  # numbers in a tensor; dlib's settings are shorter
@@ -25,7 +25,7 @@ def load(path: Path) -> dict[str, Tensor]:
         ValueError: it is not this net.
     """
     found = _tensors(path.read_bytes())
-    shapes = list(_convolutions())
+    shapes = _convolutions()
     sizes = [size for _, _, shape in shapes for size in (np.prod(shape) + shape[0], 2 * shape[0])] + [256 * 128]
     if [len(values) for values in found] != sizes:
         raise ValueError(
@@ -44,14 +44,12 @@ def load(path: Path) -> dict[str, Tensor]:
     return {name: torch.from_numpy(values.copy()) for name, values in state.items()}
 
 
-def _convolutions():
-    """(convolution, its norm, shape of its filters) in the file's order."""
-    yield "conv1", "bn1", (32, 3, 7, 7)
-    inputs = 32
-    for i, (filters, _) in enumerate(BLOCKS):
-        yield f"blocks.{i}.conv1", f"blocks.{i}.bn1", (filters, inputs, 3, 3)
-        yield f"blocks.{i}.conv2", f"blocks.{i}.bn2", (filters, filters, 3, 3)
-        inputs = filters
+def _convolutions() -> list[tuple[str, str, torch.Size]]:
+    """(convolution, its norm, shape of its filters) in the file's order, which is the net's."""
+    with torch.device("meta"):
+        modules = DlibResNet().named_modules()
+    found = [(name, module.weight.shape) for name, module in modules if isinstance(module, nn.Conv2d)]
+    return [(name, name.replace("conv", "bn"), shape) for name, shape in found]
 
 
 def _tensors(data: bytes) -> list[np.ndarray]:

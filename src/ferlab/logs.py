@@ -8,18 +8,20 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from ferlab import checkpoints, cli, runs
-from ferlab.classifier import ExpressionClassifier
-from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import checksum
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+
+if TYPE_CHECKING:  # evaluate logs too, and would wait two seconds for what training alone needs
+    from ferlab.classifier import ExpressionClassifier
+    from ferlab.data.datamodule import FacesDataModule
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +152,7 @@ def _file_names(value: Any) -> Any:
 
 
 def finish(
-    found: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, run: Path, info: dict[str, Any]
+    found: list[Logger], classifier: "ExpressionClassifier", data: "FacesDataModule", run: Path, info: dict[str, Any]
 ) -> None:
     """Give W&B what val showed, the data and the model, and close its run, so a sweep's next has its own.
 
@@ -188,7 +190,7 @@ def _tables_in(folder: Path) -> Iterator[None]:
         del os.environ["WANDB_DATA_DIR"]
 
 
-def _pictures(wandb: Any, classifier: ExpressionClassifier, data: FacesDataModule) -> dict[str, Any]:
+def _pictures(wandb: Any, classifier: "ExpressionClassifier", data: "FacesDataModule") -> dict[str, Any]:
     faces = data.val.take(torch.linspace(0, len(data.val) - 1, min(_SAMPLES, len(data.val))).long().numpy())
     with torch.inference_mode():
         pixels = torch.from_numpy(faces.pixels).unsqueeze(1).to(classifier.device)
@@ -211,7 +213,7 @@ def _matrix(wandb: Any, confusion: np.ndarray, title: str) -> Any:
     return wandb.plot_table("wandb/confusion_matrix/v1", counts, fields, {"title": title})
 
 
-def _lineage(wandb: Any, experiment: Any, data: FacesDataModule, run: Path, info: dict[str, Any]) -> None:
+def _lineage(wandb: Any, experiment: Any, data: "FacesDataModule", run: Path, info: dict[str, Any]) -> None:
     """The data as an artifact that the run used and the model as one that it made; no face is among them.
 
     Offline, where W&B lets a run use nothing, both are what it made, and the model's metadata name its data.

@@ -84,14 +84,13 @@ def _explained(told: Mapping[str, Any]) -> list[str]:
 
 def evaluate(records: Sequence[Record], split: str, tta: str) -> list[str]:
     """The command that reports on these; none where there are none."""
-    files = [f"python -m ferlab.evaluate weights={r.name}.onnx split={split}" for r in records if r.exported]
-    asked = [record for record in records if not record.exported]
-    files += [f"python -m ferlab.evaluate {named([r])} split={split}" for r in asked if r.frozen]  # in its own views
-    asked = [record for record in asked if not record.frozen]
+    own = [f"python -m ferlab.evaluate weights={r.name}.onnx split={split}" for r in records if r.exported]
+    own += [f"python -m ferlab.evaluate {named([r])} split={split}" for r in records if r.frozen]  # with their views
+    asked = [record for record in records if not (record.exported or record.frozen)]
     if not asked:
-        return files
+        return own
     each = " each=true" if len(asked) > 1 else ""
-    return [f"python -m ferlab.evaluate {named(asked)} split={split} tta={tta}{each}", *files]
+    return [f"python -m ferlab.evaluate {named(asked)} split={split} tta={tta}{each}", *own]
 
 
 def named(records: Sequence[Record]) -> str:

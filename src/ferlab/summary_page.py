@@ -44,7 +44,7 @@ def write(
     split, tta = comparison.detail(reports, split, tta) if reports else (split or "val", tta or "none")
     shown = [(record, record.report(split, tta)) for record in records]
     data = list(dict.fromkeys(name for record in records for name in str(record.info.get("data")).split(", ")))
-    title = _title(None, data, split, tta)
+    title = _title(data, split, tta)
     several = len(records) > 1
     html = template("summary.html").render(
         title=f"{len(records)} runs compared" if several else records[0].name,
@@ -57,7 +57,7 @@ def write(
             *_by_expression(shown, title),
             *(study_tables.compared(records) if several else ()),
         ],
-        runs=[_run(record, report, _title(record, data, split, tta), split, tta) for record, report in shown],
+        runs=[_run(record, report, _title(data, split, record.frozen or tta), split, tta) for record, report in shown],
         looks=[_looks(records, looks)],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,10 +153,8 @@ def _by_expression(shown: Iterable[tuple[Record, Any]], title: str) -> list[dict
     return [section("Recall by expression", "", [table(["run", *EXPRESSIONS], rows, caption)])] if rows else []
 
 
-def _title(record: Record | None, data: Sequence[str], split: str, tta: str) -> str:
-    """Split and views of what is shown: of a record, or of the page."""
-    views = record.frozen if record and record.frozen else tta
-    return f"{split_title(', '.join(data), split)}, {tables.view_title(views)}"
+def _title(data: Sequence[str], split: str, tta: str) -> str:
+    return f"{split_title(', '.join(data), split)}, {tables.view_title(tta)}"
 
 
 def _in_its_views(record: Record) -> str:

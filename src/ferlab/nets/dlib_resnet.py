@@ -15,9 +15,13 @@ from timm.models import register_model
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# filters of each residual block, and whether it halves the sides
-BLOCKS = (*[(32, False)] * 3, (64, True), *[(64, False)] * 3, (128, True), *[(128, False)] * 2)
-BLOCKS = (*BLOCKS, (256, True), *[(256, False)] * 2, (256, True))
+# of each residual block its filters, and whether it halves the sides
+BLOCKS = (
+    *[(32, False)] * 3,
+    *[(64, True), *[(64, False)] * 3],
+    *[(128, True), *[(128, False)] * 2],
+    *[(256, True), *[(256, False)] * 2, (256, True)],
+)
 
 
 class Block(nn.Module):
