@@ -17,7 +17,10 @@ TABLE2_ROWS ?= data
 # trained first, in the same outputs: what the recipes start from, and the runs that teach them, as RECIPE:SEEDS
 TABLE2_BACKBONES ?= $(patsubst conf/experiment/%.yaml,%,$(wildcard $(TABLE2_MODELS:%=conf/experiment/%_backbone.yaml)))
 TEACHERS := resnet18:0,1,2 vgg16_bn:0
-TABLE2_TEACHERS ?= $(if $(TABLE2_BACKBONES),$(TEACHERS))
+TABLE2_TEACHERS ?= $(if $(TABLE2_BACKBONES),$(if $(TEACHER),,$(TEACHERS)))
+# a teacher's kept answers in their place, as TEACHER=results/ensemble-teachers/answers.npz, and the views it had
+TEACHER ?=
+TEACHER_TTA ?= frozen
 # PrivateTest is asked for the single view and for what results/tta_choice.json says alone.
 TABLE2_VIEWS ?= none flip views12
 TABLE2_TEST_VIEWS ?= none views12
@@ -32,7 +35,7 @@ TABLE2_EVALUATE ?=
 PAPER_RECIPES ?= baseline five_layer resnet18
 PAPER_WEIGHTED ?= five_layer
 PAPER_WEIGHTS ?= balanced effective
-PAPER_STUDENTS ?= five_layer_taught
+PAPER_STUDENTS ?= five_layer_taught resnet18_taught
 PAPER_CELLS ?= vgg16
 PAPER_SEEDS ?= 0,1,2
 PAPER_INTO ?= README.md
@@ -73,6 +76,7 @@ evaluate = $(PY) -m ferlab.evaluate 'runs=[$(call commas,$(1))]' split=$(2) 'tta
 measure = try "runs on $(1)" $(call evaluate,$(call cells,$(TABLE2_DATA),$(TABLE2_WEIGHTS)),$(1),$(2)) each=true; \
 	$(foreach r,$(if $(by_data),$(TABLE2_DATA),$(TABLE2_WEIGHTS)), \
 	try "ensemble-$r on $(1)" $(call evaluate,$(call row,$r,$(firstword $(TABLE2_SEEDS))),$(1),$(2)) name=ensemble-$r;)
+taught = $(if $(TEACHER),teacher=$(TEACHER) teacher_tta=$(TEACHER_TTA))
 paper_data = $(firstword $(TABLE2_DATA))
 paper_names = $(foreach r,$(PAPER_RECIPES) $(PAPER_STUDENTS),$r-$(paper_data)-none-s*) \
 	$(foreach r,$(PAPER_WEIGHTED),$(foreach w,$(PAPER_WEIGHTS),$r-$(paper_data)-$w-s*))
@@ -93,8 +97,9 @@ table2: $(READY) ## the poster's Table 2: train what is missing, measure it once
 	@$(tries) \
 	$(foreach t,$(TABLE2_TEACHERS),try "teachers $t" \
 		$(call train,$(firstword $(subst :, ,$t)),$(firstword $(TABLE2_DATA)),$(lastword $(subst :, ,$t))) &&) \
-	$(if $(TABLE2_BACKBONES),try backbones $(call train,$(TABLE2_BACKBONES),$(firstword $(TABLE2_DATA)),0) &&) \
-	try training $(call train,$(TABLE2_MODELS),$(TABLE2_DATA),$(TABLE2_SEEDS)) class_weights=$(call commas,$(TABLE2_WEIGHTS)); \
+	$(if $(TABLE2_BACKBONES),try backbones $(call train,$(TABLE2_BACKBONES),$(firstword $(TABLE2_DATA)),0) $(taught) &&) \
+	try training $(call train,$(TABLE2_MODELS),$(TABLE2_DATA),$(TABLE2_SEEDS)) $(taught) \
+		class_weights=$(call commas,$(TABLE2_WEIGHTS)); \
 	$(call measure,val,$(TABLE2_VIEWS)) $(call measure,test,$(TABLE2_TEST_VIEWS)) \
 	try grid $(PY) -m ferlab.compare 'runs=[$(call commas,$(grid_runs))]' $(grid) out=$(TABLE2_OUT)/table2.md \
 		$(if $(TABLE2_INTO),into=$(TABLE2_INTO) name=table2); \
@@ -105,9 +110,9 @@ paper: table2 ## README's table from nothing: Table 2, then what PAPER_RECIPES a
 	try plain $(call train,$(PAPER_RECIPES),$(paper_data),$(PAPER_SEEDS)); \
 	$(if $(PAPER_WEIGHTED),try weighted $(call train,$(PAPER_WEIGHTED),$(paper_data),$(PAPER_SEEDS)) \
 		class_weights=$(call commas,$(PAPER_WEIGHTS));) \
-	$(call choose,teachers,tta=flip tta_space=probability) && \
+	$(if $(TEACHER),,$(call choose,teachers,tta=flip tta_space=probability) &&) \
 	try students $(call train,$(PAPER_STUDENTS),$(paper_data),$(PAPER_SEEDS)) \
-		teacher=$(TABLE2_OUT)/ensembles/teachers teacher_tta=frozen; \
+		$(or $(taught),teacher=$(TABLE2_OUT)/ensembles/teachers teacher_tta=frozen); \
 	try "runs on val" $(call evaluate,$(paper_runs),val,$(TABLE2_VIEWS)) each=true; \
 	try "runs on test" $(call evaluate,$(paper_runs),test,$(TABLE2_TEST_VIEWS)) each=true; \
 	$(call choose,best,'tta=[flip$(comma)views12]') && for split in val test; do \

@@ -25,7 +25,7 @@ pytestmark = [
 def make(tmp_path):
     """`make table2` over two small nets in tmp_path; gives the finished process."""
 
-    def call(target="table2", flags=("-s",), args=SMALL, models="baseline five_layer", weights="none balanced"):
+    def call(target="table2", flags=("-s",), args=SMALL, models="baseline five_layer", weights="none balanced", **more):
         variables = {
             "PY": sys.executable,
             "TABLE2_MODELS": models,
@@ -41,9 +41,10 @@ def make(tmp_path):
             "TABLE2_EVALUATE": "device=cpu",
             "PAPER_RECIPES": "baseline",
             "PAPER_WEIGHTED": "five_layer",
+            "PAPER_STUDENTS": "five_layer_taught",
             "PAPER_SEEDS": "0",
             "PAPER_INTO": str(tmp_path / "README.md"),
-        }
+        } | more
         # -o: the environment is the one that runs this test
         words = ["make", *flags, "-o", ".venv/.ready", target, *(f"{key}={value}" for key, value in variables.items())]
         env = os.environ | {"FERLAB_DATA": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
@@ -144,3 +145,14 @@ def test_what_the_recipes_start_from_is_trained_first(make):
     ]
     assert all("&&" in job for job in jobs[:3])  # without them the cells would be other cells
     assert make(flags=("-n",)).stdout.count("ferlab.train") == 1
+
+
+def test_kept_answers_stand_in_for_trained_teachers(make):
+    said = make("paper", ("-n",), models="vgg16", TEACHER="answers.npz").stdout
+    _, *jobs = said.split("ferlab.train -m experiment=")
+    taught = {job.split()[0]: "teacher=answers.npz teacher_tta=frozen" in " ".join(job.split()) for job in jobs}
+    plain = {"baseline": False, "five_layer": False}  # what `make paper` trains with labels alone
+    assert taught == plain | {"vgg16_backbone": True, "vgg16": True, "five_layer_taught": True}
+    assert "name=best" in said
+    assert "name=teachers" not in said
+    assert "name=teachers" in make("paper", ("-n",), models="vgg16").stdout
