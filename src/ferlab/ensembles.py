@@ -103,7 +103,7 @@ def freeze(members: Sequence[runs.Run], outputs: Path, name: str | None = None) 
         runs.refuse_name(name)
     folder = outputs / FOLDER / (name or _name_of(members))
     now = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in members]
-    before = _read(folder) if (folder / runs.MEMBERS).is_file() else []
+    before = read(folder) if (folder / runs.MEMBERS).is_file() else []
     if isinstance(before, dict):
         raise FerlabError(f"{folder} is an ensemble chosen on val; give another name=")
     if before and _weights(before) != _weights(now):
@@ -133,7 +133,7 @@ def freeze_chosen(outputs: Path, name: str, chosen: Mapping[str, Any]) -> Path:
     now = json.loads(json.dumps({"name": name, "expressions": list(EXPRESSIONS), **chosen}))
     now["sha256"] = checksum(now)
     if (folder / runs.MEMBERS).is_file():
-        before = _read(folder)
+        before = read(folder)
         if isinstance(before, list) or before.get("sha256") != now["sha256"] or checksum(before) != now["sha256"]:
             raise FerlabError(f"{folder} is frozen with another choice; give another name=, or delete {folder}")
         now |= {key: before[key] for key in ("frozen_at", "commit", "environment")}  # it was frozen then
@@ -152,7 +152,7 @@ def chosen(patterns: str | Sequence[str], key: str = "runs") -> Vote | None:
     if len(given) != 1 or not (Path(given[0]) / runs.MEMBERS).is_file():
         return None
     folder = Path(given[0])
-    about = _read(folder)
+    about = read(folder)
     if isinstance(about, list):
         return None
     if about.get("sha256") != checksum(about):
@@ -195,7 +195,12 @@ def _load(member: Mapping[str, Any], folder: Path) -> runs.Run:
     return run
 
 
-def _read(folder: Path) -> list[dict] | dict[str, Any]:
+def read(folder: Path) -> list[dict] | dict[str, Any]:
+    """What members.json in an ensemble's directory says: a list for a soft vote, an object for what was chosen on val.
+
+    Raises:
+        FerlabError: it is missing or no JSON.
+    """
     file = folder / runs.MEMBERS
     try:
         return json.loads(file.read_text())

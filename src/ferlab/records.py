@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ferlab import comparison, runs, tables, views
+from ferlab import comparison, ensembles, runs, tables, views
 from ferlab.drawing import data_uri
-from ferlab.ensembles import FOLDER as ENSEMBLES
 from ferlab.errors import FerlabError
 from ferlab.page import GALLERIES
 from ferlab.report import split_title
@@ -27,7 +26,7 @@ _FOUND = {
     "analysis": ("ambiguous_gap", "ambiguous", "clear", "contradictory_twins", "ferplus", "label_issues", "errors"),
     "explain": ("settings", "faces", "left_out_constant", "areas", "regions", "claims", "checks", "sanity", "seconds"),
 }
-_GROUPS = (ENSEMBLES, "exported")  # folders in outputs whose folders are meant
+_GROUPS = (ensembles.FOLDER, "exported")  # folders in outputs whose folders are meant
 _INFO = ("model", "data", "class_weights", "seed", "commit", "best_epoch", "parameters", "environment")
 # What a page shows of a report; one that was written otherwise than by evaluate may lack it.
 _MEASURED = (
@@ -196,11 +195,8 @@ def _read(path: Path) -> Record | None:
 
 def _frozen(path: Path) -> str | None:
     """The title of the views that an ensemble's directory was chosen with."""
-    file = path / runs.MEMBERS
-    if not file.is_file() or not file.read_text(encoding="utf-8").lstrip().startswith("{"):  # a soft vote's is a list
-        return None
-    chosen = _json(file)
-    return views.title(chosen["tta"], chosen["tta_space"]) if "tta" in chosen else None
+    told = ensembles.read(path) if (path / runs.MEMBERS).is_file() else []
+    return views.title(told["tta"], told["tta_space"]) if "tta" in told else None  # a soft vote's is a list of runs
 
 
 def _study_files(path: Path, kind: str) -> list[Path]:
