@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import pickle
+import re
 import sys
 from pathlib import Path
 
@@ -107,6 +108,26 @@ def test_plain_resolves_and_holds_no_config():
     assert type(found) is dict
     assert type(found["c"][0]) is dict
     assert cli.plain({"a": 1}) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ('${required:"a.b=FILE, or a.b=hub"}', "type a.b=FILE, or a.b=hub; there is no default"),
+        ("???", "type a.b=VALUE; there is no default"),
+        ("${absent}", "Interpolation key 'absent' not found"),
+    ],
+)
+def test_a_value_that_is_missing_is_one_line(value, said):
+    with pytest.raises(FerlabError, match=f"^{re.escape(said)}$"):
+        cli.plain(OmegaConf.merge({"a": {}}, {"a": {"b": value}}))
+
+
+def test_a_default_does_not_stand_in_for_a_required_value():
+    node = OmegaConf.merge({"a": 1}, {"a": '${required:"a=2"}'})
+    with pytest.raises(FerlabError, match="type a=2"):
+        cli.plain(node)
+    assert cli.plain(OmegaConf.merge(node, {"a": 2})) == {"a": 2}
 
 
 def test_a_wrong_value_is_one_line_and_status_1(typed, capsys):

@@ -22,6 +22,7 @@ from ferlab import cli, runs
 from ferlab import train as training
 from ferlab.cli import CONF, build, plain
 from ferlab.data.augment import Augment
+from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from tests.conftest import made_faces
 
@@ -31,6 +32,11 @@ NAMES = {
     for group in ("model", "data", "augment", "experiment")
 }
 EVERY = [(group, name) for group, names in NAMES.items() for name in names]
+# of each recipe the keys that have to be typed, and the words that say so
+REQUIRED = {
+    name: dict(re.findall(r'^(\w+): \$\{required:"(.*)"\}', (ROOT / f"conf/experiment/{name}.yaml").read_text(), re.M))
+    for name in NAMES["experiment"]
+}
 
 
 def composed(*overrides: str, config: str = "train"):
@@ -50,7 +56,8 @@ def test_every_command_composes(config):
 
 @pytest.mark.parametrize(("group", "name"), EVERY)
 def test_every_file_composes_under_its_own_name(group, name):
-    config = composed(f"{group}={name}")
+    typed = [f"{key}=given" for key in REQUIRED[name]] if group == "experiment" else []
+    config = composed(f"{group}={name}", *typed)
     if group in ("model", "data"):
         assert config[group]["name"] == name
         assert name in config["name"].split("-")
@@ -82,6 +89,37 @@ def test_every_key_says_what_train_reads(config, monkeypatch):
     small = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "batch_size=4"]
     training.train(Watched(config(*small, "teacher=outputs/some")))
     assert set(config()) - read == set()
+
+
+def missing(node, before: str = "") -> list[str]:
+    """Keys whose value is `???`, as a.b.c."""
+    found: list[str] = []
+    for key, value in node.items():
+        found += missing(value, f"{before}{key}.") if isinstance(value, dict) else [f"{before}{key}"] * (value == "???")
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_no_file_demands_a_key_in_vain(path):
+    """OmegaConf keeps a default over a later `???`, and the recipe would run with it: ${required:...} replaces it."""
+    assert missing(yaml.safe_load(path.read_text())) == []
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name in REQUIRED for key in REQUIRED[name]])
+def test_a_recipe_says_what_has_to_be_typed(name, key):
+    with pytest.raises(FerlabError, match=f"^type {re.escape(REQUIRED[name][key])};"):
+        composed(f"experiment={name}")
+    assert REQUIRED[name][key].startswith(f"{key}=")
+    assert composed(f"experiment={name}", f"{key}=given")[key] == "given"
+
+
+def test_a_pretrained_net_is_not_trained_from_random_weights(tmp_path):
+    small = ["data.n_train=70", "data.n_val=70", "data.n_test=70", "trainer.fast_dev_run=true", "wandb=off"]
+    done = typed("-m", "ferlab.train", "experiment=pretrained", "data=drawn", *small, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("ferlab: type weights=")
+    assert not (tmp_path / "outputs").exists()
 
 
 @pytest.mark.parametrize("name", NAMES["augment"])

@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import CompactHydraException, InstantiationException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ferlab.errors import FerlabError
 
@@ -32,6 +33,14 @@ _MAY_BUILD = ("ferlab.nets.", "albumentations.", "torch.nn.", "torch.optim.")
 
 # ${gpu:4} is which of 4 GPUs a sweep's job may see (docs/sweeps.md).
 OmegaConf.register_new_resolver("gpu", lambda gpus: str(HydraConfig.get().job.num % int(gpus)), replace=True)
+
+
+def _required(words: str) -> None:
+    raise FerlabError(f"type {words}; there is no default")
+
+
+# ${required:"KEY=VALUE"} is a value that has to be typed. With `???` OmegaConf would keep a default of the same key.
+OmegaConf.register_new_resolver("required", _required, replace=True)
 
 
 def command(
@@ -127,8 +136,20 @@ def _flags(hydra_config: DictConfig) -> list[str]:
 
 
 def plain(node: Any) -> Any:
-    """A config node as dicts, lists and scalars, interpolations resolved: what constructors and files are given."""
-    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    """A config node as dicts, lists and scalars, interpolations resolved: what constructors and files are given.
+
+    Raises:
+        FerlabError: a value that has to be typed is missing, or an interpolation leads nowhere.
+    """
+    if not OmegaConf.is_config(node):
+        return node
+    try:
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise FerlabError(f"type {error.full_key}=VALUE; there is no default") from error
+    except InterpolationResolutionError as error:
+        reason = str(error).splitlines()[0]
+        raise FerlabError(reason.removeprefix("FerlabError raised while resolving interpolation: ")) from error
 
 
 def build(node: DictConfig | dict, **kwargs: Any) -> Any:
