@@ -351,6 +351,12 @@ def test_precision_is_what_the_device_computes_in(monkeypatch, asked, cuda, bf16
     assert fitting.precision_of(asked, cuda) == expected
 
 
+@pytest.mark.parametrize("asked", ["fp8", "64-true", "bf16-true", 16])
+def test_a_precision_that_is_not_validated_in_float32_is_refused(asked):
+    with pytest.raises(FerlabError, match=r"trainer\.precision is .*; choose auto, 32-true, bf16-mixed, 16-mixed"):
+        fitting.precision_of(asked, cuda=False)
+
+
 @pytest.mark.parametrize(
     ("asked", "there", "expected"),
     [

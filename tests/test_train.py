@@ -72,9 +72,10 @@ def test_run_directory_holds_config_weights_metrics(config, tmp_path):
     assert yaml.safe_load((run.path / runs.CONFIG).read_text())["model"]["name"] == "five_layer"
 
 
-def test_the_saved_model_is_the_one_that_was_measured(config, faces):
-    """The loss tells the average of the weights from the weights, where the accuracy may not."""
-    run = runs.load(training.train(config("ema_decay=0.9")).path)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_the_saved_model_is_the_one_that_was_measured(config, faces, precision):
+    """The loss tells the average of the weights from the weights, where the accuracy may not; so for the precision."""
+    run = runs.load(training.train(config("ema_decay=0.9", f"trainer.precision={precision}")).path)
     val = faces.of_split("val")
     with torch.inference_mode():
         probabilities = run.predictor()(torch.from_numpy(val.pixels).unsqueeze(1)).numpy()

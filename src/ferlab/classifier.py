@@ -279,7 +279,9 @@ class ExpressionClassifier(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Collects logits and targets; the metrics are computed once at the epoch's end."""
         faces, targets = batch
-        self._val_outputs.append((self(faces).float(), targets))
+        # In float32 whatever the steps compute in: `evaluate` does so too, and measures what is recorded here.
+        with torch.autocast(self.device.type, enabled=False):
+            self._val_outputs.append((self(faces), targets))
 
     def on_validation_epoch_end(self) -> None:
         if self.train_sums[2] > 0:  # before the checkpoint callbacks save what came of it

@@ -21,6 +21,8 @@ from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
 
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
 
 def count_ranks(config: dict[str, Any]) -> int:
     """Processes that will train one batch together.
@@ -66,6 +68,13 @@ def accelerator_of(config: dict[str, Any]) -> str:
 
 
 def precision_of(asked: str, cuda: bool) -> str:
+    """What Lightning computes in; the weights and the validation are float32 in each of these.
+
+    Raises:
+        FerlabError: another precision, whose weights would be validated otherwise than they are evaluated.
+    """
+    if asked not in PRECISIONS:
+        raise FerlabError(f"trainer.precision is {asked!r}; choose {', '.join(PRECISIONS)}")
     if asked != "auto":
         return asked
     fast = torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()
