@@ -31,6 +31,7 @@ NAMES = {
     group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
     for group in ("model", "data", "augment", "experiment")
 }
+COMMANDS = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml") if path.stem != "command")
 EVERY = [(group, name) for group, names in NAMES.items() for name in names]
 # of each recipe the keys that have to be typed, and the words that say so
 REQUIRED = {
@@ -49,9 +50,32 @@ def test_every_group_is_tested():
     assert all(NAMES.values())
 
 
-@pytest.mark.parametrize("config", sorted(path.stem for path in (ROOT / "conf").glob("*.yaml")))
-def test_every_command_composes(config):
-    assert composed(config=config)
+@pytest.mark.parametrize("config", COMMANDS)
+def test_every_command_composes_and_leaves_folders_and_files_to_ferlab(config):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        whole = compose(config, return_hydra_config=True)
+    hydra, outputs = whole.hydra, whole.get("outputs", "outputs")
+    assert len(whole) > 1
+    assert (hydra.output_subdir, hydra.run.dir, hydra.job.chdir) == (None, ".", False)
+    assert hydra.sweep.dir.startswith(f"{outputs}/sweeps/2")
+    assert hydra.job_logging.root.handlers == ["console"]
+    assert set(hydra.job_logging.handlers) == {"console"}
+
+
+def test_sweeps_lie_in_the_outputs_that_were_typed():
+    with initialize_config_dir(CONF, version_base="1.3"):
+        assert compose("train", ["outputs=x"], return_hydra_config=True).hydra.sweep.dir.startswith("x/sweeps/")
+
+
+@pytest.mark.parametrize("config", COMMANDS)
+def test_every_key_of_a_command_has_a_comment(config):
+    lines = (ROOT / "conf" / f"{config}.yaml").read_text().partition("\nhydra:")[0].splitlines()
+    bare = [
+        line
+        for above, line in zip(["", *lines], lines, strict=False)
+        if re.match(r" *(- )?\w+:", line) and "#" not in line and not above.lstrip().startswith("#")
+    ]
+    assert bare == ["defaults:"]
 
 
 @pytest.mark.parametrize(("group", "name"), EVERY)

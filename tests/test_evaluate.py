@@ -223,7 +223,7 @@ def test_a_split_without_faces_is_named(made, monkeypatch):
 def _main(*typed):
     """The command's task on conf/evaluate.yaml with `typed` over it, without Hydra's own argument parsing."""
     conf = OmegaConf.load(Path(cli.CONF) / "evaluate.yaml")
-    conf.pop("hydra")
+    conf.pop("defaults")
     evaluate.main.__wrapped__(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed))))
 
 

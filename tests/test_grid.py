@@ -285,7 +285,7 @@ def test_a_test_without_its_faces_is_said(made):
 
 def _main(*typed):
     conf = OmegaConf.load(Path(cli.CONF) / "compare.yaml")
-    conf.pop("hydra")
+    conf.pop("defaults")
     compare.main.__wrapped__(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed))))
 
 

@@ -106,7 +106,7 @@ def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:
             about["data"] = config["data"]["name"]
             place = f"{about['data']}-{split}"
         about |= {"faces_sha256": own.sha256, "evaluated_on": str(device)}
-        tta = config.get("tta", "none")
+        tta = config.get("tta") or "none"
         frozen = frozen_seen(vote, None if tta == "none" else [tta])
         seen = frozen or seen_as(tta, views.SPACES[0])
         if frozen or "tta" in config:
