@@ -15,7 +15,7 @@ TABLE2_SEEDS ?= 0
 # class_weights or data, as the poster has it: what the rows are, and the members of an ensemble have in common
 TABLE2_ROWS ?= data
 # trained first, in the same outputs: what the recipes start from, and the runs that teach them, as RECIPE:SEEDS
-TABLE2_BACKBONES ?= $(patsubst conf/experiment/%.yaml,%,$(wildcard $(TABLE2_MODELS:%=conf/experiment/%_backbone.yaml)))
+TABLE2_BACKBONES ?= $(patsubst conf/experiment/%.yaml,%,$(wildcard $(TABLE2_MODELS:%=conf/experiment/%_start.yaml)))
 TEACHERS := resnet18:0,1,2 vgg16_bn:0
 TABLE2_TEACHERS ?= $(if $(TABLE2_BACKBONES),$(if $(TEACHER),,$(TEACHERS)))
 # a teacher's kept answers in their place, as TEACHER=results/ensemble-teachers/answers.npz, and the views it had

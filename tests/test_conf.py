@@ -218,6 +218,28 @@ def test_a_value_is_written_once_in_train_yaml():
     assert config["trainer"]["max_epochs"] == 150
 
 
+@pytest.mark.parametrize("net", ["vgg16", "resnet50", "senet50"])
+def test_a_cell_of_table_2_starts_from_its_start(net):
+    cell, start = composed(f"experiment={net}"), composed(f"experiment={net}_start")
+    assert cell["weights"] == f"outputs/{start['name']}/checkpoints/best.ckpt"
+    assert cell["model"] == start["model"]
+    assert cell["name"] == f"{net}-drawn-none-s0"  # as its row is published
+    assert composed(f"experiment={net}_backbone") == start
+
+
+def test_a_recipe_that_trains_batch_norm_says_so():
+    with_norm = [n for n in NAMES["experiment"] if "vgg16" in n]
+    assert {composed(f"experiment={n}")["model"]["net"]["backbone"] for n in with_norm} == {"vgg16_bn"}
+    for name in ("vgg16", "vgg16_start", "vgg16_bn"):
+        assert "VGG16 with batch norm" in (ROOT / f"conf/experiment/{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_no_comment_repeats_a_measured_accuracy(path):
+    comments = re.findall(r"#.*", path.read_text())
+    assert not [c for c in comments if re.search(r"(?<![\d.])[1-9]\d\.\d(?![\d.])", c)]
+
+
 def test_demo_is_small():
     config = composed("experiment=demo")
     assert (config["model"]["name"], config["data"]["name"]) == ("five_layer", "drawn")

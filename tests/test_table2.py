@@ -140,7 +140,7 @@ def test_what_the_recipes_start_from_is_trained_first(make):
     assert [[words[0], words[2]] for words in asked] == [
         ["resnet18", "seed=0,1,2"],
         ["vgg16_bn", "seed=0"],
-        ["vgg16_backbone", "seed=0"],
+        ["vgg16_start", "seed=0"],
         ["vgg16,five_layer", "seed=0"],
     ]
     assert all("&&" in job for job in jobs[:3])  # without them the cells would be other cells
@@ -152,7 +152,7 @@ def test_kept_answers_stand_in_for_trained_teachers(make):
     _, *jobs = said.split("ferlab.train -m experiment=")
     taught = {job.split()[0]: "teacher=answers.npz teacher_tta=frozen" in " ".join(job.split()) for job in jobs}
     plain = {"baseline": False, "five_layer": False}  # what `make paper` trains with labels alone
-    assert taught == plain | {"vgg16_backbone": True, "vgg16": True, "five_layer_taught": True}
+    assert taught == plain | {"vgg16_start": True, "vgg16": True, "five_layer_taught": True}
     assert "name=best" in said
     assert "name=teachers" not in said
     assert "name=teachers" in make("paper", ("-n",), models="vgg16").stdout
