@@ -155,6 +155,8 @@ def test_a_study_of_test_is_in_the_ledger_and_of_one_run_or_ensemble_each(traine
     runs.write_json(folder / runs.MEMBERS, [{"path": trained.name}, {"path": trained.name}])
     both = list(studies.opened(config | {"runs": ["two", trained.name], "split": "val"}, "calibration"))
     assert [s.about["name"] for s in both] == ["two", trained.name]
+    (plain,) = studies.opened(config | {"runs": trained.name, "split": "val", "tta": None}, "calibration")
+    assert plain.folder.as_posix() == f"{trained.name}/calibration/val-none"
     assert len((trained.parent / "ledger.jsonl").read_text().splitlines()) == 1
     with pytest.raises(FerlabError, match="runs is not given"):
         next(studies.opened(config | {"runs": None}, "calibration"))

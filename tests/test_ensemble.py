@@ -141,7 +141,7 @@ def test_exports_and_studies_answer_as_it_was_frozen(made, overrides):
     folder, _ = choose("best", *overrides)
     about, val = said(folder), FACES.of_split("val")
     expected = by_hand(about, val.pixels)
-    asked = {"runs": str(folder), "split": "val", "device": "cpu", "tta": "none", "data": None}
+    asked = {"runs": str(folder), "split": "val", "device": "cpu", "tta": None, "data": None}
     (study,) = studies.opened(asked, "calibration")
     np.testing.assert_allclose(study.probabilities(val.pixels, 64), expected, atol=1e-4)
     assert study.about["tta"] == views.title(about["tta"], about["tta_space"])
