@@ -9,6 +9,7 @@ outputs/sweeps/DATE/    sweep.json, sweep.md   every job: finished, skipped, fai
 import contextlib
 import json
 import math
+import os
 import shlex
 import sys
 import time
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from ferlab import checkpoints, cli, runs
 from ferlab.errors import FerlabError
+from ferlab.jobs.scheduler import RECORD
 
 JOB, LOCK, SWEEP, SUMMARY = "job.json", "job.lock", "sweep.json", "sweep.md"
 GOOD = ("finished", "skipped")
@@ -112,8 +114,10 @@ _open: Path | None = None  # the sweep that was typed in this process
 
 
 def note(**facts: Any) -> None:
-    """Put facts into the record of the job that runs; without a sweep they go nowhere."""
+    """Put facts into the record of the job that runs; without a sweep or ferlab.reproduce they go nowhere."""
     _noted.update(facts)
+    if record := os.environ.get(RECORD):
+        runs.write_json(Path(record), _noted)
 
 
 class Bookkeeper:

@@ -1,0 +1,67 @@
+"""`python -m ferlab.reproduce paper=table2`: trains, measures and tabulates what a paper declares, if it is missing.
+
+Every job is a command that can be typed alone. What is finished or measured is left alone, so the same line goes on
+where a stopped one ended.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ferlab.cli import command, plain
+from ferlab.errors import FerlabError
+from ferlab.jobs import plan, scheduler
+
+log = logging.getLogger(__name__)
+
+
+def compose(name: str, words: list[str]) -> dict[str, Any]:
+    """The config of a command with these overrides.
+
+    Raises:
+        FerlabError: the command refuses them.
+    """
+    try:
+        composed: dict[str, Any] = plain(hydra.compose(name, overrides=words))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise FerlabError(
+            f"python -m ferlab.{name} refuses {' '.join(words)}: {' '.join(str(error).split())}"
+        ) from error
+    return composed
+
+
+def summary(ended: Sequence[scheduler.Ended]) -> str:
+    """One line with the counts, and one for each job that did not end well."""
+    states = [one.status for one in ended]
+    lines = [", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "nothing to do"]
+    return "\n".join([*lines, *(f"  {one.name}: {one.status}, {one.reason}" for one in ended if not one.good)])
+
+
+@command("reproduce")
+def main(cfg: DictConfig) -> None:
+    config = plain(cfg)
+    at_once, devices = config["jobs"], config["devices"]
+    if not isinstance(at_once, int) or at_once < 1:
+        raise FerlabError(f"jobs is {at_once!r}; expected how many at a time on each device, as jobs=2")
+    if devices != "auto" and (not isinstance(devices, int) or devices < 1):
+        raise FerlabError(f"devices is {devices!r}; expected auto or a number of GPUs, as devices=2")
+    jobs = plan.plan(config, compose).only(config["only"])
+    if config["dry"]:
+        for job in jobs:
+            print(job.typed())
+        return
+    there = scheduler.devices_there(None if devices == "auto" else devices)
+    ended = scheduler.run(jobs, Path(config["outputs"]) / plan.FOLDER, there, at_once)
+    log.info("%s", summary(ended))
+    if not all(one.good for one in ended):
+        raise FerlabError("not all is done, as said above; type the same command again for the rest")
+
+
+if __name__ == "__main__":
+    main()
