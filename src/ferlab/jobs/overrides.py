@@ -31,4 +31,4 @@ def _value(value: Any) -> str:
     text = str(value)
     if re.fullmatch(r"[\w./+*?@-]+", text, re.ASCII):
         return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return "'" + text.replace("'", "\\'") + "'"

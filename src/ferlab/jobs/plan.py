@@ -131,11 +131,11 @@ class _Planner:
 
     def _train(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
         lesson: dict[str, Any] = {key: body.pop(key) for key in ("teacher", "teacher_tta") if key in body}
-        starts = self._subjects(body.pop("weights", None))
+        starts = self._runs(body, "weights") if "weights" in body else []
         if "teacher" in lesson and self.config["teacher"]:
             lesson = {key: self.config[key] for key in ("teacher", "teacher_tta")}
         elif "teacher" in lesson:
-            lesson["teacher"] = _alone_or_all(self._subjects(lesson["teacher"]))
+            lesson = {"teacher": _alone_or_all(self._runs(lesson, "teacher")), **lesson}
         for choice in itertools.product(*map(listed, body.values())):
             self._training(step, made, dict(zip(body, choice, strict=True)), lesson, starts, after)
 
@@ -161,7 +161,7 @@ class _Planner:
             self._job(job, "train", options, after)
 
     def _evaluate(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
-        runs, name, by = self._subjects(body.pop("runs", None)), body.pop("name", None), body.pop("by", None)
+        runs, name, by = self._runs(body), body.pop("name", None), body.pop("by", None)
         own = {**body, "skip_measured": True, "ledger": self.config["ledger"]}
         own |= {**self._shared, **flat(self.config["evaluation"])}
         for value, members in _grouped(runs, by).items():
@@ -180,18 +180,18 @@ class _Planner:
     def _ensemble(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
         folder = self._outputs / "ensembles" / str(body.get("name"))
         # Sorted, so that the choice does not depend on the order of the steps.
-        runs = sorted(self._subjects(body.pop("runs", None)), key=lambda one: one.folder)
+        runs = sorted(self._runs(body), key=lambda one: one.folder)
         options = {"runs": _alone_or_all(runs), **body, **self._shared, **flat(self.config["evaluation"])}
         made.subjects.append(Subject(step, folder))
         # An ensemble stays with what it was first chosen from.
         self._checked(step, made, "ensemble", options, after, folder / "members.json")
 
     def _compare(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
-        runs = self._subjects(body.pop("runs", None))
-        self._checked(step, made, "compare", {"runs": _alone_or_all(runs), **flat(body)}, after)
+        runs = _alone_or_all(self._runs(body))
+        self._checked(step, made, "compare", {"runs": runs, **flat(body)}, after)
 
     def _select(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
-        runs = self._subjects(body.pop("runs", None))
+        runs = self._runs(body)
         wanted = {key: [str(value) for value in listed(values)] for key, values in body.items()}
         made.subjects += [one for one in runs if all(one.facts.get(key) in wanted[key] for key in wanted)]
         if not made.subjects:
@@ -208,8 +208,11 @@ class _Planner:
         needs = {one.job for value in options.values() for one in listed(value) if isinstance(one, Subject)}
         self.made.jobs.append(Job(job, lambda: [f"ferlab.{command}", *words(options)], after | needs, makes))
 
-    def _subjects(self, steps: str | Sequence[str] | None) -> list[Subject]:
-        found = [one for step in listed(steps) for one in self._step(step).subjects]
+    def _runs(self, body: dict[str, Any], key: str = "runs") -> list[Subject]:
+        """Takes the names of steps out of a step, and gives what they stand for."""
+        found = [one for step in listed(body.pop(key, None)) for one in self._step(step).subjects]
+        if not found:
+            raise FerlabError(f"{key} names no run; name steps above it that make some")
         return list(dict.fromkeys(found))
 
     def _step(self, name: str) -> Step:
@@ -236,6 +239,4 @@ def _grouped(runs: Sequence[Subject], by: str | None) -> dict[str, list[Subject]
 
 
 def _alone_or_all(runs: Sequence[Subject]) -> Subject | list[Subject]:
-    if not runs:
-        raise FerlabError("runs or teacher names no run; name steps that make some")
     return runs[0] if len(runs) == 1 else list(runs)

@@ -165,7 +165,7 @@ class _Pool:
 
 
 def _leave_interrupts() -> None:
-    """Ctrl-C reaches all processes of a terminal; only the parent acts on it, by SIGTERM, on which jobs save their state."""
+    """Ctrl-C reaches all processes of a terminal: only the parent acts on it, by SIGTERM, which saves the state."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
