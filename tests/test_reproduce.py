@@ -25,7 +25,7 @@ from ferlab.jobs.plan import FOLDER, Plan, plan
 
 ROOT = Path(__file__).resolve().parents[1]
 # What `make -n paper` printed when the papers were macros of the Makefile: 11 commands of table2, then 10 more.
-MAKE = (ROOT / "tests/golden/make_paper.txt").read_text().splitlines()
+MAKE = (ROOT / "tests/golden/make_paper.txt").read_text().replace("_backbone", "_start").splitlines()  # renamed since
 TABLE2_COMMANDS = 11
 OUT = "outputs/table2"
 
@@ -63,9 +63,9 @@ def several(value: str) -> list[str]:
 
 def run_of(training: dict[str, str]) -> str:
     """The run directory of a training, by the rules of conf/ for names."""
-    net, backbone = training["experiment"].removesuffix("_backbone"), training["experiment"].endswith("_backbone")
+    net, start = training["experiment"].removesuffix("_start"), training["experiment"].endswith("_start")
     weights = training.get("class_weights", "none")
-    return f"{OUT}/" + (f"backbone-{net}-s0" if backbone else f"{net}-{training['data']}-{weights}-s{training['seed']}")
+    return f"{OUT}/" + (f"start-{net}-s0" if start else f"{net}-{training['data']}-{weights}-s{training['seed']}")
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_the_same_trainings_as_make_ran_each_once(new):
 def test_teachers_and_starts_are_those_that_conf_names(new):
     for given in of(new, "train"):
         if (
-            given["experiment"] not in ("resnet50_backbone", "vgg16", "senet50")
+            given["experiment"] not in ("resnet50_start", "vgg16", "senet50")
             or given.get("class_weights") == "balanced"
         ):
             continue
@@ -134,7 +134,7 @@ def by_rule(command: str, words: list[str]) -> dict:
     given = dict(word.split("=", 1) for word in words)
     if command != "train":
         return given
-    net = re.sub("_(backbone|taught)$", "", given["experiment"])
+    net = re.sub("_(start|taught)$", "", given["experiment"])
     config = {"name": Path(run_of(given)).name, "model": {"name": net}, "data": {"name": given["data"]}}
     return {**config, "class_weights": given.get("class_weights", "none"), "seed": given["seed"]}
 
