@@ -22,9 +22,9 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from benchmarks import timing
-from ferlab import train as training
-from ferlab.cli import CONF, plain
+from ferlab.config import CONF, plain
 from ferlab.data.faces import Faces, hard_targets
+from ferlab.training import fit as training
 
 N_TRAIN, N_VAL, N_TEST = 28_709, 3_589, 3_589  # FER2013's
 

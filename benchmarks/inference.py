@@ -18,11 +18,15 @@ from hydra import compose, initialize_config_dir
 from onnx import ModelProto
 
 from benchmarks import timing
-from ferlab import onnx_graph, runs
-from ferlab.cli import CONF, plain
+from ferlab.config import CONF, plain
 from ferlab.data import sources
-from ferlab.onnx_model import INPUT, OUTPUT, rgba_of
-from ferlab.predictors import Ensemble, Model
+from ferlab.deploy import graph
+from ferlab.deploy.graph import quantise, store_as_fp16, trace
+from ferlab.inference.onnx_model import INPUT, OUTPUT, rgba_of
+from ferlab.predictors import of_run
+from ferlab.predictors.of_run import predictor_of
+from ferlab.predictors.predictor import Ensemble, Model
+from ferlab.runs import directory
 
 OPSET = 20
 
@@ -30,7 +34,7 @@ OPSET = 20
 def model_of(seed: int) -> Model:
     """The five-layer net of conf with random weights and norms that have seen some faces."""
     with initialize_config_dir(CONF, version_base="1.3"):
-        net, preprocess = runs.nets_of(plain(compose("train", overrides=["model=five_layer"])))
+        net, preprocess = of_run.nets_of(plain(compose("train", overrides=["model=five_layer"])))
     torch.manual_seed(seed)
     for module in net.modules():
         if hasattr(module, "running_mean") and module.running_mean is not None:
@@ -55,7 +59,7 @@ def caller(graph: ModelProto, crops: np.ndarray, calls: int) -> Callable[[], Non
 
 
 def torch_caller(model: torch.nn.Module, crops: np.ndarray, calls: int) -> Callable[[], None]:
-    module, given = onnx_graph.Crops(model).eval(), torch.from_numpy(crops)
+    module, given = graph.Crops(model).eval(), torch.from_numpy(crops)
 
     @torch.inference_mode()
     def call() -> None:
@@ -66,12 +70,12 @@ def torch_caller(model: torch.nn.Module, crops: np.ndarray, calls: int) -> Calla
 
 
 def one_model(model: torch.nn.Module, faces: np.ndarray, repeats: int) -> None:
-    fp32 = onnx_graph.trace(model, OPSET)
+    fp32 = trace(model, OPSET)
     batches = [rgba_of(faces[i : i + 64]) for i in range(0, 512, 64)]
-    int8 = onnx_graph.quantise(fp32, batches, reduce_range=True)
-    graphs = {"fp32": fp32, "fp16 weights": onnx_graph.store_as_fp16(fp32), "int8": int8}
-    for name, graph in graphs.items():
-        print(f"  {name}: {graph.ByteSize() / 1e6:.2f} MB")
+    int8 = quantise(fp32, batches, reduce_range=True)
+    graphs = {"fp32": fp32, "fp16 weights": store_as_fp16(fp32), "int8": int8}
+    for name, model_proto in graphs.items():
+        print(f"  {name}: {model_proto.ByteSize() / 1e6:.2f} MB")
     for batch, calls in ((1, 100), (256, 1)):
         crops = rgba_of(faces[:batch])
         contenders = {"torch eager": torch_caller(model, crops, calls)}
@@ -85,8 +89,8 @@ def one_model(model: torch.nn.Module, faces: np.ndarray, repeats: int) -> None:
 
 def seven(faces: np.ndarray, repeats: int) -> None:
     members = [model_of(seed) for seed in range(7)]
-    ensemble = onnx_graph.trace(Ensemble(members).eval(), OPSET)
-    apart = [session(onnx_graph.trace(member, OPSET)) for member in members]
+    ensemble = graph.trace(Ensemble(members).eval(), OPSET)
+    apart = [session(graph.trace(member, OPSET)) for member in members]
     for batch, calls in ((1, 20), (64, 1)):
         crops = rgba_of(faces[:batch])
 
@@ -110,7 +114,7 @@ def main() -> None:
     torch.set_num_threads(1)
     faces = sources.read("drawn", None, n_train=512, n_val=7, n_test=7, seed=0).of_split("train").pixels
     print(f"inference: {args.run or 'five_layer, random weights'}, one thread, on {timing.processor()}")
-    one_model(runs.load(args.run).predictor() if args.run else model_of(0), faces, args.repeats)
+    one_model(predictor_of(directory.load(args.run)) if args.run else model_of(0), faces, args.repeats)
     seven(faces, args.repeats)
 
 

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks import timing
-from ferlab.cli import build
+from ferlab.config import build
 from ferlab.data import sources
 from ferlab.data.augment import Augment
 

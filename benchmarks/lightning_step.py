@@ -26,11 +26,11 @@ from torch import Tensor
 from torch.optim import lr_scheduler
 
 from benchmarks import timing
-from ferlab import checkpoints, fitting, logs
-from ferlab import train as training
-from ferlab.cli import CONF, plain
+from ferlab.config import CONF, plain
 from ferlab.data import sources
 from ferlab.data.faces import Faces
+from ferlab.training import durable_checkpoints, loggers, setup
+from ferlab.training.compose import compose as composed
 
 TARGET = 0.4  # ms a step
 
@@ -81,15 +81,15 @@ class Fixed:
 
 def both(config: dict[str, Any], faces: Faces, batches: Fixed) -> list[tuple[float, float]]:
     """CPU seconds of the steps of each epoch by hand and, next in time, through ferlab.train's own parts."""
-    data, classifier = training.compose(config, faces, cuda=False)
+    data, classifier = composed(config, faces, cuda=False)
     data.train_dataloader = lambda: batches
     folder = Path(tempfile.mkdtemp(dir=config["outputs"]))
     clock = Clock(by_hand(config, faces, batches))
     trainer = pl.Trainer(
         **{**config["trainer"], "precision": "32-true"},
-        callbacks=[*fitting.callbacks_of(config), clock, *fitting.checkpointing(folder, config)],
-        logger=logs.loggers(folder, config, "off"),
-        plugins=[checkpoints.DurableCheckpointIO()],
+        callbacks=[*setup.callbacks_of(config), clock, *setup.checkpointing(folder, config)],
+        logger=loggers.loggers_of(folder, config, "off"),
+        plugins=[durable_checkpoints.DurableCheckpointIO()],
         default_root_dir=folder,
         num_sanity_val_steps=0,
         enable_model_summary=False,
@@ -101,7 +101,7 @@ def both(config: dict[str, Any], faces: Faces, batches: Fixed) -> list[tuple[flo
 
 def by_hand(config: dict[str, Any], faces: Faces, batches: Fixed) -> Iterator[float]:
     """CPU seconds of the steps after an epoch's first, an epoch each time it is asked."""
-    _, classifier = training.compose(config, faces, cuda=False)
+    _, classifier = composed(config, faces, cuda=False)
     params = [p for p in classifier.net.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in params if p.ndim > 1], "weight_decay": config["weight_decay"]},
@@ -151,7 +151,7 @@ def main() -> None:
     places = [slice(i * args.batch, (i + 1) * args.batch) for i in range(16)]
     batches = Fixed([(pixels[p], targets[p]) for i in range(args.steps) for p in [places[i % 16]]])
     print(f"lightning_step: five_layer of width 0.05, batch {args.batch}, one thread, on {timing.processor()}")
-    fitting.keep_heap_pages()
+    setup.keep_heap_pages()
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(Path(folder), args.batch, epochs=args.repeats + 1)
         pairs = both(config, faces, batches)[1:]  # the first epoch warms up

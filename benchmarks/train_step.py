@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks import timing
-from ferlab.classifier import ExpressionClassifier
-from ferlab.fitting import keep_heap_pages, precision_of
 from ferlab.nets.five_layer import FiveLayer
-from ferlab.preprocess import Preprocess
+from ferlab.nets.preprocess import Preprocess
+from ferlab.training.classifier import ExpressionClassifier
+from ferlab.training.setup import keep_heap_pages, precision_of
 
 TARGET = 3.5  # times the plain loop, where the CPU computes in bf16
 

@@ -13,12 +13,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from torch import nn
 
-from ferlab.cli import CONF, plain
+from ferlab.config import CONF, plain
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.expressions import K
-from ferlab.predictors import Model, predict
-from ferlab.preprocess import Preprocess
-from ferlab.studies import Study
+from ferlab.nets.preprocess import Preprocess
+from ferlab.predictors.predictor import Model, predict
+from ferlab.studies.opening import Study
 
 
 def made_faces(n_train: int = 160, n_val: int = 40, n_test: int = 40, seed: int = 0) -> Faces:
@@ -99,7 +99,7 @@ def made_study(
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run directory of five_layer, a quarter wide, trained for one epoch on drawn faces."""
-    from ferlab.train import train
+    from ferlab.training.fit import train
 
     folder = tmp_path_factory.mktemp("trained")
     words = ["+model.net.width=0.25", "batch_size=32", "trainer.max_epochs=1", "trainer.accelerator=cpu", "wandb=off"]

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ferlab import analyse, second_opinion
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, FERPLUS_COLUMNS
+from ferlab.studies import mistakes, second_opinion
 from tests.conftest import made_faces, made_study
 from tests.test_conf import composed
 
@@ -63,7 +63,7 @@ def test_twins_of_another_label_are_found_in_the_split_and_in_training_alone():
 
 
 def test_errors_are_sorted_and_written(tmp_path):
-    study = made_study(tmp_path, analyse.KIND)
+    study = made_study(tmp_path, mistakes.KIND)
     predicted = study.probabilities(study.faces.pixels, 64).argmax(1)
     labels = study.faces.labels
     rows = [("PublicTest", 1, {"neutral": 10})] * 400
@@ -71,8 +71,8 @@ def test_errors_are_sorted_and_written(tmp_path):
     write_votes(tmp_path / "fer2013" / "fer2013new.csv", rows)
     data = {"root": str(tmp_path), "sources": [{"name": "fer2013", "layout": "fer2013", "path": "fer2013"}]}
     run = SimpleNamespace(config={"data": data}, faces=lambda: study.faces)
-    study = made_study(tmp_path, analyse.KIND, members=[run])
-    found = analyse.analyse(study, CONFIG)
+    study = made_study(tmp_path, mistakes.KIND, members=[run])
+    found = mistakes.analyse(study, CONFIG)
     p = study.probabilities(study.faces.pixels, 64)
     gap = [sorted(row)[-1] - sorted(row)[-2] for row in p]
     assert found["ambiguous"]["n"] == sum(g <= 0.1 for g in gap)
@@ -103,11 +103,11 @@ def test_without_votes_the_rest_is_told(tmp_path, caplog):
     data = {"root": str(tmp_path), "sources": [{"name": "fer2013", "layout": "fer2013", "path": "fer2013"}]}
     one = made_faces(seed=3).of_split("val").take(np.array([0]))
     run = SimpleNamespace(config={"data": data}, faces=lambda: one)
-    study = made_study(tmp_path, analyse.KIND, members=[run], faces=one)
+    study = made_study(tmp_path, mistakes.KIND, members=[run], faces=one)
     with caplog.at_level("INFO"):
-        found = analyse.analyse(study, CONFIG)
+        found = mistakes.analyse(study, CONFIG)
     assert found["ferplus"] is None
     assert "FER+ as a second opinion is left out" in caplog.text
     assert found["ambiguous"]["n"] + found["clear"]["n"] == 1
     with pytest.raises(FerlabError, match="ambiguous_gap is 10; expected a ratio"):
-        analyse.analyse(study, CONFIG | {"ambiguous_gap": 10})
+        mistakes.analyse(study, CONFIG | {"ambiguous_gap": 10})

@@ -13,8 +13,7 @@ import torch
 from hydra.core.singleton import Singleton
 from omegaconf import OmegaConf
 
-from ferlab import cli
-from ferlab import train as training
+from ferlab import cli, config, train
 from ferlab.errors import FerlabError
 from ferlab.nets.five_layer import FiveLayer
 
@@ -38,9 +37,9 @@ def typed(monkeypatch, tmp_path):
 
 
 def test_builds_what_conf_names():
-    assert isinstance(cli.build(NET), FiveLayer)
-    assert isinstance(cli.build(OmegaConf.create(NET)), FiveLayer)
-    assert cli.build(NET, width=0.5)[0].out_channels == 16
+    assert isinstance(config.build(NET), FiveLayer)
+    assert isinstance(config.build(OmegaConf.create(NET)), FiveLayer)
+    assert config.build(NET, width=0.5)[0].out_channels == 16
 
 
 @pytest.mark.parametrize(
@@ -53,8 +52,8 @@ def test_builds_what_conf_names():
         "builtins.open",
         "builtins.eval",
         "subprocess.run",
-        "ferlab.runs.load",
-        "ferlab.checkpoints.load",
+        "ferlab.runs.directory.load",
+        "ferlab.runs.checkpoints.load",
         "numpy.load",
         # An allowed beginning that leads elsewhere:
         "torch.nn.modules.module.torch.load",
@@ -86,28 +85,28 @@ def test_other_targets_are_refused_before_anything_is_built(target, nested, tmp_
         "partial": bad | {"_partial_": True},
     }[nested]
     with pytest.raises(FerlabError, match="a config may build only"):
-        cli.build(node)
+        config.build(node)
 
 
 def test_a_hidden_target_is_refused():
     node = OmegaConf.create({"what": "torch.load", "net": {"_target_": "${what}", "f": "x.pt"}})
     with pytest.raises(FerlabError, match=r"_target_ is 'torch\.load'"):
-        cli.build(node.net)
+        config.build(node.net)
 
 
 def test_an_argument_that_the_net_does_not_take_is_named():
     with pytest.raises(FerlabError, match="unexpected keyword argument 'widht'") as caught:
-        cli.build(NET | {"widht": 2})
+        config.build(NET | {"widht": 2})
     assert "\n" not in str(caught.value)
 
 
 def test_plain_resolves_and_holds_no_config():
     node = OmegaConf.create({"a": 1, "b": "x-${a}", "c": [{"d": "${b}"}]})
-    found = cli.plain(node)
+    found = config.plain(node)
     assert found == {"a": 1, "b": "x-1", "c": [{"d": "x-1"}]}
     assert type(found) is dict
     assert type(found["c"][0]) is dict
-    assert cli.plain({"a": 1}) == {"a": 1}
+    assert config.plain({"a": 1}) == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -120,14 +119,14 @@ def test_plain_resolves_and_holds_no_config():
 )
 def test_a_value_that_is_missing_is_one_line(value, said):
     with pytest.raises(FerlabError, match=f"^{re.escape(said)}$"):
-        cli.plain(OmegaConf.merge({"a": {}}, {"a": {"b": value}}))
+        config.plain(OmegaConf.merge({"a": {}}, {"a": {"b": value}}))
 
 
 def test_a_default_does_not_stand_in_for_a_required_value():
     node = OmegaConf.merge({"a": 1}, {"a": '${required:"a=2"}'})
     with pytest.raises(FerlabError, match="type a=2"):
-        cli.plain(node)
-    assert cli.plain(OmegaConf.merge(node, {"a": 2})) == {"a": 2}
+        config.plain(node)
+    assert config.plain(OmegaConf.merge(node, {"a": 2})) == {"a": 2}
 
 
 def test_a_wrong_value_is_one_line_and_status_1(typed, capsys):
@@ -177,7 +176,7 @@ def test_in_a_sweep_the_jobs_after_a_failed_one_run_and_the_status_is_not_0(type
 
 def test_a_task_travels_to_other_processes_by_its_name():
     """By value it could not: some of what train refers to, as torch.ops, cannot be pickled."""
-    task = cli._Task(training.main.__wrapped__)
+    task = cli._Task(train.main.__wrapped__)
     assert (task.__module__, task.__name__) == ("ferlab.train", "main")
     content = pickle.dumps(task)
     assert len(content) < 200
@@ -250,7 +249,7 @@ def test_a_sweep_line_makes_a_job_of_each_combination(typed):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("model=five_leyer",), "\n\t".join(sorted(path.stem for path in Path(cli.CONF, "model").glob("*.yaml")))),
+        (("model=five_leyer",), "\n\t".join(sorted(path.stem for path in Path(config.CONF, "model").glob("*.yaml")))),
         (("data=fer2014",), "fer2013+aux"),
         (("batchsize=3",), "Could not override 'batchsize'"),
         (("trainer.epochs=3",), "Could not override 'trainer.epochs'"),

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
-from ferlab import compare, tables
 from ferlab.errors import FerlabError
-from ferlab.report import accuracy_of, mcnemar
+from ferlab.metrics.statistics import accuracy_of, mcnemar
+from ferlab.reporting import markdown, reports
 
 
 def write(folder, name, split="val", tta="none", right=0.7, seed=0, n=500, **fields):
@@ -71,15 +71,15 @@ def rows(markdown):
 
 
 def test_reports_of_runs_and_ensembles_are_found_once(made):
-    found = compare.read("outputs/*", "outputs/*/reports/*/report.json")
+    found = reports.read("outputs/*", "outputs/*/reports/*/report.json")
     assert len(found) == len(made) == 11
     assert sorted({r["name"] for r in found}) == sorted({r["name"] for r in made})
-    assert len(compare.read("outputs/ensembles/a__b")) == 1
-    assert len(compare.read(["outputs/five_layer-fer2013-none-s0", "outputs/ensembles/a__b"])) == 3
+    assert len(reports.read("outputs/ensembles/a__b")) == 1
+    assert len(reports.read(["outputs/five_layer-fer2013-none-s0", "outputs/ensembles/a__b"])) == 3
 
 
 def test_seeds_share_a_row_as_mean_and_sample_deviation(made):
-    head, body = rows(compare.compare(compare.read("outputs/*")))
+    head, body = rows(reports.compare(reports.read("outputs/*")))
     assert head[:5] == [
         "run",
         "PublicTest, single view",
@@ -97,7 +97,7 @@ def test_seeds_share_a_row_as_mean_and_sample_deviation(made):
 
 
 def test_one_run_has_its_interval_and_its_details(made):
-    head, body = rows(compare.compare(compare.read("outputs/*")))
+    head, body = rows(reports.compare(reports.read("outputs/*")))
     (r,) = [r for r in made if (r["model"], r["split"], r["tta"]) == ("senet50", "test", "none")]
     low, high = r["interval95"]
     row = dict(zip(head[1:], body[r["name"]], strict=True))
@@ -111,7 +111,7 @@ def test_one_run_has_its_interval_and_its_details(made):
 def test_what_no_report_says_has_no_column(tmp_path):
     write(tmp_path / "a", "a", without_train_twins=None, macro_recall=None, disgust_misclassification=None)
     write(tmp_path / "b", "b", without_train_twins=None, macro_recall=None)
-    head, body = rows(tables.table(compare.read(reports=[str(tmp_path / x / "report.json") for x in "ab"])))
+    head, body = rows(markdown.table(reports.read(reports=[str(tmp_path / x / "report.json") for x in "ab"])))
     assert head == ["run", "PublicTest, single view", "disgust missed (PublicTest, single view)"]
     assert (body["a"][1], body["b"][1]) == ("–", "34.5")
 
@@ -123,27 +123,27 @@ def test_what_no_report_says_has_no_column(tmp_path):
 def test_only_seeds_of_one_configuration_share_a_row(tmp_path, other):
     write(tmp_path / "a", "run-s0", seed=0)
     write(tmp_path / "b", "run-s1", **{"seed": 1, **other})
-    found = compare.read(reports=str(tmp_path / "*" / "report.json"))
-    assert "±" not in rows(tables.table(found))[1].__str__()
-    assert len(rows(tables.table(found))[1]) == 2
+    found = reports.read(reports=str(tmp_path / "*" / "report.json"))
+    assert "±" not in rows(markdown.table(found))[1].__str__()
+    assert len(rows(markdown.table(found))[1]) == 2
 
 
 def test_a_second_run_of_one_seed_is_not_another_seed():
     names = ("x-none-s0", "x-none-s1", "x-none-s0-2", "x-none-s01", "free")
     found = [
-        tables.row_name({"name": n, "members": [n], "seed": s}) for n, s in zip(names, (0, 1, 0, 1, 0), strict=True)
+        markdown.row_name({"name": n, "members": [n], "seed": s}) for n, s in zip(names, (0, 1, 0, 1, 0), strict=True)
     ]
     assert found == ["x-none", "x-none", "x-none-2", "x-none-s01", "free"]
 
 
 def test_tests_are_against_the_best_on_val_and_equal_statsmodels(made):
-    found = compare.read("outputs/*")
-    text = compare.compare(found)
+    found = reports.read("outputs/*")
+    text = reports.compare(found)
     best = "senet50-fer2013+aux-none-s0"
     assert f"McNemar's exact test, test, tta=none, n = 500:\n\n| against {best} |" in text
     here = [r for r in found if (r["split"], r["tta"]) == ("test", "none")]
     correct = {r["name"]: np.load(r["folder"] / "correct.npy") for r in here}
-    table, results = tables.paired_tests(correct, best)
+    table, results = markdown.paired_tests(correct, best)
     assert table in text
     assert [(name, b, c, p) for name, b, c, p, _ in results] == [
         (name, *mcnemar(correct[best], other)) for name, other in correct.items() if name != best
@@ -153,28 +153,28 @@ def test_tests_are_against_the_best_on_val_and_equal_statsmodels(made):
 
 
 def test_the_reference_and_the_columns_can_be_chosen(made):
-    found = compare.read("outputs/*")
-    text = compare.compare(found, against="five_layer-fer2013-none-s1", split="val")
+    found = reports.read("outputs/*")
+    text = reports.compare(found, against="five_layer-fer2013-none-s1", split="val")
     assert "McNemar's exact test, val, tta=none" in text
     assert "| against five_layer-fer2013-none-s1 |" in text
     assert "macro recall (PublicTest, single view)" in text
     with pytest.raises(FerlabError, match="against='x' has no such report; choose a__b, five"):
-        compare.compare(found, against="x")
+        reports.compare(found, against="x")
     with pytest.raises(FerlabError, match="split=val tta=views8; there are split=test tta=flip"):
-        compare.compare(found, split="val", tta="views8")
+        reports.compare(found, split="val", tta="views8")
 
 
 def test_what_cannot_be_tested_is_said(tmp_path, made):
     Path("outputs/ensembles/a__b/reports/test-none/correct.npy").unlink()
     path = Path("outputs/five_layer-fer2013-none-s0/reports/test-none/report.json")
     path.write_text(path.read_text().replace('"faces_sha256": "test"', '"faces_sha256": "others"'))
-    text = compare.compare(compare.read("outputs/*"))
+    text = reports.compare(reports.read("outputs/*"))
     assert "a__b: no correct.npy beside" in text
     assert "five_layer-fer2013-none-s0: measured on other faces than senet50" in text
-    assert "only one result" in compare.compare(compare.read("outputs/ensembles/*"))
+    assert "only one result" in reports.compare(reports.read("outputs/ensembles/*"))
     write(tmp_path / "p/a", "a", "test")
     write(tmp_path / "p/b", "b", "test")
-    assert "no report on val says" in compare.compare(compare.read(reports=str(tmp_path / "p/*/report.json")))
+    assert "no report on val says" in reports.compare(reports.read(reports=str(tmp_path / "p/*/report.json")))
 
 
 @pytest.mark.parametrize(
@@ -187,31 +187,31 @@ def test_what_cannot_be_tested_is_said(tmp_path, made):
 )
 def test_missing_reports_say_what_to_type(made, arguments, message):
     with pytest.raises(FerlabError, match=message):
-        compare.read(**arguments)
+        reports.read(**arguments)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"name": "x"}', '{"split": "train"}'])
 def test_a_damaged_report_is_named(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
     with pytest.raises(FerlabError, match=r"report\.json is no report"):
-        compare.read(reports=str(tmp_path / "report.json"))
+        reports.read(reports=str(tmp_path / "report.json"))
 
 
 def test_reports_that_disagree_are_refused(tmp_path):
     write(tmp_path / "a", "same")
     write(tmp_path / "b", "same")
-    assert len(compare.read(reports=str(tmp_path / "?/report.json"))) == 1
+    assert len(reports.read(reports=str(tmp_path / "?/report.json"))) == 1
     write(tmp_path / "c", "same", correct=1)
     with pytest.raises(FerlabError, match="both same, val, none"):
-        compare.read(reports=str(tmp_path / "?/report.json"))
+        reports.read(reports=str(tmp_path / "?/report.json"))
 
 
 def test_splice_replaces_what_stands_between_the_marks(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- table:x -->\nold\n<!-- /table -->\nb\n<!-- table:y -->\n<!-- /table -->\nc\n")
-    compare.splice(readme, "y", "| new |")
-    compare.splice(readme, "x", "| 1 |")
-    compare.splice(readme, "x", "| 2 |")
+    markdown.splice(readme, "y", "| new |")
+    markdown.splice(readme, "x", "| 1 |")
+    markdown.splice(readme, "x", "| 2 |")
     expected = "a\n<!-- table:x -->\n| 2 |\n<!-- /table -->\nb\n<!-- table:y -->\n| new |\n<!-- /table -->\nc\n"
     assert readme.read_text() == expected
 
@@ -223,10 +223,10 @@ def test_marks_that_are_missing_are_spelled_out(tmp_path, content):
     readme = tmp_path / "README.md"
     readme.write_text(content)
     with pytest.raises(FerlabError, match="expected <!-- table:x --> once"):
-        compare.splice(readme, "x", "new")
+        markdown.splice(readme, "x", "new")
     assert readme.read_text() == content
     with pytest.raises(FerlabError, match="is no file"):
-        compare.splice(tmp_path / "none.md", "x", "new")
+        markdown.splice(tmp_path / "none.md", "x", "new")
 
 
 def test_the_command_writes_prints_and_splices_without_torch(made, tmp_path):

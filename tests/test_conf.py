@@ -18,12 +18,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException
 from PIL import Image
 
-from ferlab import cli, runs
-from ferlab import train as training
-from ferlab.cli import CONF, build, plain
+from ferlab import cli
+from ferlab.config import CONF, build, plain
 from ferlab.data.augment import Augment
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
+from ferlab.predictors import of_run
+from ferlab.runs import directory
+from ferlab.training import fit as training
 from tests.conftest import made_faces
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,7 +111,7 @@ def test_every_key_says_what_train_reads(config, monkeypatch):
     monkeypatch.setattr(yaml, "safe_dump", lambda watched, **k: dump(dict(watched), **k))
     answers = faces.of_split("train").targets
     taught = SimpleNamespace(probabilities=lambda *a: answers, about={}, consistent=False)
-    monkeypatch.setattr(training.teacher, "find", lambda *a: taught)
+    monkeypatch.setattr("ferlab.training.teacher.find", lambda *a: taught)
     small = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "batch_size=4"]
     training.train(Watched(config(*small, "teacher=outputs/some")))
     assert set(config()) - read == set()
@@ -162,7 +164,7 @@ def test_every_model_gives_seven_logits_from_faces(name):
     """Shapes alone, which cost nothing on the meta device; the slow test below computes the large ones too."""
     config = composed(f"model={name}")
     with torch.device("meta"):
-        net, preprocess = runs.nets_of(config)
+        net, preprocess = of_run.nets_of(config)
     size, channels = config["model"]["input"]["size"], config["model"]["input"]["channels"]
     x = preprocess.to("meta")(torch.zeros(2, 1, 48, 48, dtype=torch.uint8, device="meta"))
     assert x.shape == (2, channels, size, size)
@@ -177,7 +179,7 @@ def test_every_model_gives_seven_logits_from_faces(name):
     ],
 )
 def test_every_model_computes_seven_finite_logits(name):
-    net, preprocess = runs.nets_of(composed(f"model={name}"))
+    net, preprocess = of_run.nets_of(composed(f"model={name}"))
     with torch.inference_mode():
         logits = net.eval()(preprocess(torch.from_numpy(made_faces(2).pixels[:2]).unsqueeze(1)))
     assert logits.shape == (2, K)
@@ -278,7 +280,7 @@ def test_the_line_of_the_readme_trains_from_any_folder(data, tmp_path):
     words = ["-m", "ferlab.train", "model=senet50", "data=fer2013+aux", "trainer.fast_dev_run=true"]
     done = typed(*words, cwd=cwd, FERLAB_DATA=str(data))
     assert done.returncode == 0, done.stdout + done.stderr
-    run = runs.load(cwd / "outputs" / "senet50-fer2013+aux-none-s0")
+    run = directory.load(cwd / "outputs" / "senet50-fer2013+aux-none-s0")
     assert run.info["status"] == "finished"
     assert sum(run.info["class_counts"].values()) == 16  # 14 of FER2013, 2 auxiliary
     assert run.info["data"] == "fer2013+aux"
@@ -319,7 +321,7 @@ def test_the_wheel_holds_every_source_and_every_conf(wheel):
     assert {"ferlab/conf/data/fer2013+aux.yaml", "ferlab/conf/train.yaml"} <= conf
     assert conf - held == set()
     assert source - held == set()
-    assert {"ferlab/py.typed", "ferlab/report.html", "ferlab/models/face_short.onnx"} <= held
+    assert {"ferlab/py.typed", "ferlab/pages/templates/report.html", "ferlab/inference/models/face_short.onnx"} <= held
     assert any(name.endswith("licenses/NOTICE") for name in held)
 
 
@@ -329,7 +331,14 @@ def test_the_wheel_trains_with_its_own_conf(wheel, data, tmp_path):
     zipfile.ZipFile(wheel).extractall(site)
     where = typed("-c", "import ferlab.cli as c; print(c.__file__, c.CONF)", cwd=tmp_path, PYTHONPATH=str(site))
     assert where.stdout.split() == [str(site / "ferlab" / "cli.py"), "pkg://ferlab.conf"], where.stderr
-    words = ["-m", "ferlab.train", "model=five_layer", "data=fer2013+aux", "trainer.fast_dev_run=true", "wandb=off"]
+    words = [
+        "-m",
+        "ferlab.train",
+        "model=five_layer",
+        "data=fer2013+aux",
+        "trainer.fast_dev_run=true",
+        "wandb=off",
+    ]
     done = typed(*words, cwd=tmp_path, PYTHONPATH=str(site), FERLAB_DATA=str(data))
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "outputs" / "five_layer-fer2013+aux-none-s0" / "run.json").is_file()

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from ferlab import describe, prepare
+from ferlab.data import preparing
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+from ferlab.reporting import describing
 from tests.test_conf import composed
 from tests.test_summarise import NAMES, RESULTS, STUDENT, copied, shown, study, told
 
@@ -23,7 +24,7 @@ def cards(tmp_path, *paths, data=(), **options):
     config |= {"runs": [str(path) for path in paths], "out": str(tmp_path / "cards"), "ledger": "none.jsonl"} | options
     if data:
         config["data"]["root"] = str(tmp_path)
-    return {path.name: path.read_text() for path in describe.describe(config)}
+    return {path.name: path.read_text() for path in describing.describe(config)}
 
 
 def rows(text, head):
@@ -167,7 +168,7 @@ def test_an_exported_model_has_a_card_too(tmp_path):
 def prepared(tmp_path):
     config = composed(*SMALL, config="prepare")
     config["data"] |= {"root": str(tmp_path)}
-    return tmp_path, prepare.prepare(config)[0]
+    return tmp_path, preparing.prepare(config)[0]
 
 
 def test_a_data_card_holds_what_prepare_counted(prepared):

@@ -17,25 +17,20 @@ from scipy.special import softmax
 from statsmodels.stats.contingency_tables import mcnemar
 from torch import nn
 
-from ferlab import (
-    answers,
-    choosing,
-    cli,
-    ensemble,
-    ensembles,
-    evaluate,
-    predictors,
-    runs,
-    selection,
-    studies,
-    teacher,
-    views,
-)
-from ferlab import export as exporting
-from ferlab import train as training
+from ferlab import evaluate, files
+from ferlab.config import CONF, plain
+from ferlab.deploy import exporting
+from ferlab.ensembling import choosing, frozen, search, weighting
 from ferlab.errors import FerlabError
+from ferlab.evaluation import measuring
 from ferlab.expressions import EXPRESSIONS
-from ferlab.onnx_model import OnnxModel, rgba_of
+from ferlab.inference.onnx_model import OnnxModel, rgba_of
+from ferlab.predictors import answers, predictor, views
+from ferlab.predictors.of_run import predictor_of
+from ferlab.runs import directory
+from ferlab.studies import opening
+from ferlab.training import fit as training
+from ferlab.training import teacher
 from tests.conftest import made_faces
 
 FACES = made_faces(96, 70, 56)
@@ -55,8 +50,8 @@ NETS = {
 
 
 def _composed(config, *overrides):
-    with initialize_config_dir(cli.CONF, version_base="1.3"):
-        return cli.plain(compose(config, overrides=list(overrides)))
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return plain(compose(config, overrides=list(overrides)))
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +73,13 @@ def made(trained, tmp_path, monkeypatch):
     """The runs in outputs/ of the working directory, and the faces that they find."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "open_data", lambda *a, **k: FACES)
-    monkeypatch.setattr("ferlab.report_page.write", lambda folder, *_: folder / "index.html")
+    monkeypatch.setattr(directory, "open_data", lambda *a, **k: FACES)
+    monkeypatch.setattr("ferlab.pages.report_page.write", lambda folder, *_: folder / "index.html")
 
 
 def choose(name="best", *overrides, **config):
     given = _composed("ensemble", "runs=outputs/*", "folds=4", "repeats=2", "device=cpu", *overrides)
-    return ensemble.choose({**given, "name": name, **config})
+    return search.choose({**given, "name": name, **config})
 
 
 def said(folder: Path) -> dict:
@@ -95,7 +90,7 @@ def by_hand(about: dict, pixels: np.ndarray) -> np.ndarray:
     """What a frozen file says, written out in numpy: logits of each member in each view -> the vote [N,7]."""
     faces, total = torch.from_numpy(pixels.copy()).unsqueeze(1), 0.0
     for member in about["members"]:
-        model, logits = runs.load(member["path"]).predictor(), []
+        model, logits = predictor_of(directory.load(member["path"])), []
         for mirror, shift, zoom, turn in about["views"]:
             with torch.inference_mode():
                 warped = views.warp(faces, views.View(mirror, tuple(shift), zoom, turn))
@@ -121,7 +116,7 @@ def test_what_is_frozen_is_what_is_measured(made, overrides):
     assert folder == Path("outputs/ensembles/best")
     assert [f"method={about['method']}", f"tta={about['tta']}"] == list(overrides[:2])
     for split in ("val", "test"):
-        (report,) = evaluate.evaluate(str(folder), split=split, device="cpu")
+        (report,) = measuring.evaluate(str(folder), split=split, device="cpu")
         told = json.loads((report / "report.json").read_text())
         faces = FACES.of_split(split)
         expected = by_hand(about, faces.pixels)
@@ -130,7 +125,7 @@ def test_what_is_frozen_is_what_is_measured(made, overrides):
         assert told["ensemble_sha256"] == about["sha256"]
         assert report.name == f"{split}-{views.title(about['tta'], about['tta_space'])}"
     assert about["chosen_on"]["accuracy"] == choices[0].accuracy
-    (val,) = evaluate.evaluate(str(folder), device="cpu")
+    (val,) = measuring.evaluate(str(folder), device="cpu")
     assert json.loads((val / "report.json").read_text())["accuracy"] == pytest.approx(about["chosen_on"]["accuracy"])
     look = json.loads(Path("outputs/ledger.jsonl").read_text())
     assert (look["ensemble_sha256"], look["looks_before"]) == (about["sha256"], 0)
@@ -142,13 +137,13 @@ def test_exports_and_studies_answer_as_it_was_frozen(made, overrides):
     about, val = said(folder), FACES.of_split("val")
     expected = by_hand(about, val.pixels)
     asked = {"runs": str(folder), "split": "val", "device": "cpu", "tta": None, "data": None}
-    (study,) = studies.opened(asked, "calibration")
+    (study,) = opening.opened(asked, "calibration")
     np.testing.assert_allclose(study.probabilities(val.pixels, 64), expected, atol=1e-4)
     assert study.about["tta"] == views.title(about["tta"], about["tta_space"])
     (file,) = exporting.export(_composed("export", f"runs={folder}", "precision=fp32", "parity_faces=20"))
     np.testing.assert_allclose(OnnxModel.open(file)(rgba_of(val.pixels)), expected, atol=1e-4)
     for command in (
-        lambda: list(studies.opened(asked | {"tta": "views12"}, "calibration")),
+        lambda: list(opening.opened(asked | {"tta": "views12"}, "calibration")),
         lambda: exporting.export(_composed("export", f"runs={folder}", "tta=views12")),
     ):
         with pytest.raises(FerlabError, match=r"was chosen with tta=.*leave out tta"):
@@ -158,13 +153,13 @@ def test_exports_and_studies_answer_as_it_was_frozen(made, overrides):
 def test_members_differ_in_size_and_channels_and_are_measured_as_alone(made):
     folder, _ = choose("best", "method=soft", "tta=none")
     assert [m["name"] for m in said(folder)["members"]] == sorted(NETS)
-    inputs = [runs.load(f"outputs/{name}").config["model"]["input"] for name in NETS]
+    inputs = [directory.load(f"outputs/{name}").config["model"]["input"] for name in NETS]
     assert [(i["size"], i["channels"]) for i in inputs] == [(48, 1), (48, 3), (24, 1)]
     alone = []
     for name in sorted(NETS):
-        (report,) = evaluate.evaluate(f"outputs/{name}", device="cpu")
+        (report,) = measuring.evaluate(f"outputs/{name}", device="cpu")
         alone.append(np.load(report / "probabilities.npy"))
-    (report,) = evaluate.evaluate(str(folder), device="cpu")
+    (report,) = measuring.evaluate(str(folder), device="cpu")
     np.testing.assert_allclose(np.load(report / "probabilities.npy"), np.mean(alone, axis=0), atol=1e-3)
     with (folder / "members.csv").open() as file:
         rows = {row["name"]: float(row["none"]) for row in csv.DictReader(file)}
@@ -178,7 +173,7 @@ def test_no_face_of_the_test_split_is_read_while_choosing(made, monkeypatch):
     test = FACES.split == 2
     poisoned.pixels[test] = 255 - poisoned.pixels[test]
     poisoned.targets[test] = np.roll(poisoned.targets[test], 1, axis=1)
-    monkeypatch.setattr(runs, "open_data", lambda *a, **k: poisoned)
+    monkeypatch.setattr(directory, "open_data", lambda *a, **k: poisoned)
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     shutil.rmtree(folder)
     shutil.rmtree("outputs/answers")
@@ -193,8 +188,8 @@ def test_no_face_of_the_test_split_is_read_while_choosing(made, monkeypatch):
 
 def test_a_look_at_test_changes_no_choice(made):
     first, _ = choose("first", "tta=[none,flip]")
-    evaluate.evaluate(str(first), split="test", device="cpu")
-    evaluate.evaluate("outputs/plain-s0", split="test", device="cpu")
+    measuring.evaluate(str(first), split="test", device="cpu")
+    measuring.evaluate("outputs/plain-s0", split="test", device="cpu")
     second, _ = choose("second", "tta=[none,flip]")
     one, two = said(first), said(second)
     for circumstance in ("name", "sha256", "frozen_at"):
@@ -218,9 +213,9 @@ def test_a_changed_file_is_refused(made, change):
     folder, _ = choose("best", "method=soft", "tta=flip", "tta_space=logit")
     about = said(folder)
     change(about)
-    runs.write_json(folder / "members.json", about)
+    files.write_json(folder / "members.json", about)
     with pytest.raises(FerlabError, match="was changed after it was frozen"):
-        evaluate.evaluate(str(folder), split="test")
+        measuring.evaluate(str(folder), split="test")
     with pytest.raises(FerlabError, match="was changed after it was frozen"):
         teacher.find(str(folder), "flip", Path("kept"))
     with pytest.raises(FerlabError, match="frozen with another choice"):
@@ -233,7 +228,7 @@ def test_a_changed_member_is_refused(made):
     checkpoint = Path("outputs/plain-s0/checkpoints/best.ckpt")
     shutil.copy("outputs/colour-s1/checkpoints/best.ckpt", checkpoint)
     with pytest.raises(FerlabError, match=r"best\.ckpt is not what .* was frozen with"):
-        evaluate.evaluate(str(folder), split="test")
+        measuring.evaluate(str(folder), split="test")
     assert not Path("outputs/ledger.jsonl").exists()
 
 
@@ -245,11 +240,11 @@ def test_a_name_stays_with_its_first_choice(made):
     with pytest.raises(FerlabError, match="frozen with another choice; give another name="):
         choose("best", "method=soft", "tta=flip")
     with pytest.raises(FerlabError, match="is an ensemble chosen on val; give another name="):
-        evaluate.evaluate("outputs/*-s?", name="best")
+        measuring.evaluate("outputs/*-s?", name="best")
     with pytest.raises(FerlabError, match=r"chosen with tta=none tta_space=probability, not flip"):
-        evaluate.evaluate(str(folder), "flip")
+        measuring.evaluate(str(folder), "flip")
     with pytest.raises(FerlabError, match="leave out name"):
-        evaluate.evaluate(str(folder), name="other")
+        measuring.evaluate(str(folder), name="other")
     assert said(folder) == before
 
 
@@ -257,40 +252,40 @@ def test_weights_are_never_lost_silently(made):
     folder, _ = choose("best", "method=greedy", "greedy.size=2", "tta=none")
     for typed in ([str(folder), "outputs/plain-s0"], ["outputs/plain-s0", str(folder)]):
         with pytest.raises(FerlabError, match="frozen with weights and views of its own; give it alone"):
-            evaluate.evaluate(typed)
+            measuring.evaluate(typed)
         with pytest.raises(FerlabError, match="give it alone, as teacher="):
             teacher.find(typed, "none", Path())
     with pytest.raises(FerlabError, match="not measured"):
-        list(evaluate.evaluate_each(str(folder)))
+        list(measuring.evaluate_each(str(folder)))
 
 
 def test_soft_votes_frozen_before_still_load(made):
     """As evaluate has written them since the first release: a list, without weights."""
     folder = Path("outputs/ensembles/old")
     folder.mkdir(parents=True)
-    now = [runs.load(f"outputs/{name}") for name in ("plain-s0", "colour-s1")]
+    now = [directory.load(f"outputs/{name}") for name in ("plain-s0", "colour-s1")]
     listed = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in now]
     (folder / "members.json").write_text(json.dumps(listed))
-    (report,) = evaluate.evaluate(str(folder), "flip", name="old", device="cpu")
+    (report,) = measuring.evaluate(str(folder), "flip", name="old", device="cpu")
     assert json.loads((report / "report.json").read_text())["members"] == ["plain-s0", "colour-s1"]
     assert json.loads((folder / "members.json").read_text()) == listed
 
 
 def test_what_is_measured_is_left_alone_but_not_under_another_space(made, caplog):
     caplog.set_level("INFO")
-    (flip,) = evaluate.evaluate("outputs/plain-s0", "flip", device="cpu")
-    (logit,) = evaluate.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
+    (flip,) = measuring.evaluate("outputs/plain-s0", "flip", device="cpu")
+    (logit,) = measuring.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
     assert (flip.name, logit.name) == ("val-flip", "val-flip-logit")
     told = [json.loads((folder / "report.json").read_text()) for folder in (flip, logit)]
     assert [(t["tta"], t["tta_space"]) for t in told] == [("flip", "probability"), ("flip-logit", "logit")]
     # A folder with the right name and weights, and the other space's answers in it
     shutil.copy(flip / "report.json", logit / "report.json")
     caplog.clear()
-    evaluate.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
+    measuring.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
     assert "measured already" not in caplog.text
     folder, _ = choose("best", "method=soft", "tta=flip", "tta_space=logit")
     for times in (0, 1):
-        evaluate.evaluate(str(folder), split="test", device="cpu", skip_measured=True)
+        measuring.evaluate(str(folder), split="test", device="cpu", skip_measured=True)
         assert ("best, test: measured already: flip-logit" in caplog.text) == bool(times)
     assert len(Path("outputs/ledger.jsonl").read_text().splitlines()) == 1
 
@@ -319,8 +314,8 @@ def test_the_cross_validated_estimate_does_not_see_the_face_that_it_says():
     labels = FACES.of_split("val").labels
     rng = np.random.default_rng(0)
     drawn = softmax(rng.standard_normal((100, len(labels), 7)), axis=2)  # members that know nothing
-    seen = ensemble._sets({"tta": "none", "tta_space": "probability"})[0]
-    recipe = selection.Recipe(5, True, "accuracy", 0, 0)
+    seen = search._sets({"tta": "none", "tta_space": "probability"})[0]
+    recipe = weighting.Recipe(5, True, "accuracy", 0, 0)
     config = {"folds": 5, "repeats": 4, "seed": 0}
     (choice,) = choosing.fitted(drawn, labels, seen, "none", ["greedy"], recipe, config)
     assert choice.accuracy > 0.28
@@ -328,9 +323,9 @@ def test_the_cross_validated_estimate_does_not_see_the_face_that_it_says():
 
 
 def test_each_view_is_asked_once_and_kept(made, monkeypatch):
-    asked, predict_views = [], predictors.predict_views
+    asked, predict_views = [], predictor.predict_views
     monkeypatch.setattr(
-        predictors, "predict_views", lambda p, x, v, *a: asked.append(len(v)) or predict_views(p, x, v, *a)
+        predictor, "predict_views", lambda p, x, v, *a: asked.append(len(v)) or predict_views(p, x, v, *a)
     )
     choose("first", "tta=[none,flip]", "method=soft")
     assert asked == [2, 2, 2]
@@ -338,17 +333,17 @@ def test_each_view_is_asked_once_and_kept(made, monkeypatch):
     assert asked == [2, 2, 2, 6, 6, 6]
     choose("third", "tta=[none,views8]", "method=soft")
     assert len(asked) == 6
-    run = runs.load("outputs/plain-s0")
+    run = directory.load("outputs/plain-s0")
     val = FACES.of_split("val").pixels
     kept = answers.ask(run, val, views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
-    np.testing.assert_allclose(kept, predict_views(run.predictor(), val, views.VIEWS["flip"]), atol=1e-6)
+    np.testing.assert_allclose(kept, predict_views(predictor_of(run), val, views.VIEWS["flip"]), atol=1e-6)
     assert len(asked) == 6
     answers.ask(run, val[::-1], views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
     assert len(asked) == 7  # other faces
 
 
 def test_damaged_answers_are_asked_again(made, caplog):
-    run, val = runs.load("outputs/plain-s0"), FACES.of_split("val").pixels
+    run, val = directory.load("outputs/plain-s0"), FACES.of_split("val").pixels
 
     def ask():
         return answers.ask(run, val, views.VIEWS["none"], Path("outputs/answers"), 64, torch.device("cpu"))
@@ -359,7 +354,9 @@ def test_damaged_answers_are_asked_again(made, caplog):
     file.write_bytes(whole[: len(whole) // 2])
     np.testing.assert_array_equal(ask(), first)
     assert "it is asked again" in caplog.text
-    other = answers.ask(runs.load("outputs/colour-s1"), val, views.VIEWS["none"], file.parent, 64, torch.device("cpu"))
+    other = answers.ask(
+        directory.load("outputs/colour-s1"), val, views.VIEWS["none"], file.parent, 64, torch.device("cpu")
+    )
     shutil.copy(next(p for p in file.parent.iterdir() if p != file), file)  # another run's answers under this name
     np.testing.assert_array_equal(ask(), first)
     assert np.abs(other - first).max() > 0
@@ -409,7 +406,7 @@ def test_the_selection_gap_is_told_after_test_alone(made, capsys):
     reports = {s: json.loads((folder / f"reports/{s}-none/report.json").read_text()) for s in ("val", "test")}
     assert "hindsight" not in reports["val"]
     test, found = FACES.of_split("test"), reports["test"]["hindsight"]
-    said_by = [predictors.predict(runs.load(f"outputs/{name}").predictor(), test.pixels) for name in sorted(NETS)]
+    said_by = [predictor.predict(predictor_of(directory.load(f"outputs/{name}")), test.pixels) for name in sorted(NETS)]
     singles = [float(np.mean(p.argmax(1) == test.labels)) for p in said_by]
     assert found["best_single"]["accuracy"] == max(singles)
     assert found["best_single"]["gap"] == pytest.approx(max(singles) - reports["test"]["accuracy"])
@@ -437,9 +434,9 @@ def test_a_chosen_ensemble_teaches_with_its_weights(made):
 def test_an_ensemble_of_another_order_of_classes_is_refused(made):
     folder, _ = choose("best", "method=soft", "tta=none")
     about = said(folder) | {"expressions": list(EXPRESSIONS[::-1])}
-    runs.write_json(folder / "members.json", about | {"sha256": ensembles.checksum(about)})
+    files.write_json(folder / "members.json", about | {"sha256": frozen.frozen_sha256(about)})
     with pytest.raises(FerlabError, match="answers in the order neutral"):
-        evaluate.evaluate(str(folder))
+        measuring.evaluate(str(folder))
 
 
 @pytest.mark.slow
@@ -460,7 +457,7 @@ def test_from_the_command_line_on_drawn_faces(tmp_path):
     assert "in hindsight" in shown
     typed("ferlab.train", *drawn, "teacher=outputs/ensembles/best", "teacher_tta=frozen", "name=taught")
     assert (
-        runs.load(tmp_path / "outputs/taught").info["teacher"]["ensemble_sha256"]
+        directory.load(tmp_path / "outputs/taught").info["teacher"]["ensemble_sha256"]
         == said(tmp_path / "outputs/ensembles/best")["sha256"]
     )
 
@@ -493,18 +490,18 @@ def specialist(made, monkeypatch):
     """Adds a run for the two classes that all others take for each other; gives them and how often a vote is wrong."""
     pair = (4, 6)
     nets = {name: _BrightestBar(0.04 + 0.01 * i, pair) for i, name in enumerate(NETS)} | {"special": _BrightestBar()}
-    monkeypatch.setattr(runs.Run, "predictor", lambda run: nets[run.name])
+    monkeypatch.setattr(directory.Run, "predictor", lambda run: nets[run.name])
     val = FACES.of_split("val")
-    base = np.mean([predictors.predict(nets[name], val.pixels) for name in NETS], 0)
+    base = np.mean([predictor.predict(nets[name], val.pixels) for name in NETS], 0)
     routed = (np.sort(np.argsort(base, 1)[:, -2:], 1) == pair).all(1)
     gained = int((routed & (base.argmax(1) != val.labels) & np.isin(val.labels, pair)).sum())
 
     def add(only=None):
         only = only or [EXPRESSIONS[k] for k in pair]
         shutil.copytree("outputs/plain-s0", "outputs/special")
-        config = runs.load("outputs/special").config | {"only": only}
-        runs.write_config(Path("outputs/special"), config)
-        with runs.load("outputs/special").weights.open("ab") as file:
+        config = directory.load("outputs/special").config | {"only": only}
+        directory.write_config(Path("outputs/special"), config)
+        with directory.load("outputs/special").weights.open("ab") as file:
             file.write(b"its own")  # answers are kept by the weights' checksum
         return only, gained
 
@@ -520,11 +517,11 @@ def test_a_specialist_that_gains_is_kept_frozen_and_measured(specialist):
     (one,) = about["specialists"]
     assert (one["name"], one["pair"], one["gained"], one["lost"]) == ("special", pair, gained, 0)
     for split in ("val", "test"):
-        (report,) = evaluate.evaluate(str(folder), split=split, device="cpu")
+        (report,) = measuring.evaluate(str(folder), split=split, device="cpu")
         told = json.loads((report / "report.json").read_text())
         faces = FACES.of_split(split)
         base = by_hand(about, faces.pixels)
-        spec = predictors.predict(_BrightestBar(), faces.pixels)
+        spec = predictor.predict(_BrightestBar(), faces.pixels)
         expected, places = base.copy(), [EXPRESSIONS.index(name) for name in pair]
         for i in range(len(base)):
             if set(np.argsort(base[i])[-2:]) == set(places):
@@ -537,9 +534,9 @@ def test_a_specialist_that_gains_is_kept_frozen_and_measured(specialist):
     taught = teacher.find(str(folder), "none", Path("kept")).probabilities(FACES.of_split("test").pixels, "cpu")
     np.testing.assert_allclose(taught, expected, atol=1e-5)
     about["specialists"] = []
-    runs.write_json(folder / "members.json", about)
+    files.write_json(folder / "members.json", about)
     with pytest.raises(FerlabError, match="was changed after it was frozen"):
-        evaluate.evaluate(str(folder))
+        measuring.evaluate(str(folder))
 
 
 def test_a_specialist_without_a_sure_gain_is_left_out_and_told(specialist):

@@ -11,11 +11,14 @@ import torch
 from omegaconf import OmegaConf
 from torch import nn
 
-from ferlab import cli, ensembles, evaluate, runs
+from ferlab import config, evaluate
 from ferlab.data.faces import Faces, hard_targets
+from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
-from ferlab.predictors import Ensemble, Model, TestTimeAugmentation, predict
-from ferlab.views import VIEWS
+from ferlab.evaluation import measuring
+from ferlab.predictors.predictor import Ensemble, Model, TestTimeAugmentation, predict
+from ferlab.predictors.views import VIEWS
+from ferlab.runs import directory
 
 
 def faces_of(seed=0, n=60):
@@ -93,8 +96,9 @@ def made(tmp_path, monkeypatch):
     known = {}
     for name, seed, data in (("a-s0", 0, ""), ("a-s1", 1, ""), ("b-s2", 2, ""), ("other", 0, "drawn7")):
         add(known, name, seed=seed, data=data or "fer2013")
-    monkeypatch.setattr(runs, "load", lambda path: known[Path(path)])
-    monkeypatch.setattr("ferlab.report_page.write", lambda folder, *_: folder / "index.html")
+    monkeypatch.setattr(directory, "load", lambda path: known[Path(path)])
+    monkeypatch.setattr("ferlab.evaluation.measuring.predictor_of", lambda run: run.predictor())
+    monkeypatch.setattr("ferlab.pages.report_page.write", lambda folder, *_: folder / "index.html")
     return known
 
 
@@ -103,7 +107,7 @@ def told(folder):
 
 
 def test_one_run_is_measured_beside_its_weights(made):
-    (folder,) = evaluate.evaluate("outputs/a-s0", "flip")
+    (folder,) = measuring.evaluate("outputs/a-s0", "flip")
     assert folder == Path("outputs/a-s0/reports/val-flip")
     run, report = made[Path("outputs/a-s0")], told(folder)
     faces = run.faces().of_split("val")
@@ -122,7 +126,7 @@ def test_one_run_is_measured_beside_its_weights(made):
 
 
 def test_several_runs_vote_softly_and_are_frozen_to_a_file(made):
-    (folder,) = evaluate.evaluate("outputs/*-s*")
+    (folder,) = measuring.evaluate("outputs/*-s*")
     assert folder == Path("outputs/ensembles/a-s0__a-s1__b-s2/reports/val-none")
     members = [made[Path("outputs") / name] for name in ("a-s0", "a-s1", "b-s2")]
     expected = predict(Ensemble([m.predictor() for m in members]), members[0].faces().of_split("val").pixels)
@@ -136,7 +140,7 @@ def test_several_runs_vote_softly_and_are_frozen_to_a_file(made):
     frozen = json.loads((folder.parents[1] / "members.json").read_text())
     assert [m["weights_sha256"] for m in frozen] == [m.weights_sha256 for m in members]
     # The ensemble's own directory can be typed back.
-    assert evaluate.evaluate(str(folder.parents[1]), "flip") == [folder.parent / "val-flip"]
+    assert measuring.evaluate(str(folder.parents[1]), "flip") == [folder.parent / "val-flip"]
     assert told(folder.parent / "val-flip")["members"] == report["members"]
 
 
@@ -144,7 +148,7 @@ def test_several_sets_of_views_ask_the_net_once_per_view(made, monkeypatch):
     seen = []
     scale = _Scale.forward
     monkeypatch.setattr(_Scale, "forward", lambda self, faces: seen.append(len(faces)) or scale(self, faces))
-    folders = evaluate.evaluate("outputs/a-s0", ["none", "flip", "views8", "flip"])
+    folders = measuring.evaluate("outputs/a-s0", ["none", "flip", "views8", "flip"])
     assert [f.name for f in folders] == ["val-none", "val-flip", "val-views8"]
     assert sum(seen) == 8 * 20
     run = made[Path("outputs/a-s0")]
@@ -156,10 +160,10 @@ def test_several_sets_of_views_ask_the_net_once_per_view(made, monkeypatch):
 
 
 def test_a_look_at_test_is_one_line_in_the_ledger(made):
-    folders = evaluate.evaluate("outputs/a-s0", ["none", "flip"], "test")
+    folders = measuring.evaluate("outputs/a-s0", ["none", "flip"], "test")
     assert [f.name for f in folders] == ["test-none", "test-flip"]
-    evaluate.evaluate("outputs/a-s0", "none", "test")
-    evaluate.evaluate(["outputs/a-s0", "outputs/a-s1"], "none", "test")
+    measuring.evaluate("outputs/a-s0", "none", "test")
+    measuring.evaluate(["outputs/a-s0", "outputs/a-s1"], "none", "test")
     assert [(e["runs"], e["tta"]) for e in looks()] == [
         (["a-s0"], ["none", "flip"]),
         (["a-s0"], ["none"]),
@@ -173,14 +177,14 @@ def test_a_look_at_test_is_one_line_in_the_ledger(made):
 
 def test_members_measured_on_different_faces_are_refused_before_the_look(made):
     with pytest.raises(FerlabError, match=r"a-s0 and other have different test faces"):
-        evaluate.evaluate(["outputs/a-s0", "outputs/other"], split="test")
+        measuring.evaluate(["outputs/a-s0", "outputs/other"], split="test")
     assert not Path("outputs/ledger.jsonl").exists()
     assert not Path("outputs/ensembles").exists()
 
 
 def test_a_name_too_long_ends_in_a_mark_of_its_members(tmp_path):
     def folder(names):
-        return ensembles.freeze([FakeRun(Path("outputs") / n) for n in names], tmp_path).name
+        return frozen.freeze([FakeRun(Path("outputs") / n) for n in names], tmp_path).name
 
     long = [f"five_layer-fer2013+aux-balanced-s{k}" for k in range(9)]
     name = folder(long)
@@ -205,24 +209,24 @@ def test_a_name_too_long_ends_in_a_mark_of_its_members(tmp_path):
 )
 def test_wrong_values_are_refused_with_the_choices(made, arguments, message):
     with pytest.raises(FerlabError, match=message):
-        evaluate.evaluate(**{"patterns": "outputs/a-s0", **arguments})
+        measuring.evaluate(**{"patterns": "outputs/a-s0", **arguments})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_named(made):
     with pytest.raises(FerlabError, match="type device=cpu"):
-        evaluate.evaluate("outputs/a-s0", device="cuda")
+        measuring.evaluate("outputs/a-s0", device="cuda")
 
 
 def test_a_split_without_faces_is_named(made, monkeypatch):
     monkeypatch.setattr(FakeRun, "faces", lambda self: faces_of().take(np.arange(40)))
     with pytest.raises(FerlabError, match="a-s0 has no test faces"):
-        evaluate.evaluate("outputs/a-s0", split="test")
+        measuring.evaluate("outputs/a-s0", split="test")
 
 
 def _main(*typed):
     """The command's task on conf/evaluate.yaml with `typed` over it, without Hydra's own argument parsing."""
-    conf = OmegaConf.load(Path(cli.CONF) / "evaluate.yaml")
+    conf = OmegaConf.load(Path(config.CONF) / "evaluate.yaml")
     conf.pop("defaults")
     evaluate.main.__wrapped__(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed))))
 
@@ -253,14 +257,14 @@ def test_the_command_prints_the_headline_and_where_the_page_is(made, capsys, cap
 def test_each_run_is_measured_as_alone_and_shared_data_are_opened_once(made, monkeypatch):
     opened, faces = [], FakeRun.faces
     monkeypatch.setattr(FakeRun, "faces", lambda self: opened.append(self.name) or faces(self))
-    folders = list(evaluate.evaluate_each(["outputs/*-s*", "outputs/other"], ["none", "flip"]))
+    folders = list(measuring.evaluate_each(["outputs/*-s*", "outputs/other"], ["none", "flip"]))
     runs_in_order = ("a-s0", "a-s1", "b-s2", "other")
     assert folders == [Path("outputs") / r / f"reports/val-{tta}" for r in runs_in_order for tta in ("none", "flip")]
     assert opened == ["a-s0", "other"]
     assert not Path("outputs/ensembles").exists()
     together = {folder: (folder / "probabilities.npy").read_bytes() for folder in folders}
     for run in runs_in_order:
-        for folder in evaluate.evaluate(f"outputs/{run}", ["none", "flip"]):
+        for folder in measuring.evaluate(f"outputs/{run}", ["none", "flip"]):
             assert (folder / "probabilities.npy").read_bytes() == together[folder]
 
 
@@ -277,7 +281,7 @@ def test_what_fails_does_not_stop_the_others_and_is_listed(made, monkeypatch, ca
     typed = ["outputs/none-*", "outputs/broken", "outputs/running", "outputs/a-*"]
     measured = []
     with pytest.raises(FerlabError) as error:
-        measured += evaluate.evaluate_each(typed, "none", "test")
+        measured += measuring.evaluate_each(typed, "none", "test")
     assert [folder.parts[1] for folder in measured] == ["a-s0", "a-s1"]
     assert "outputs/none-*, outputs/broken, outputs/running; mend them" in str(error.value)
     assert "runs='outputs/none-*' matches no run directory" in caplog.text
@@ -296,8 +300,8 @@ def test_what_is_measured_is_not_measured_again(made, monkeypatch, split, name, 
     def again(tta, patterns=("outputs/a-s0", "outputs/a-s1")):
         options = {"split": split, "skip_measured": True}
         if name:
-            return evaluate.evaluate(patterns, tta, name=name, **options)
-        return list(evaluate.evaluate_each(patterns, tta, **options))
+            return measuring.evaluate(patterns, tta, name=name, **options)
+        return list(measuring.evaluate_each(patterns, tta, **options))
 
     folders = again(["none", "flip"])
     before, looked = contents(), looks()
@@ -318,7 +322,7 @@ def test_what_is_measured_is_not_measured_again(made, monkeypatch, split, name, 
 
 def test_other_weights_faces_or_views_and_damaged_reports_are_measured(made, monkeypatch):
     def measured():
-        evaluate.evaluate("outputs/a-s0", "flip", "test", skip_measured=True)
+        measuring.evaluate("outputs/a-s0", "flip", "test", skip_measured=True)
         return len(looks())
 
     run = made[Path("outputs/a-s0")]
@@ -339,32 +343,32 @@ def test_other_weights_faces_or_views_and_damaged_reports_are_measured(made, mon
 
 
 def test_a_name_stays_with_its_members(made):
-    (folder,) = evaluate.evaluate("outputs/a-*", name="ensemble-none")
+    (folder,) = measuring.evaluate("outputs/a-*", name="ensemble-none")
     assert folder == Path("outputs/ensembles/ensemble-none/reports/val-none")
     assert told(folder)["name"] == "ensemble-none"
     frozen = folder.parents[1] / "members.json"
     before = frozen.read_bytes()
-    evaluate.evaluate(["outputs/a-s1", "outputs/a-s0"], "flip", name="ensemble-none")
-    evaluate.evaluate("outputs/ensembles/ensemble-none", "flip", name="ensemble-none")
+    measuring.evaluate(["outputs/a-s1", "outputs/a-s0"], "flip", name="ensemble-none")
+    measuring.evaluate("outputs/ensembles/ensemble-none", "flip", name="ensemble-none")
     assert frozen.read_bytes() == before
     with pytest.raises(FerlabError, match=r"ensemble-none is frozen with other members or weights \(see b-s2\)"):
-        evaluate.evaluate("outputs/*-s*", split="test", name="ensemble-none")
+        measuring.evaluate("outputs/*-s*", split="test", name="ensemble-none")
     made[Path("outputs/a-s1")].retrained = "again"
     with pytest.raises(FerlabError, match=r"\(see a-s1\); give another name="):
-        evaluate.evaluate("outputs/a-*", split="test", name="ensemble-none")
+        measuring.evaluate("outputs/a-*", split="test", name="ensemble-none")
     assert frozen.read_bytes() == before
     assert not looks()
 
 
 def test_members_that_were_moved_keep_their_name(made):
-    evaluate.evaluate("outputs/a-*", name="x")
+    measuring.evaluate("outputs/a-*", name="x")
     for seed in (0, 1):
         old = Path(f"outputs/a-s{seed}")
         new = Path(f"moved/a-s{seed}")
         new.mkdir(parents=True)
         (new / "config.yaml").touch()
         made[new] = FakeRun(new, seed, made[old].data)
-    evaluate.evaluate("moved/a-*", name="x")
+    measuring.evaluate("moved/a-*", name="x")
     frozen = json.loads(Path("outputs/ensembles/x/members.json").read_text())
     assert [m["path"] for m in frozen] == ["moved/a-s0", "moved/a-s1"]
 
@@ -372,22 +376,22 @@ def test_members_that_were_moved_keep_their_name(made):
 @pytest.mark.parametrize("name", ["a b", "../x", "", "a=b"])
 def test_names_that_cannot_be_typed_are_refused(made, name):
     with pytest.raises(FerlabError, match="use letters, digits"):
-        evaluate.evaluate("outputs/a-*", name=name)
+        measuring.evaluate("outputs/a-*", name=name)
     assert not Path("outputs/ensembles").exists()
 
 
 def test_a_single_run_takes_no_name(made):
     with pytest.raises(FerlabError, match="name=x is for an ensemble, and runs names only a-s0"):
-        evaluate.evaluate("outputs/a-s0", name="x")
+        measuring.evaluate("outputs/a-s0", name="x")
 
 
 def test_an_unfinished_run_is_looked_at_by_itself_on_val_alone(made):
     add(made, "a-s3", status="failed")
-    evaluate.evaluate("outputs/a-s3")
+    measuring.evaluate("outputs/a-s3")
     with pytest.raises(FerlabError, match="a-s3 unfinished"):
-        evaluate.evaluate("outputs/a-s3", split="test")
+        measuring.evaluate("outputs/a-s3", split="test")
     with pytest.raises(FerlabError, match="a-s3 unfinished"):
-        evaluate.evaluate("outputs/a-*")
+        measuring.evaluate("outputs/a-*")
     assert not looks()
     assert not Path("outputs/ensembles").exists()
 
@@ -395,21 +399,21 @@ def test_an_unfinished_run_is_looked_at_by_itself_on_val_alone(made):
 def test_a_run_that_was_trained_again_replaces_the_one_that_failed(made):
     add(made, "c-s0", status="failed")
     add(made, "c-s0-2", seed=0, typed="c-s0")
-    folders = list(evaluate.evaluate_each("outputs/c-s0*"))
+    folders = list(measuring.evaluate_each("outputs/c-s0*"))
     assert folders == [Path("outputs/c-s0-2/reports/val-none")]
-    (folder,) = evaluate.evaluate(["outputs/a-s0*", "outputs/c-s0*"], name="x")
+    (folder,) = measuring.evaluate(["outputs/a-s0*", "outputs/c-s0*"], name="x")
     assert told(folder)["members"] == ["a-s0", "c-s0-2"]
 
 
 def test_a_glob_takes_one_training_of_a_name(made):
     add(made, "a-s0-2", typed="a-s0")
     with pytest.raises(FerlabError, match="a-s0 and a-s0-2 are two trainings of one name"):
-        evaluate.evaluate("outputs/a-s*")
-    (folder,) = evaluate.evaluate(["outputs/a-s0", "outputs/a-s0-2"])
+        measuring.evaluate("outputs/a-s*")
+    (folder,) = measuring.evaluate(["outputs/a-s0", "outputs/a-s0-2"])
     assert told(folder)["members"] == ["a-s0", "a-s0-2"]
-    assert len(list(evaluate.evaluate_each("outputs/a-s0*"))) == 2
+    assert len(list(measuring.evaluate_each("outputs/a-s0*"))) == 2
     with pytest.raises(FerlabError, match="not measured, for the reasons above: outputs/a-s0, outputs/a-s0-2;"):
-        list(evaluate.evaluate_each(["outputs/a-s*", "outputs/b-s2"], split="test"))
-    list(evaluate.evaluate_each("outputs/a-s0-2", split="test"))
+        list(measuring.evaluate_each(["outputs/a-s*", "outputs/b-s2"], split="test"))
+    list(measuring.evaluate_each("outputs/a-s0-2", split="test"))
     assert [e["runs"] for e in looks()] == [["a-s1"], ["b-s2"], ["a-s0-2"]]
-    evaluate.evaluate("outputs/ensembles/a-s0__a-s0-2", "flip")
+    measuring.evaluate("outputs/ensembles/a-s0__a-s0-2", "flip")

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from ferlab import explain, face_regions
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+from ferlab.studies import explanation, face_regions
 from tests.conftest import made_faces, made_study
 from tests.test_conf import composed
 
@@ -81,8 +81,8 @@ def test_every_claim_names_known_expressions_and_regions():
 
 
 def test_everything_that_is_found_is_written(tmp_path):
-    study = made_study(tmp_path, explain.KIND)
-    found = explain.explain(study, CONFIG)
+    study = made_study(tmp_path, explanation.KIND)
+    found = explanation.explain(study, CONFIG)
     written = json.loads((study.folder / "explain.json").read_text())
     assert written["claims"] == found["claims"]
     assert set(written["checks"]) == {*CONFIG["methods"], "random_pixels", "random_patches"}
@@ -102,15 +102,15 @@ def test_everything_that_is_found_is_written(tmp_path):
     page = (study.folder / "index.html").read_text()
     assert all(word in page for word in ("disgust: mouth, nose", "integrated gradients", "depends on the weights"))
     assert all((study.folder / name).is_file() for name in ("mean_maps.png", "faces.png", "sanity.png"))
-    assert explain.told(found, CONFIG["methods"])[0].startswith("pass both checks: ")
+    assert explanation.told(found, CONFIG["methods"])[0].startswith("pass both checks: ")
 
 
 def test_expressions_take_turns_and_the_choice_repeats(tmp_path):
-    study = made_study(tmp_path, explain.KIND)
-    chosen, answers, left_out = explain._choose(study, CHEAP | {"target": "label", "faces": 7})
+    study = made_study(tmp_path, explanation.KIND)
+    chosen, answers, left_out = explanation._choose(study, CHEAP | {"target": "label", "faces": 7})
     assert np.bincount(answers[chosen]).tolist() == [1] * 7
     assert left_out == 0
-    again, *_ = explain._choose(study, CHEAP | {"target": "label", "faces": 7})
+    again, *_ = explanation._choose(study, CHEAP | {"target": "label", "faces": 7})
     assert chosen.tolist() == again.tolist()
 
 
@@ -123,18 +123,18 @@ def of_faces(*labels, constant=()):
 
 
 def test_one_face_empty_classes_and_constant_faces(tmp_path, caplog):
-    study = made_study(tmp_path, explain.KIND, faces=of_faces(3))
-    found = explain.explain(study, CHEAP | {"target": "label"})
+    study = made_study(tmp_path, explanation.KIND, faces=of_faces(3))
+    found = explanation.explain(study, CHEAP | {"target": "label"})
     assert found["regions"]["gradients"]["happy"]["n"] == 1
     assert found["regions"]["gradients"]["disgust"] is None
     assert found["claims"]["happy"]["gradients"]["verdict"] == "undecided"
     assert "small: no face to explain as disgust" in caplog.text
     assert "no face" in (study.folder / "index.html").read_text()
-    some = made_study(tmp_path, explain.KIND, faces=of_faces(3, 4, constant=[1]))
-    assert explain.explain(some, CHEAP)["left_out_constant"] == 1
-    grey = made_study(tmp_path, explain.KIND, faces=of_faces(3, 4, constant=[0, 1]))
+    some = made_study(tmp_path, explanation.KIND, faces=of_faces(3, 4, constant=[1]))
+    assert explanation.explain(some, CHEAP)["left_out_constant"] == 1
+    grey = made_study(tmp_path, explanation.KIND, faces=of_faces(3, 4, constant=[0, 1]))
     with pytest.raises(FerlabError, match="all 2 faces are of one grey"):
-        explain.explain(grey, CHEAP)
+        explanation.explain(grey, CHEAP)
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ def test_one_face_empty_classes_and_constant_faces(tmp_path, caplog):
 )
 def test_wrong_settings_are_refused(tmp_path, wrong, message):
     with pytest.raises(FerlabError, match=message):
-        explain.explain(made_study(tmp_path, explain.KIND), CHEAP | wrong)
+        explanation.explain(made_study(tmp_path, explanation.KIND), CHEAP | wrong)

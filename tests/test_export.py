@@ -13,15 +13,20 @@ from hydra import compose, initialize_config_dir
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
-from ferlab import evaluate, models, onnx_graph, report_page, runs
-from ferlab import export as exporting
-from ferlab import train as training
-from ferlab.cli import CONF, plain
+from ferlab import evaluate, files
+from ferlab.config import CONF, plain
+from ferlab.deploy import exporting, graph
 from ferlab.errors import FerlabError
+from ferlab.evaluation import measuring
+from ferlab.evaluation.exported import evaluate_exported
 from ferlab.expressions import EXPRESSIONS
-from ferlab.onnx_evaluation import evaluate_exported
-from ferlab.onnx_model import Margin, OnnxModel, rgba_of
-from ferlab.predictors import predict
+from ferlab.inference import models
+from ferlab.inference.onnx_model import Margin, OnnxModel, rgba_of
+from ferlab.pages import report_page
+from ferlab.predictors.of_run import predictor_of
+from ferlab.predictors.predictor import predict
+from ferlab.runs import directory, provenance
+from ferlab.training import fit as training
 
 
 def config_of(name, *overrides):
@@ -44,7 +49,7 @@ def exported(run):
     """Paths of the three files of the run, exported after it was measured."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_page, "write", lambda folder, *_: folder / "index.html")  # test_report has it
-        evaluate.evaluate(str(run.path), outputs=run.path.parent)
+        measuring.evaluate(str(run.path), outputs=run.path.parent)
     return exporting.export(small(run))
 
 
@@ -87,7 +92,7 @@ def test_each_precision_is_a_file_that_answers_as_the_run(run, exported):
     assert [path.name for path in exported] == [f"small-{p}.onnx" for p in ("fp32", "fp16", "int8")]
     assert {path.parent for path in exported} == {run.path / "export"}
     val = val_of(run)
-    expected = predict(run.predictor(), val.pixels)
+    expected = predict(predictor_of(run), val.pixels)
     assert (expected.argmax(1) == val.labels).mean() > 0.3  # it has learned something
     for path, atol in zip(exported, (1e-4, 2e-2, 0.2), strict=True):
         model = OnnxModel.open(path)
@@ -102,7 +107,7 @@ def test_the_json_says_what_the_file_is_and_the_file_says_the_same(run, exported
         content = path.read_bytes()
         assert told["sha256"] == hashlib.sha256(content).hexdigest()
         assert (told["file"], told["bytes"], told["precision"]) == (path.name, len(content), precision)
-        assert (told["opset"], told["tta"], told["commit"]) == (20, "none", runs.commit())
+        assert (told["opset"], told["tta"], told["commit"]) == (20, "none", provenance.commit())
         (member,) = told["runs"]
         assert member["weights_sha256"] == run.weights_sha256
         assert member["config"]["model"] == run.config["model"]
@@ -152,14 +157,14 @@ def test_a_graph_that_answers_otherwise_is_not_written(run, exported, tmp_path, 
     other = onnx.load(exported[0])
     (bias,) = [tensor for tensor in other.graph.initializer if tensor.name.endswith("preprocess.bias")]
     bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + np.float32(0.02), bias.name))
-    monkeypatch.setattr(onnx_graph, "trace", lambda *_: other)
+    monkeypatch.setattr(graph, "trace", lambda *_: other)
     with pytest.raises(FerlabError, match=r"fp32: a probability differs by .* expected at most 0.0001"):
         exporting.export(small(run, f"out={tmp_path / 'out'}"))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_file_may_be_named_and_put_elsewhere(run, exported, tmp_path, monkeypatch):
-    monkeypatch.setattr(onnx_graph, "trace", lambda *_: onnx.load(exported[0]))
+    monkeypatch.setattr(graph, "trace", lambda *_: onnx.load(exported[0]))
     (path,) = exporting.export(small(run, "precision=fp16", "name=five_layer", f"out={tmp_path}"))
     assert path == tmp_path / "five_layer.onnx"
     assert OnnxModel.open(path).sidecar["name"] == "five_layer"
@@ -175,7 +180,7 @@ def test_a_file_may_be_named_and_put_elsewhere(run, exported, tmp_path, monkeypa
     ],
 )
 def test_what_is_typed_wrong_is_said_before_anything_is_computed(run, monkeypatch, overrides, said):
-    monkeypatch.setattr(onnx_graph, "trace", None)
+    monkeypatch.setattr(graph, "trace", None)
     with pytest.raises(FerlabError, match=said):
         exporting.export(small(run, *overrides))
 
@@ -186,7 +191,7 @@ def test_what_is_typed_wrong_is_said_before_anything_is_computed(run, monkeypatc
 )
 def test_runs_that_are_unfinished_or_answer_in_another_order_are_refused(run, tmp_path, changes, said):
     shutil.copytree(run.path, tmp_path / "other")
-    runs.write_json(tmp_path / "other" / runs.INFO, run.info | changes)
+    files.write_json(tmp_path / "other" / directory.INFO, run.info | changes)
     with pytest.raises(FerlabError, match=said):
         exporting.export(config_of("export", f"runs={tmp_path / 'other'}"))
 
@@ -269,7 +274,7 @@ def test_runs_vote_in_one_file(run, tmp_path):
     paths = exporting.export(config)
     assert paths[0] == tmp_path / "ensembles/second__small/export/second__small-flip-fp32.onnx"
     pixels = val_of(run).pixels
-    members = [loaded.predictor() for loaded in (run, runs.load(second))]
+    members = [predictor_of(loaded) for loaded in (run, directory.load(second))]
     expected = np.mean([predict(m, seen) for m in members for seen in (pixels, pixels[:, :, ::-1])], axis=0)
     np.testing.assert_allclose(OnnxModel.open(paths[0])(rgba_of(pixels)), expected, atol=1e-4)
     told = json.loads((evaluate_exported(paths[0], outputs=tmp_path) / "report.json").read_text())

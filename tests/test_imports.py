@@ -1,4 +1,4 @@
-"""Who may import whom (docs: the flow has one direction), and what no line of the source may do; by syntax tree."""
+"""Who may import whom, and what no line of the source may do; by syntax tree."""
 
 import ast
 import sys
@@ -9,12 +9,42 @@ import pytest
 SOURCE = Path(__file__).resolve().parents[1] / "src" / "ferlab"
 FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in FILES}
-_STARTS = ("@command(", "ArgumentParser(")
-COMMANDS = {n.removesuffix(".py") for n in TREES if any(word in (SOURCE / n).read_text() for word in _STARTS)}
+PACKAGES = {path.parent.relative_to(SOURCE).parts[0] for path in FILES if path.parent != SOURCE}
+GROUND = ("errors", "expressions", "files", "images", "config", "cli")  # each imports those before it at most
+COMMANDS = {name.removesuffix(".py") for name in TREES if "/" not in name} - {*GROUND, "__init__"}
+
+# Each package, and the packages that it may import beside the ground files: no two import each other.
+MAY_IMPORT = {
+    "nets": (),
+    "data": (),
+    "inference": (),
+    "metrics": ("data",),
+    "runs": ("data",),
+    "predictors": ("nets", "runs"),
+    "pages": ("data",),
+    "ensembling": ("data", "metrics", "predictors", "runs", "pages"),
+    "evaluation": ("data", "inference", "metrics", "runs", "predictors", "pages", "ensembling"),
+    "jobs": ("runs",),
+    "training": ("nets", "data", "runs", "predictors", "ensembling", "jobs"),
+    "studies": ("data", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation"),
+    "deploy": ("nets", "data", "inference", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation"),
+    "reporting": ("data", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation", "studies"),
+}
+# Each library, and the packages and commands that may import it.
+LIBRARIES = {
+    "torch": ("nets", "data", "runs", "predictors", "ensembling", "evaluation", "training", "studies", "deploy"),
+    "pytorch_lightning": ("data/datamodule.py", "training"),
+    "hydra": ("cli.py", "config.py"),
+    "omegaconf": ("cli.py", "config.py", *sorted(f"{name}.py" for name in COMMANDS)),
+    "albumentations": ("data/augment.py", "data/affine.py"),
+    "wandb": ("training/loggers.py",),
+    "onnx": ("deploy",),
+    "onnxruntime": ("inference", "deploy"),
+}
 
 
 def imported(name: str) -> set[str]:
-    """Every module a file imports, anywhere in it, as `ferlab.data.store` or `numpy`."""
+    """Every module that a file imports, anywhere in it, as `ferlab.data.store` or `numpy`."""
     found: set[str] = set()
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Import):
@@ -37,13 +67,24 @@ def of_ferlab(name: str) -> set[str]:
     return {module.removeprefix("ferlab.") for module in imported(name) if module.split(".")[0] == "ferlab"}
 
 
-def importers(*libraries: str) -> set[str]:
-    return {name for name in TREES if any(module.split(".")[0] in libraries for module in imported(name))}
+def test_the_top_level_holds_commands_and_ground_files():
+    assert {"train", "evaluate", "predict", "sweeps"} <= COMMANDS
+    assert len(COMMANDS) + len(GROUND) <= 24
+    assert set(MAY_IMPORT) == PACKAGES
 
 
-def test_commands_are_found():
-    assert {"prepare", "train", "ensemble", "evaluate", "compare", "export", "predict"} <= COMMANDS
-    assert {"calibrate", "robustness", "explain", "analyse", "summarise", "describe"} <= COMMANDS
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_those_below_it(package):
+    places = list(MAY_IMPORT)
+    assert all(places.index(other) < places.index(package) for other in MAY_IMPORT[package])
+    allowed = {package, *MAY_IMPORT[package], *GROUND}
+    for name in (name for name in TREES if name.split("/")[0] == package):
+        assert {module.split(".")[0] for module in of_ferlab(name)} <= allowed, name
+
+
+@pytest.mark.parametrize("name", GROUND)
+def test_a_ground_file_imports_those_before_it(name):
+    assert of_ferlab(f"{name}.py") <= set(GROUND[: GROUND.index(name)])
 
 
 @pytest.mark.parametrize("name", TREES)
@@ -51,92 +92,23 @@ def test_nobody_imports_a_command(name):
     assert not of_ferlab(name) & COMMANDS
 
 
-@pytest.mark.parametrize(
-    "name", ["expressions.py", "preprocess.py", "errors.py", *(n for n in TREES if n.startswith("nets/"))]
-)
-def test_what_stands_at_the_start_of_the_flow_imports_nothing_of_ferlab(name):
-    assert of_ferlab(name) <= {"errors", "nets.heads", "nets.dlib_resnet"}
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_library_stays_where_its_work_is(library):
+    using = {name for name in TREES if any(module.split(".")[0] == library for module in imported(name))}
+    assert {name for name in using if not name.startswith(LIBRARIES[library])} == set()
 
 
-@pytest.mark.parametrize("name", [n for n in TREES if n.startswith("data/")])
-def test_data_looks_at_nothing_after_it(name):
-    assert {m for m in of_ferlab(name) if m.split(".")[0] != "data"} <= {"expressions", "preprocess", "errors"}
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_a_package_says_in_one_sentence_what_it_is(package):
+    words = ast.get_docstring(TREES[f"{package}/__init__.py"])
+    assert words
+    assert words.count(". ") == 0
+    assert words.endswith(".")
 
 
-def test_predictors_are_torch_and_numpy():
-    outside = {m.split(".")[0] for m in imported("predictors.py")}
-    assert outside <= {"torch", "numpy", "math", "collections", "typing", "ferlab"}
-    assert of_ferlab("predictors.py") == {"views"}
-    assert {m.split(".")[0] for m in imported("views.py")} <= {"torch", "math", "random", "collections", "typing"}
-
-
-@pytest.mark.parametrize(
-    ("name", "known"),
-    [
-        ("classifier.py", {"preprocess", "errors", "freeze", "sam"}),
-        ("freeze.py", {"errors"}),
-        ("sam.py", set()),
-        ("dlib_file.py", {"nets.dlib_resnet"}),
-        ("ema.py", set()),
-        ("checkpoints.py", {"errors"}),
-        ("ledger.py", {"errors"}),
-        ("selection.py", {"errors"}),
-        ("diversity.py", {"drawing", "expressions"}),
-        ("answers.py", {"expressions", "errors", "predictors", "runs", "views"}),
-        ("choosing.py", {"evaluation", "selection", "views"}),
-        ("specialists.py", {"expressions", "errors", "predictors", "report", "runs", "tables"}),
-        ("hindsight.py", {"ensembles", "selection"}),
-        ("report.py", {"expressions", "data.faces", "report_page", "errors"}),
-        ("cli.py", {"errors"}),
-        ("onnx_model.py", {"expressions", "errors"}),
-        ("abstention.py", {"report", "errors"}),
-        ("detector.py", {"errors"}),
-        ("tracks.py", {"detector"}),
-        ("label_orders.py", {"expressions", "errors"}),
-        ("media.py", {"data.sources.images", "errors"}),
-        ("annotate.py", {"face_expressions"}),
-        ("prediction_files.py", {"face_expressions", "label_orders", "expressions", "errors"}),
-        ("onnx_graph.py", {"preprocess", "data.faces", "onnx_model", "errors"}),
-        ("onnx_evaluation.py", {"evaluation", "ledger", "onnx_model", "report", "runs", "errors"}),
-        ("models/__init__.py", {"errors"}),
-        ("calibration.py", {"errors", "selection"}),
-        ("drawing.py", set()),
-        ("page.py", {"drawing", "expressions", "data.faces"}),
-        ("study_page.py", {"drawing", "page"}),
-        ("analysis_page.py", {"page", "study_page"}),
-        ("calibration_page.py", {"page", "report", "study_page"}),
-        ("robustness_page.py", {"page", "study_page"}),
-        ("comparison.py", {"tables", "errors"}),
-        ("records.py", {"comparison", "drawing", "ensembles", "errors", "page", "report", "runs", "tables", "views"}),
-        ("study_tables.py", {"page", "records", "study_page"}),
-        ("data_card.py", {"expressions", "tables"}),
-        ("model_card.py", {"comparison", "expressions", "model_limits", "page", "records", "report", "tables"}),
-        ("model_limits.py", {"expressions", "page", "records", "report", "tables"}),
-        ("attribution.py", {"data.faces", "errors"}),
-        ("attribution_checks.py", {"data.faces"}),
-        ("face_regions.py", {"data.faces"}),
-        ("second_opinion.py", {"data.faces", "data.sources.ferplus", "errors", "expressions"}),
-    ],
-)
-def test_library_files_know_only_what_they_need(name, known):
-    assert of_ferlab(name) <= known
-
-
-@pytest.mark.parametrize("name", ["summarise.py", "summary_page.py", "describe.py", "model_card.py", "data_card.py"])
-def test_what_only_tells_can_neither_measure_nor_open_data(name):
-    assert not of_ferlab(name) & {"evaluation", "studies", "predictors", "data.faces", "data.sources"}
-
-
-@pytest.mark.parametrize("name", [n for n in TREES if n not in ("evaluation.py", "evaluate.py")])
-def test_nothing_that_chooses_knows_what_was_best_on_test(name):
-    assert "hindsight" not in of_ferlab(name)
-
-
-@pytest.mark.parametrize("name", ["onnx_model.py", "models/__init__.py", "expressions.py", "errors.py", "__init__.py"])
-def test_an_exported_model_needs_neither_torch_nor_conf(name):
-    """The predictor is installed without the extra [train]: what it imports must be there."""
-    outside = {m.split(".")[0] for m in imported(name)} - set(sys.stdlib_module_names)
-    assert outside <= {"numpy", "onnxruntime", "ferlab"}
+def test_only_evaluate_knows_what_was_best_on_test():
+    knowing = {name for name in TREES if "ensembling.selection_gap" in of_ferlab(name)}
+    assert knowing <= {"evaluate.py", "evaluation/measuring.py"}
 
 
 def test_prediction_needs_neither_torch_nor_conf():
@@ -150,30 +122,9 @@ def test_prediction_needs_neither_torch_nor_conf():
             path = module.replace(".", "/")
             parents = [f"{folder}/__init__.py" for folder in (path, *map(str, Path(path).parents))]
             todo += [file for file in (f"{path}.py", *parents) if file in TREES and file not in seen]
-    assert {"onnx_model.py", "detector.py", "data/sources/__init__.py", "data/sources/images.py"} <= seen
+    assert {"inference/onnx_model.py", "inference/detector.py", "images.py"} <= seen
+    assert {name.split("/")[0] for name in seen if "/" in name} == {"inference"}
     assert outside - set(sys.stdlib_module_names) == {"numpy", "onnxruntime", "PIL", "cv2", "rich", "ferlab"}
-
-
-def test_onnx_is_written_in_few_places():
-    assert importers("onnx", "onnxscript") <= {"onnx_graph.py", "exports.py", "export.py"}
-    assert importers("onnxruntime") <= {"detector.py", "onnx_model.py", "onnx_graph.py", "exports.py"}
-
-
-def test_lightning_stays_where_training_is():
-    allowed = {"classifier.py", "data/datamodule.py", "ema.py", "checkpoints.py", "logs.py", "train.py", "fitting.py"}
-    assert importers("pytorch_lightning", "lightning", "lightning_fabric") <= allowed
-
-
-def test_hydra_stays_in_commands():
-    assert importers("hydra", "omegaconf") <= {"cli.py", "runs.py", *(f"{name}.py" for name in COMMANDS)}
-
-
-def test_albumentations_stays_in_augmentation():
-    assert importers("albumentations") <= {"data/augment.py", "data/warp.py"}
-
-
-def test_wandb_stays_in_logs():
-    assert importers("wandb") <= {"logs.py"}
 
 
 def _calls(tree: ast.AST):
@@ -193,12 +144,12 @@ def test_no_line_runs_what_a_file_says(name):
         assert keywords.get("allow_pickle", "False") == "False", where
         if function == "torch.load":
             assert keywords.get("weights_only") == "True", where
-    if name != "unpickle.py":
+    if name != "training/pretrained/unpickle.py":
         assert not imported(name) & {"pickle", "marshal", "shelve", "joblib", "dill"}
 
 
 def test_unpickle_has_nothing_of_pickle_but_what_it_restricts():
-    tree = TREES["unpickle.py"]
+    tree = TREES["training/pretrained/unpickle.py"]
     froms = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "pickle"]
     assert [alias.name for node in froms for alias in node.names] == ["Unpickler", "UnpicklingError"]
     assert not any(a.name == "pickle" for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names)

@@ -17,12 +17,12 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from benchmarks.find_faces import frames
-from ferlab import media
 from ferlab.data.drawn import draw
-from ferlab.detector import square
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.media import Video, VideoFile
+from ferlab.inference import media
+from ferlab.inference.detector import square
+from ferlab.inference.media import Video, VideoFile
 from ferlab.predict import Predictor, main
 
 CENTRES = np.arange(7) * 36.0 + 18  # class k is a crop of about this mean grey

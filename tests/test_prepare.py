@@ -12,9 +12,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from ferlab.data import sources
+from ferlab.data.preparing import prepare
 from ferlab.data.store import LEAKS
 from ferlab.expressions import EXPRESSIONS
-from ferlab.prepare import prepare, show
+from ferlab.prepare import show
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ["drawn", "fer2013", "ferplus", "fer2013+aux", "ck_plus", "jaffe", "class_folders", "webcam"]

@@ -18,7 +18,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from ferlab import reproduce
-from ferlab.cli import CONF, plain
+from ferlab.config import CONF, plain
 from ferlab.errors import FerlabError
 from ferlab.jobs import scheduler
 from ferlab.jobs.plan import FOLDER, Plan, plan

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from scipy.ndimage import rotate
 
-from ferlab import robustness
-from ferlab.data.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from ferlab.data.drawn import draw
 from ferlab.errors import FerlabError
+from ferlab.studies import corruption_study
+from ferlab.studies.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from tests.conftest import made_study
 from tests.test_conf import composed
 
@@ -84,16 +84,16 @@ def test_unknown_corruptions_and_strengths_are_refused(pixels, tmp_path):
         corrupt(pixels, "fog", 1)
     with pytest.raises(FerlabError, match="strength is 6; choose 1, 2"):
         corrupt(pixels, "blur", 6)
-    study = made_study(tmp_path, robustness.KIND)
+    study = made_study(tmp_path, corruption_study.KIND)
     with pytest.raises(FerlabError, match="corruptions has 'fog'"):
-        robustness.measure(study, CONFIG | {"corruptions": ["fog"]})
+        corruption_study.measure(study, CONFIG | {"corruptions": ["fog"]})
     with pytest.raises(FerlabError, match=r"strengths is \[\]"):
-        robustness.measure(study, CONFIG | {"strengths": []})
+        corruption_study.measure(study, CONFIG | {"strengths": []})
 
 
 def test_means_and_drops_are_of_the_accuracies(tmp_path):
-    study = made_study(tmp_path, robustness.KIND)
-    found = robustness.measure(study, CONFIG)
+    study = made_study(tmp_path, corruption_study.KIND)
+    found = corruption_study.measure(study, CONFIG)
     faces = study.faces
 
     def accuracy(pixels):
@@ -113,10 +113,10 @@ def test_means_and_drops_are_of_the_accuracies(tmp_path):
 
 
 def test_without_corruptions_the_clean_accuracy_and_recall_are_told(tmp_path):
-    study = made_study(tmp_path, robustness.KIND)
+    study = made_study(tmp_path, corruption_study.KIND)
     few = study.faces.take(np.flatnonzero(study.faces.labels == 3))
-    one = made_study(tmp_path, robustness.KIND, faces=few)
-    found = robustness.measure(one, CONFIG | {"corruptions": []})
+    one = made_study(tmp_path, corruption_study.KIND, faces=few)
+    found = corruption_study.measure(one, CONFIG | {"corruptions": []})
     assert found["mean_corruption_accuracy"] is None
     assert found["recall"]["happy"] == found["clean"]["accuracy"]
     assert found["recall"]["disgust"] is None

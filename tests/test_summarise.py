@@ -14,23 +14,14 @@ import torch
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from ferlab import (
-    analyse,
-    calibrate,
-    drawing,
-    evaluate,
-    explain,
-    ledger,
-    model_card,
-    models,
-    records,
-    robustness,
-    studies,
-    summary_page,
-)
 from ferlab.data import store
 from ferlab.errors import FerlabError
+from ferlab.evaluation import ledger, measuring
 from ferlab.expressions import EXPRESSIONS
+from ferlab.inference import models
+from ferlab.pages import figures
+from ferlab.reporting import model_card, records, summary_page
+from ferlab.studies import calibration, corruption_study, explanation, mistakes, opening
 from tests.pages import Page
 from tests.test_cli import typed  # noqa: F401
 from tests.test_conf import composed
@@ -299,15 +290,20 @@ def studied(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("studied") / "small"
     shutil.copytree(trained, folder)
     options = {"ledger_path": folder.parent / "ledger.jsonl", "outputs": folder.parent}
-    evaluate.evaluate(str(folder), "none", "val", **options)
+    measuring.evaluate(str(folder), "none", "val", **options)
     for command, kind, run, few in (
-        ("calibrate", calibrate.KIND, calibrate.calibrate, {}),
-        ("robustness", robustness.KIND, robustness.measure, {"corruptions": ["blur", "hand"], "strengths": [1, 5]}),
-        ("analyse", analyse.KIND, analyse.analyse, {"ambiguous_gap": 0.5}),
-        ("explain", explain.KIND, explain.explain, {"faces": 7, "methods": ["gradients"], "sanity_faces": 2}),
+        ("calibrate", calibration.KIND, calibration.calibrate, {}),
+        (
+            "robustness",
+            corruption_study.KIND,
+            corruption_study.measure,
+            {"corruptions": ["blur", "hand"], "strengths": [1, 5]},
+        ),
+        ("analyse", mistakes.KIND, mistakes.analyse, {"ambiguous_gap": 0.5}),
+        ("explain", explanation.KIND, explanation.explain, {"faces": 7, "methods": ["gradients"], "sanity_faces": 2}),
     ):
         config = composed(config=command) | few | {"runs": str(folder), "ledger": str(options["ledger_path"])}
-        for opened in studies.opened(config, kind):
+        for opened in opening.opened(config, kind):
             run(opened, config)
     return folder
 
@@ -325,7 +321,7 @@ def test_a_runs_own_directory_has_galleries_and_pictures(studied, tmp_path):
     assert faces[: len(kept)] == [m["image"] for m in kept]
     own = {"corruptions.png": studied / "robustness/val-none", "mean_maps.png": studied / "explain/val"}
     for name, folder in own.items():
-        uri = drawing.data_uri((folder / name).read_bytes(), "png")
+        uri = figures.data_uri((folder / name).read_bytes(), "png")
         assert any(image["src"] == uri for image in page.images)
     ambiguous = json.loads((studied / "analysis/val-none/galleries.json").read_text())["ambiguous"]
     assert {m["image"] for m in ambiguous} <= set(faces)
@@ -338,7 +334,7 @@ def test_an_ensemble_stands_beside_its_members(studied, tmp_path):
         shutil.copytree(studied, outputs / f"small-s{seed}")
     shutil.rmtree(outputs / "small-s1" / "reports")
     both = [str(outputs / f"small-s{seed}") for seed in (0, 1)]
-    evaluate.evaluate(both, "none", "val", name="both", outputs=outputs)
+    measuring.evaluate(both, "none", "val", name="both", outputs=outputs)
     for kind in records.STUDIES:
         shutil.rmtree(outputs / "small-s0" / kind)
     page = page_of(tmp_path, outputs / "*")
@@ -346,7 +342,11 @@ def test_an_ensemble_stands_beside_its_members(studied, tmp_path):
     assert [row["run"] for row in page.table("run", *EXPRESSIONS)] == ["both", "small-s0"]
     assert f"python -m ferlab.evaluate runs={(outputs / 'small-s1').as_posix()} split=val tta=none" in page.code
     both = [command.split()[2] for command in page.code if "ensembles/both" in command]
-    assert sorted(set(both)) == ["ferlab.analyse", "ferlab.calibrate", "ferlab.robustness"]  # its members are explained
+    assert sorted(set(both)) == [
+        "ferlab.analyse",
+        "ferlab.calibrate",
+        "ferlab.robustness",
+    ]  # its members are explained
     card = model_card.render(records.find(str(outputs / "ensembles" / "both"))[0], None, None, None)
     assert "Members: small-s0, small-s1" in card
     assert "calibrate runs=" + (outputs / "ensembles" / "both").as_posix() in card
@@ -358,7 +358,7 @@ def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied
     for seed in (0, 1, 2):
         shutil.copytree(studied, outputs / f"small-s{seed}")
     both = [str(outputs / f"small-s{seed}") for seed in (0, 1)]
-    [folder] = evaluate.evaluate(both, "flip", "val", name="best", outputs=outputs)
+    [folder] = measuring.evaluate(both, "flip", "val", name="best", outputs=outputs)
     members = {"tta": "flip", "tta_space": "probability", "members": []}
     (folder.parent.parent / "members.json").write_text(json.dumps(members))
     page = page_of(tmp_path, outputs / "*", tta="none")
@@ -367,7 +367,7 @@ def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied
     told = json.loads((folder / "report.json").read_text())["confusion_matrix"]
     assert rows["best, flip"]["happy"].startswith(f"{100 * told[3][3] / sum(told[3]):.1f}")
     shutil.rmtree(folder)
-    evaluate.evaluate(both, "flip", "test", name="other", outputs=outputs, ledger_path=tmp_path / "ledger.jsonl")
+    measuring.evaluate(both, "flip", "test", name="other", outputs=outputs, ledger_path=tmp_path / "ledger.jsonl")
     shutil.move(outputs / "ensembles/other/reports/test-flip", folder.parent)
     page = page_of(tmp_path, outputs / "*", tta="none", split="val")
     assert f"python -m ferlab.evaluate runs={(outputs / 'ensembles/best').as_posix()} split=val" in page.code

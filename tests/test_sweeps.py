@@ -17,10 +17,13 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.singleton import Singleton
 
-from ferlab import checkpoints, cli, runs, sweeps
-from ferlab import train as training
-from ferlab.cli import CONF
+from ferlab import cli, files, sweeps
+from ferlab.config import CONF
 from ferlab.errors import FerlabError
+from ferlab.jobs import sweep_record
+from ferlab.runs import checkpoints, directory
+from ferlab.training import fit as training
+from ferlab.training import resume
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = {
@@ -88,12 +91,12 @@ def test_a_stopped_run_is_trained_anew_or_continued_where_that_is_typed(config, 
     caplog.set_level(logging.INFO)
     new = training.train(config("skip_finished=true", "ckpt=last"))  # nothing is there to continue
     assert new.info["status"] == "finished"
-    runs.write_json(new.path / runs.INFO, new.info | {"status": "running"})  # as a killed one leaves it
+    files.write_json(new.path / directory.INFO, new.info | {"status": "running"})  # as a killed one leaves it
     anew = training.train(config("skip_finished=true"))
     assert anew.path.name == f"{new.path.name}-2"
     assert f"{new.path} was stopped before its end; skip_finished=true ckpt=last would continue it" in caplog.text
-    runs.write_json(anew.path / runs.INFO, anew.info | {"status": "failed"})
-    (new.path / runs.CHECKPOINTS / checkpoints.LAST).unlink()
+    files.write_json(anew.path / directory.INFO, anew.info | {"status": "failed"})
+    (new.path / directory.CHECKPOINTS / checkpoints.LAST).unlink()
     continued = training.train(config("skip_finished=true", "ckpt=last"))
     assert continued.path == anew.path  # the newest that has a checkpoint
     assert continued.info["status"] == "finished"
@@ -101,12 +104,12 @@ def test_a_stopped_run_is_trained_anew_or_continued_where_that_is_typed(config, 
 
 
 def test_a_key_that_is_null_is_as_good_as_one_that_was_not_there_yet():
-    assert sweeps.differing({"lr": 0.1}, {"lr": 0.1, "only": None}) == []
-    assert sweeps.differing({"lr": 0.1}, {"lr": 0.1, "only": "sad"}) == ["only=nothing, not sad"]
+    assert resume.differing({"lr": 0.1}, {"lr": 0.1, "only": None}) == []
+    assert resume.differing({"lr": 0.1}, {"lr": 0.1, "only": "sad"}) == ["only=nothing, not sad"]
 
 
 def test_the_keys_that_change_nothing_are_keys(config):
-    assert set(sweeps.HOW_IT_RUNS) <= set(sweeps._flat(config()))
+    assert set(resume.HOW_IT_RUNS) <= set(resume._flat(config()))
 
 
 # A sweep's records and summary, in this process
@@ -121,28 +124,28 @@ def typed(monkeypatch, tmp_path):
 
     def run(task, *words):
         monkeypatch.setattr(sys, "argv", ["ferlab.train", *words, "hydra.sweep.dir=out"])
-        return cli.command("train", at_end=sweeps.close)(task)()
+        return cli.command("train", at_end=sweep_record.close)(task)()
 
     yield run
     root.handlers[:], root.level = handlers, level
     Singleton.set_state(state)
-    sweeps._open = None
-    sweeps._release()
+    sweep_record._open = None
+    sweep_record._release()
 
 
 def by_num(folder: Path) -> dict[int, dict]:
-    return {job["num"]: job for job in json.loads((folder / sweeps.SWEEP).read_text())["jobs"]}
+    return {job["num"]: job for job in json.loads((folder / sweep_record.SWEEP).read_text())["jobs"]}
 
 
 def test_a_sweep_ends_with_a_table_of_what_became_of_each_job(typed, tmp_path, capsys):
     def task(cfg):
-        sweeps.note(run=f"outputs/s{cfg.seed}")
+        sweep_record.note(run=f"outputs/s{cfg.seed}")
         if cfg.seed == 1:
             raise FerlabError("seed 1 is\nunlucky")
         if cfg.seed == 2:
             raise ZeroDivisionError("oops")
         if cfg.seed == 3:
-            sweeps.note(status="skipped")
+            sweep_record.note(status="skipped")
         return 0.25
 
     with pytest.raises(SystemExit) as stopped:
@@ -159,7 +162,7 @@ def test_a_sweep_ends_with_a_table_of_what_became_of_each_job(typed, tmp_path, c
     assert "again" not in jobs[0]
 
     out = capsys.readouterr().out
-    text = (tmp_path / "out" / sweeps.SUMMARY).read_text()
+    text = (tmp_path / "out" / sweep_record.SUMMARY).read_text()
     for said in (out, text):
         assert "1 finished, 2 failed, 1 skipped" in said
         assert "seed 1 is unlucky" in said
@@ -167,7 +170,7 @@ def test_a_sweep_ends_with_a_table_of_what_became_of_each_job(typed, tmp_path, c
     assert "25.00 %" in out
     assert "| 3 | skipped | seed=3 | 25.00 % |" in text
     for num in range(4):
-        record = json.loads((tmp_path / "out" / str(num) / sweeps.JOB).read_text())
+        record = json.loads((tmp_path / "out" / str(num) / sweep_record.JOB).read_text())
         assert record == {key: value for key, value in jobs[num].items() if key != "again"}
 
 
@@ -195,7 +198,7 @@ def test_a_line_that_hydra_refuses_leaves_no_summary(typed, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         typed(lambda cfg: pytest.fail("the task ran"), "-m", "seed=0,1", "model=baseline,five_leyer")
     assert stopped.value.code == 1
-    assert not (tmp_path / "out" / sweeps.SWEEP).exists()
+    assert not (tmp_path / "out" / sweep_record.SWEEP).exists()
     assert "not started" not in capsys.readouterr().out
 
 
@@ -209,17 +212,17 @@ def test_the_summary_of_a_sweep_that_runs_or_is_gone(typed, tmp_path, monkeypatc
     program = f"""
 import sys, time
 from filelock import FileLock
-lock = FileLock({str(tmp_path / "out" / "1" / sweeps.LOCK)!r})
+lock = FileLock({str(tmp_path / "out" / "1" / sweep_record.LOCK)!r})
 lock.acquire()
 print("held", flush=True)
 time.sleep(60)
 """
     typed(lambda cfg: 0.5, "-m", "seed=0,1")
-    path = tmp_path / "out" / "1" / sweeps.JOB
+    path = tmp_path / "out" / "1" / sweep_record.JOB
     path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running", "val_accuracy": None}))
     other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "held\n"
-    assert [job["status"] for job in sweeps.summarize(tmp_path / "out")] == ["finished", "running"]
+    assert [job["status"] for job in sweep_record.summarize(tmp_path / "out")] == ["finished", "running"]
     other.kill()
     other.wait()
     capsys.readouterr()
@@ -326,8 +329,8 @@ def test_one_job_fails_one_is_killed_the_others_finish_and_a_second_call_does_th
     sweep = subprocess.Popen(
         command(*words, "hydra.sweep.dir=first"), cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True
     )
-    lock = tmp_path / "first" / "2" / sweeps.LOCK
-    while not lock.with_name(sweeps.JOB).exists() or (victim := holder(sweep.pid, lock)) is None:
+    lock = tmp_path / "first" / "2" / sweep_record.LOCK
+    while not lock.with_name(sweep_record.JOB).exists() or (victim := holder(sweep.pid, lock)) is None:
         assert sweep.poll() is None
         time.sleep(0.02)
     victim.send_signal(signal.SIGKILL)
@@ -364,7 +367,7 @@ def test_optuna_maximises_the_accuracy_that_training_returns(tmp_path, env):
     assert done.returncode == 0, done.stderr
     jobs = by_num(tmp_path / "out")
     reached = [jobs[n]["val_accuracy"] for n in range(2)]
-    assert reached == [runs.load(tmp_path / jobs[n]["run"]).info["val_accuracy"] for n in range(2)]
+    assert reached == [directory.load(tmp_path / jobs[n]["run"]).info["val_accuracy"] for n in range(2)]
     best = yaml.safe_load((tmp_path / "out" / "optimization_results.yaml").read_text())
     assert best["best_value"] == max(reached)
     assert set(best["best_params"]) == {"lr", "label_smoothing"}

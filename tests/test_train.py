@@ -18,11 +18,13 @@ import pytorch_lightning as pl
 import torch
 import yaml
 
-from ferlab import checkpoints, fitting, runs
-from ferlab import train as training
-from ferlab.classifier import ExpressionClassifier
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
+from ferlab.predictors.of_run import predictor_of
+from ferlab.runs import checkpoints, directory
+from ferlab.training import fit as training
+from ferlab.training import setup
+from ferlab.training.classifier import ExpressionClassifier
 from tests.conftest import made_faces
 
 
@@ -31,9 +33,9 @@ def _small_data(monkeypatch, faces):
     monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
 
 
-def weights_of(run: runs.Run, name: str = checkpoints.LAST) -> str:
+def weights_of(run: directory.Run, name: str = checkpoints.LAST) -> str:
     """sha256 over both the weights and their average in a run's last checkpoint."""
-    checkpoint = checkpoints.load(run.path / runs.CHECKPOINTS / name)
+    checkpoint = checkpoints.load(run.path / directory.CHECKPOINTS / name)
     digest = hashlib.sha256()
     for part in ("state_dict", "current_model_state"):
         for key, tensor in sorted(checkpoint[part].items()):
@@ -56,8 +58,8 @@ class Interrupt(pl.Callback):
 
 
 def with_callback(monkeypatch, callback: pl.Callback) -> None:
-    original = fitting.callbacks_of
-    monkeypatch.setattr(fitting, "callbacks_of", lambda config: [*original(config), callback])
+    original = setup.callbacks_of
+    monkeypatch.setattr(setup, "callbacks_of", lambda config: [*original(config), callback])
 
 
 def test_run_directory_holds_config_weights_metrics(config, tmp_path):
@@ -69,16 +71,16 @@ def test_run_directory_holds_config_weights_metrics(config, tmp_path):
     assert len(val) == 3
     assert run.info["val_accuracy"] == pytest.approx(max(val))
     assert {"train/loss", "train/accuracy", "lr"} <= {k for r in rows for k in r}
-    assert yaml.safe_load((run.path / runs.CONFIG).read_text())["model"]["name"] == "five_layer"
+    assert yaml.safe_load((run.path / directory.CONFIG).read_text())["model"]["name"] == "five_layer"
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_the_saved_model_is_the_one_that_was_measured(config, faces, precision):
     """The loss tells the average of the weights from the weights, where the accuracy may not; so for the precision."""
-    run = runs.load(training.train(config("ema_decay=0.9", f"trainer.precision={precision}")).path)
+    run = directory.load(training.train(config("ema_decay=0.9", f"trainer.precision={precision}")).path)
     val = faces.of_split("val")
     with torch.inference_mode():
-        probabilities = run.predictor()(torch.from_numpy(val.pixels).unsqueeze(1)).numpy()
+        probabilities = predictor_of(run)(torch.from_numpy(val.pixels).unsqueeze(1)).numpy()
     rows = [r for r in run.metrics_rows() if "val/accuracy" in r]
     best = max(rows, key=lambda r: float(r["val/accuracy"]))  # the first of equals, as the checkpoint
     assert (probabilities.argmax(1) == val.labels).mean() == pytest.approx(float(best["val/accuracy"]))
@@ -148,7 +150,7 @@ def test_damaged_last_checkpoint_falls_back_to_the_one_before(config, tmp_path, 
     whole = training.train(config("name=whole"))
     copy = tmp_path / "outputs" / "damaged"
     shutil.copytree(whole.path, copy)
-    last = copy / runs.CHECKPOINTS / checkpoints.LAST
+    last = copy / directory.CHECKPOINTS / checkpoints.LAST
     last.write_bytes(last.read_bytes()[:2000])
     resumed = training.train(config("name=damaged", "ckpt=last"))
     assert "sha256" in caplog.text
@@ -167,10 +169,10 @@ def test_nan_loss_stops_the_run_and_keeps_the_last_good_weights(config, monkeypa
     monkeypatch.setattr(ExpressionClassifier, "loss", poisoned)
     with pytest.raises(FerlabError, match="loss became nan in epoch 1"):
         training.train(config("name=poisoned"))
-    run = runs.load(tmp_path / "outputs" / "poisoned")
+    run = directory.load(tmp_path / "outputs" / "poisoned")
     assert run.info["status"] == "failed"
     for name in (checkpoints.BEST, checkpoints.LAST):
-        state = checkpoints.load(run.path / runs.CHECKPOINTS / name)["state_dict"]
+        state = checkpoints.load(run.path / directory.CHECKPOINTS / name)["state_dict"]
         assert all(torch.isfinite(t).all() for t in state.values())
 
 
@@ -249,7 +251,7 @@ def test_batches_of_small_sets(config, monkeypatch, n_train):
 
 def test_two_runs_started_together_get_two_directories(tmp_path):
     made: list[Path] = []
-    threads = [threading.Thread(target=lambda: made.append(runs.create(tmp_path, "run"))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: made.append(directory.create(tmp_path, "run"))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -279,12 +281,12 @@ def test_a_killed_process_is_continued_to_the_same_weights(tmp_path):
     run([*command, "name=whole"])
     victim = subprocess.Popen([*command, "name=killed"], cwd=tmp_path, env=env)
     killed = tmp_path / "outputs" / "killed"
-    while not (killed / runs.CHECKPOINTS / checkpoints.LAST).exists():
+    while not (killed / directory.CHECKPOINTS / checkpoints.LAST).exists():
         assert victim.poll() is None
         time.sleep(0.01)
     time.sleep(0.3)  # into the second epoch
     victim.kill()
     assert victim.wait() == -signal.SIGKILL
-    assert runs.load(killed).info["status"] == "running"
+    assert directory.load(killed).info["status"] == "running"
     run([*command, "name=killed", "ckpt=last", "num_workers=2"])
-    assert weights_of(runs.load(killed)) == weights_of(runs.load(tmp_path / "outputs" / "whole"))
+    assert weights_of(directory.load(killed)) == weights_of(directory.load(tmp_path / "outputs" / "whole"))

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ferlab import train as training
 from ferlab.expressions import EXPRESSIONS
+from ferlab.training import fit as training
 from tests.conftest import made_faces
 
 WEB = Path(__file__).resolve().parents[1] / "web"

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from ferlab.data.drawn import draw
-from ferlab.detector import letterbox
+from ferlab.inference.detector import letterbox
 from tests import reference_detector
 from tools.convert_blazeface import DETECTORS, anchors, reference
 

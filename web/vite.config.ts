@@ -8,7 +8,7 @@ import { defineConfig, type Plugin } from 'vite';
 import headers from './headers.json' with { type: 'json' };
 
 const here = import.meta.dirname;
-const MODELS = resolve(here, '../src/ferlab/models');
+const MODELS = resolve(here, '../src/ferlab/inference/models');
 const model = resolve(process.env.MODEL || resolve(MODELS, 'five_layer.onnx'));
 const ORT = resolve(here, 'node_modules/onnxruntime-web/dist');
 const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|wasm|onnx|webmanifest)$/;

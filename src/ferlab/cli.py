@@ -2,7 +2,6 @@
 
 import functools
 import importlib
-import inspect
 import logging
 import sys
 from collections.abc import Callable
@@ -14,22 +13,15 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import CompactHydraException, InstantiationException
+from hydra.errors import CompactHydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
+from ferlab.config import CONF
 from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
 
-_ROOT = Path(__file__).resolve().parents[2]
-# From a checkout the user edits conf/ beside src/; from a wheel it is the package ferlab.conf. A console script
-# finds neither by a relative path.
-CONF = str(_ROOT / "conf") if (_ROOT / "conf" / "train.yaml").is_file() else "pkg://ferlab.conf"
-
-# Hydra refuses os.system and the like, but not torch.load, open or getattr: only these libraries may be named.
-_MAY_BUILD = ("ferlab.nets.", "albumentations.", "torch.nn.", "torch.optim.")
 
 # ${gpu:4} is which of 4 GPUs a sweep's job may see (docs/sweeps.md).
 OmegaConf.register_new_resolver("gpu", lambda gpus: str(HydraConfig.get().job.num % int(gpus)), replace=True)
@@ -133,57 +125,3 @@ def jobs(config: DictConfig) -> list[list[str]]:
 def _flags(hydra_config: DictConfig) -> list[str]:
     sources = [source for source in hydra_config.runtime.config_sources if source.provider == "command-line"]
     return [word for source in sources for word in ("--config-dir", source.path)]
-
-
-def plain(node: Any) -> Any:
-    """A config node as dicts, lists and scalars, interpolations resolved: what constructors and files are given.
-
-    Raises:
-        FerlabError: a value that has to be typed is missing, or an interpolation leads nowhere.
-    """
-    if not OmegaConf.is_config(node):
-        return node
-    try:
-        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-    except MissingMandatoryValue as error:
-        raise FerlabError(f"type {error.full_key}=VALUE; there is no default") from error
-    except InterpolationResolutionError as error:
-        reason = str(error).splitlines()[0]
-        raise FerlabError(reason.removeprefix("FerlabError raised while resolving interpolation: ")) from error
-
-
-def build(node: DictConfig | dict, **kwargs: Any) -> Any:
-    """Construct what `node._target_` names, with the node's other keys and `kwargs` as arguments.
-
-    Raises:
-        FerlabError: the target is no class of the libraries that a config may build from, anywhere in the node, or
-            does not take the arguments.
-    """
-    node = plain(node)
-    for target in _targets(node):
-        if not _is_class_that_may_be_built(target):
-            raise FerlabError(f"_target_ is {target!r}; a config may build only classes of {', '.join(_MAY_BUILD)}")
-    try:
-        return hydra.utils.instantiate(node, **kwargs, _convert_="all")
-    except InstantiationException as error:
-        raise FerlabError(" ".join(str(error).split())) from error
-
-
-def _is_class_that_may_be_built(target: Any) -> bool:
-    if not isinstance(target, str) or not target.startswith(_MAY_BUILD):
-        return False
-    try:
-        found = hydra.utils.get_object(target)
-    except Exception:  # no such module or name
-        return False
-    # A name's beginning is not enough: torch.nn.modules.module.torch.load is torch.load.
-    return inspect.isclass(found) and f"{found.__module__}.".startswith(_MAY_BUILD)
-
-
-def _targets(node: Any) -> list[Any]:
-    if isinstance(node, dict):
-        own = [node["_target_"]] if "_target_" in node else []
-        return own + [t for value in node.values() for t in _targets(value)]
-    if isinstance(node, list):
-        return [t for value in node for t in _targets(value)]
-    return []

@@ -3,65 +3,12 @@
 Nothing is run, counted or opened but what other commands wrote.
 """
 
-import json
-import logging
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab import data_card, ledger, model_card, records
-from ferlab.cli import command, plain
-from ferlab.data.disk import CARD
-from ferlab.data.store import STORES
-from ferlab.errors import FerlabError
-
-log = logging.getLogger(__name__)
-
-
-def describe(config: Mapping[str, Any]) -> list[Path]:
-    """Write the cards that `config` (conf/describe.yaml, resolved) asks for; returns their paths.
-
-    Raises:
-        FerlabError: neither runs nor data; no such run; a store that was not prepared.
-    """
-    if not config["runs"] and config.get("data") is None:
-        raise FerlabError("nothing to describe; type runs=outputs/NAME for model cards, data=fer2013 for data cards")
-    found = records.find(config["runs"]) if config["runs"] else []
-    place, cards = Path(config["ledger"]), {}
-    looks = ledger.entries(place) if place.is_file() else None
-    for record in found:
-        cards[f"{record.name}.md"] = model_card.render(record, looks, config["split"], config["tta"])
-    analyses = [study.told for record in found for study in record.of_kind("analysis")]
-    for card in _prepared(config["data"]) if config.get("data") else []:
-        of = [told for told in analyses if told["data"].split("+")[0] == card["name"]]
-        cards[f"data-{card['name']}.md"] = data_card.render(card, config["data"]["name"], of)
-    folder = Path(config["out"])
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in cards.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in cards]
-
-
-def _prepared(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """card.json of each store of a data config; an auxiliary one that is not there is left out."""
-    names = [(entry["name"], False) for entry in data["sources"]]
-    names += [(f"{entry['name']}-train", True) for entry in data["auxiliary"]]
-    cards = []
-    for name, auxiliary in names:
-        place = Path(data["root"]) / STORES / name / CARD
-        if not place.is_file() and auxiliary:
-            log.info("auxiliary %s: no %s, left out", name, place)
-            continue
-        try:
-            cards.append(json.loads(place.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise FerlabError(
-                f"{name} has no readable {place} ({error}); type python -m ferlab.prepare data={data['name']} first"
-            ) from None
-    return cards
+from ferlab.cli import command
+from ferlab.config import plain
+from ferlab.reporting.describing import describe
 
 
 @command("describe")

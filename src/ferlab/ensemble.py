@@ -3,207 +3,24 @@
 Only val is asked here. What is frozen is measured by `ferlab.evaluate`, which alone opens a test split.
 """
 
-import csv
-import itertools
-import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from ferlab import answers, choosing, diversity, ensembles, runs, selection, specialists, views
-from ferlab.cli import command, plain
-from ferlab.data.faces import Faces
-from ferlab.errors import FerlabError
-from ferlab.evaluation import Evaluation, Seen, device_of, finished, seen_as
-from ferlab.report import accuracy_of
-
-log = logging.getLogger(__name__)
-
-
-def choose(config: dict[str, Any]) -> tuple[Path, list[choosing.Choice]]:
-    """Choose as `config` (conf/ensemble.yaml, resolved) says; returns the frozen directory and all choices, best first.
-
-    Raises:
-        FerlabError: a value that is none of the choices, fewer than two finished runs, runs with different val faces,
-            or a name that stands for another choice.
-    """
-    if not config["name"]:
-        raise FerlabError("name is not given; type name=NAME: it is measured as runs=outputs/ensembles/NAME")
-    runs.refuse_name(config["name"])
-    sets = _sets(config)
-    temperatures = _several(config, "temperature", choosing.TEMPERATURES)
-    methods = _several(config, "method", selection.METHODS)
-    recipe = selection.Recipe(**config["greedy"], seed=config["seed"])
-    outputs = Path(config["outputs"])
-    candidates, trained_on_pairs = _candidates(config["runs"])
-    shared = Evaluation(None, "val", device=config["device"], outputs=outputs).shared([*candidates, *trained_on_pairs])
-    by_set = _answers(candidates, shared.faces, sets, config)
-
-    choices: list[choosing.Choice] = []
-    for seen, temperature in itertools.product(sets, temperatures):
-        choices += choosing.fitted(by_set[seen.title], shared.faces.labels, seen, temperature, methods, recipe, config)
-    choices.sort(key=lambda choice: choice.rank)
-    best, labels = choices[0], shared.faces.labels
-    base = selection.mix(best.weights, selection.temper(by_set[best.seen.title], best.temperatures))  # [N,7]
-    trials = _tried(base, trained_on_pairs, shared.faces, best.seen, config)
-    kept = [trial for trial in trials if trial.kept]
-    final = specialists.second_stage(base, kept)
-    chosen_on = {"split": "val", "faces_sha256": shared.sha256} | accuracy_of(final.argmax(1) == labels)
-    chosen_on |= {"without_specialists": best.accuracy, "cross_validated_accuracy": best.cross_validated}
-    chosen_on |= {key: config[key] for key in ("folds", "repeats", "seed", "greedy")} | {"choices": len(choices)}
-    chosen_on["candidates"] = [
-        {"name": run.name, "weights_sha256": run.weights_sha256} for run in (*candidates, *trained_on_pairs)
-    ]
-    folder = _freeze(best, candidates, kept, recipe, chosen_on, outputs, config["name"])
-    _write(folder, choices, candidates, by_set, labels)
-    _write_trials(folder, trials)
-    return folder, choices
-
-
-def _candidates(patterns: str | Sequence[str] | None) -> tuple[list[runs.Run], list[runs.Run]]:
-    """Finished runs: those that know all expressions, and those that were trained on two of them."""
-    if not patterns:
-        raise FerlabError("runs is not given; type runs='outputs/*' or runs=[A,B]")
-    found = [runs.load(path) for path in runs.find(patterns)]
-    done = [run for run in found if finished(run)]
-    if left := [run.name for run in found if run not in done]:
-        log.info("left out, unfinished: %s", ", ".join(left))
-    members = [run for run in done if specialists.pair_of(run) is None]
-    if len(members) < 2:
-        raise FerlabError(f"an ensemble needs at least two finished runs, found {len(members)}; type runs='outputs/*'")
-    return members, [run for run in done if run not in members]
-
-
-def _several(config: dict[str, Any], key: str, known: Sequence[str]) -> list[str]:
-    value = config[key]
-    given = list(known) if value == "auto" else [value] if isinstance(value, str) else list(value)
-    unknown = [repr(v) for v in given if v not in known]
-    if unknown or not given:
-        raise FerlabError(f"{key} is {', '.join(unknown) or 'empty'}; choose auto, {', '.join(known)}")
-    return list(dict.fromkeys(given))
-
-
-def _sets(config: dict[str, Any]) -> list[Seen]:
-    names, spaces = _several(config, "tta", list(views.VIEWS)), _several(config, "tta_space", views.SPACES)
-    return list(dict.fromkeys(seen_as(name, space) for name, space in itertools.product(names, spaces)))
-
-
-def _answers(
-    candidates: Sequence[runs.Run], faces: Faces, sets: Sequence[Seen], config: dict[str, Any]
-) -> dict[str, np.ndarray]:
-    """For each set of views the candidates' probabilities, float64 [M,N,7]."""
-    union = list(dict.fromkeys(view for seen in sets for view in seen.views))
-    kept, device = Path(config["outputs"]) / "answers", device_of(config["device"])
-    given: dict[str, list[np.ndarray]] = {seen.title: [] for seen in sets}
-    for run in candidates:
-        by_view = torch.from_numpy(answers.ask(run, faces.pixels, union, kept, config["batch_size"], device))
-        for seen in sets:
-            places = [union.index(view) for view in seen.views]
-            given[seen.title].append(views.mean_over(by_view[places], seen.space).double().numpy())
-    return {title: np.stack(each) for title, each in given.items()}
-
-
-def _tried(
-    base: np.ndarray, trained_on_pairs: Sequence[runs.Run], faces: Faces, seen: Seen, config: dict[str, Any]
-) -> list[specialists.Trial]:
-    if not trained_on_pairs:
-        return []
-    said = _answers(trained_on_pairs, faces, [seen], config)[seen.title]
-    return specialists.tried(base, trained_on_pairs, said, faces.labels, config["specialist_level"])
-
-
-def _freeze(
-    best: choosing.Choice,
-    candidates: Sequence[runs.Run],
-    kept: Sequence[specialists.Trial],
-    recipe: selection.Recipe,
-    chosen_on: dict[str, Any],
-    outputs: Path,
-    name: str,
-) -> Path:
-    members = [
-        {"name": run.name, "path": run.path.as_posix(), "weights_sha256": run.weights_sha256}
-        | {"weight": float(weight), "temperature": float(temperature)}
-        for run, weight, temperature in zip(candidates, best.weights, best.temperatures, strict=True)
-        if weight > 0
-    ]
-    content = {
-        "members": members,
-        "specialists": [
-            {"name": one.run.name, "path": one.run.path.as_posix(), "weights_sha256": one.run.weights_sha256}
-            | {"pair": list(one.pair), "gained": one.gained, "lost": one.lost, "p_holm": one.p_holm}
-            for one in kept
-        ],
-        "method": best.method,
-        "size": recipe.size if best.method == "greedy" else len(members),
-        "temperature": best.temperature,
-        "tta": best.seen.name,
-        "tta_space": best.seen.space,
-        "views": [list(view) for view in best.seen.views],
-        "chosen_on": chosen_on,
-        "frozen_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": runs.commit(),
-        "environment": runs.environment(),
-    }
-    return ensembles.freeze_chosen(outputs, name, content)
-
-
-def _write(
-    folder: Path,
-    choices: Sequence[choosing.Choice],
-    candidates: Sequence[runs.Run],
-    by_set: dict[str, np.ndarray],
-    labels: np.ndarray,
-) -> None:
-    """What the choice was made from: choices.csv, members.csv, pairs.csv and error_correlation.png."""
-    best = choices[0]
-    with (folder / "choices.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["tta", "tta_space", "temperature", "method", "members", *_FIGURES])
-        rows.writerows(
-            [c.seen.name, c.seen.space, c.temperature, c.method, int((c.weights > 0).sum()), *map(str, _figures(c))]
-            for c in choices
-        )
-    predicted = by_set[best.seen.title].argmax(2)  # [M,N]
-    with (folder / "members.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["name", "weight", "temperature", *by_set])
-        for m, run in enumerate(candidates):
-            alone = [float((given[m].argmax(1) == labels).mean()) for given in by_set.values()]
-            rows.writerow([run.name, best.weights[m], best.temperatures[m], *alone])
-    diversity.write(
-        folder, [r.name for r in candidates], diversity.pairs([r.name for r in candidates], predicted, labels)
-    )
-
-
-def _write_trials(folder: Path, trials: Sequence[specialists.Trial]) -> None:
-    if not trials:
-        return
-    with (folder / "specialists.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["name", "pair", "faces", "gained", "lost", "p", "p_holm", "kept"])
-        rows.writerows([t.run.name, "/".join(t.pair), t.faces, t.gained, t.lost, t.p, t.p_holm, t.kept] for t in trials)
-
-
-_FIGURES = ("val_accuracy", "val_cross_validated", "optimism")
-
-
-def _figures(choice: choosing.Choice) -> tuple[float, float, float]:
-    return choice.accuracy, choice.cross_validated, choice.accuracy - choice.cross_validated
+from ferlab.cli import command
+from ferlab.config import plain
+from ferlab.ensembling import choosing, subject
+from ferlab.ensembling.search import choose, figures_of
 
 
 def _say(folder: Path, choices: Sequence[choosing.Choice]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     table = Table("views", "tempered", "method", "members", "val", "held out", "optimism")
     for c in choices[:12]:
-        figures = [f"{100 * figure:.2f}" for figure in _figures(c)]
+        figures = [f"{100 * figure:.2f}" for figure in figures_of(c)]
         table.add_row(c.seen.title, c.temperature, c.method, str(int((c.weights > 0).sum())), *figures)
     console.print(table)
     if len(choices) > 12:
@@ -211,7 +28,7 @@ def _say(folder: Path, choices: Sequence[choosing.Choice]) -> None:
     console.print(
         "  held out: each face said by what was chosen without it; the first of many is flattered still", style="dim"
     )
-    vote = ensembles.chosen(str(folder))
+    vote = subject.chosen(str(folder))
     for run, weight, temperature in zip(vote.members, vote.weights, vote.temperatures, strict=True):
         console.print(f"  {weight:.3f}  {run.name}" + (f", temperature {temperature:.2f}" if temperature != 1 else ""))
     for run, one in zip(vote.specialists, vote.about["specialists"], strict=True):

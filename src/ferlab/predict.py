@@ -21,16 +21,16 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ferlab.annotate import annotated
-from ferlab.data.sources.images import picture
 from ferlab.errors import FerlabError
-from ferlab.face_expressions import UNCERTAIN, Face, Predictor, Seen
-from ferlab.label_orders import LABEL_ORDERS
-from ferlab.media import Video, VideoFile, find, is_video
-from ferlab.prediction_files import Predictions
-from ferlab.tracks import TIME_CONSTANT_S
+from ferlab.images import picture
+from ferlab.inference.annotate import annotated
+from ferlab.inference.label_orders import LABEL_ORDERS
+from ferlab.inference.media import Video, VideoFile, find, is_video
+from ferlab.inference.prediction_files import Predictions
+from ferlab.inference.predictor import UNCERTAIN, Face, Predictor
+from ferlab.inference.tracks import TIME_CONSTANT_S
 
-__all__ = ["Face", "Predictor", "Seen", "main"]
+__all__ = ["Face", "Predictor", "main"]
 
 _AT_A_TIME = 16  # pictures that are read and looked at together
 _PIXELS = 60_000_000  # and no more than about so many pixels of them

@@ -1,88 +1,14 @@
 """python -m ferlab.prepare data=fer2013: raw data -> stores, a table of what is in them, and a data card each."""
 
-import hashlib
-import json
-import logging
-import time
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from ferlab.cli import command, plain
-from ferlab.data import leaks, store
-from ferlab.data.disk import CARD
-from ferlab.data.faces import SPLITS, Faces
-from ferlab.data.sources.fer2013_csv import MD5
+from ferlab.cli import command
+from ferlab.config import plain
+from ferlab.data.preparing import prepare
 from ferlab.expressions import EXPRESSIONS
-
-log = logging.getLogger(__name__)
-
-
-def prepare(config: dict[str, Any]) -> list[dict[str, Any]]:
-    """Open or build the stores of `config` (conf/prepare.yaml, resolved), and write and return a card of each.
-
-    Raises:
-        FerlabError: as `store.open_data`.
-    """
-    data = config["data"]
-    started = time.perf_counter()
-    opened = store.open_each(data["root"], data["sources"], data["auxiliary"])
-    log.info("opened %d stores in %.1f s", len(opened), time.perf_counter() - started)
-    stores = Path(data["root"]) / store.STORES
-    judged = np.concatenate([part.faces.pixels[part.faces.split != 0] for part in opened if not part.auxiliary])
-    cards = []
-    for part in opened:
-        card = _card(part, stores, config["near"])
-        if part.auxiliary:
-            card["in_val_or_test"] = leaks.twins_in(part.faces.pixels, judged).counts()
-        place = stores / part.name / CARD
-        try:
-            place.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            log.warning("%s is not written (%s)", place, error.strerror)
-        cards.append(card)
-    return cards
-
-
-def _card(part: store.Opened, stores: Path, near: bool) -> dict[str, Any]:
-    """What a reader should know of a data set before a number measured on it is believed."""
-    faces, facts = part.faces, store.facts(stores, part.name)
-    raw = facts.pop("raw")
-    total = hashlib.sha256("".join(entry["sha256"] for entry in raw).encode()).hexdigest()
-    card = {
-        "name": part.name,
-        "layout": facts["layout"],
-        "options": facts["options"],
-        "faces": len(faces),
-        "counts": {split: faces.class_counts(split) for split in SPLITS},
-        "subjects": _subjects(faces),
-        "duplicates": leaks.find(faces, near).as_dict(),
-        "build_s": facts.get("build_s"),
-        "raw_files": len(raw),
-        "raw_bytes": sum(entry["size"] for entry in raw),
-        "raw_sha256": raw[0]["sha256"] if len(raw) == 1 else total,  # of several: of their sums in turn
-        "pixels_sha256": facts["arrays"]["pixels"]["sha256"],
-    }
-    if part.auxiliary:
-        card["auxiliary"] = True
-    return card | _md5(part)
-
-
-def _md5(part: store.Opened) -> dict[str, Any]:
-    """The published and the found md5 of a csv that has a published one."""
-    known = [file for file in part.raw_files if file.name in MD5]
-    if not known:
-        return {}
-    with known[0].open("rb") as stream:
-        digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-    return {"md5": {"file": known[0].name, "found": digest.hexdigest(), "published": MD5[known[0].name]}}
-
-
-def _subjects(faces: Faces) -> int:
-    return len(np.unique(faces.subject[faces.subject >= 0]))
 
 
 def show(card: dict[str, Any], console: Console) -> None:

@@ -14,7 +14,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ferlab.cli import command, plain
+from ferlab.cli import command
+from ferlab.config import plain
 from ferlab.errors import FerlabError
 from ferlab.jobs import plan, scheduler
 

@@ -3,110 +3,22 @@
 With data= the faces of any store, so that a run is measured where it was not trained.
 """
 
-import itertools
-import time
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.progress import track
 
-from ferlab import report, robustness_page, studies
-from ferlab.cli import command, plain
-from ferlab.data.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS
-from ferlab.page import percent
-from ferlab.studies import Study
-from ferlab.study_page import png
-
-KIND = "robustness"
-
-
-def measure(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Accuracy clean and under each corruption and strength; writes the results and returns them.
-
-    Returns:
-        `clean`, `corruptions` (name -> one accuracy per strength, their `mean` and `drop`), and over all of them
-        `mean_corruption_accuracy`, `mean_drop` and `relative`, the share of the clean accuracy that is left; None
-        where no corruption is asked for.
-
-    Raises:
-        FerlabError: an unknown corruption or strength.
-    """
-    _check(config)
-    started, faces = time.perf_counter(), study.faces
-    names, strengths = config["corruptions"], config["strengths"]
-    predicted = study.probabilities(faces.pixels, config["batch_size"]).argmax(1)
-    clean = report.accuracy_of(predicted == faces.labels)
-    accuracy = {name: {} for name in names}
-    pairs = list(itertools.product(names, strengths))
-    for name, strength in track(pairs, f"{study.about['name']}: corruptions", disable=not pairs):
-        accuracy[name][strength] = _accuracy(study, corrupt(faces.pixels, name, strength), config)
-    by_name = {}
-    for name, by_strength in accuracy.items():
-        mean = float(np.mean([a["accuracy"] for a in by_strength.values()]))
-        by_name[name] = {"by_strength": by_strength, "mean": mean, "drop": clean["accuracy"] - mean}
-    overall = float(np.mean([c["mean"] for c in by_name.values()])) if by_name else None
-    found = {
-        "clean": clean,
-        "recall": _recall(predicted, faces.labels),
-        "corruptions": by_name,
-        "mean_corruption_accuracy": overall,
-        "mean_drop": clean["accuracy"] - overall if by_name else None,
-        "relative": overall / clean["accuracy"] if by_name and clean["accuracy"] else None,
-        "seconds": studies.seconds(started),
-    }
-    pictures, shown = {}, []
-    if by_name:
-        examples = _examples(study, config)
-        shown = [robustness_page.faces_figure(examples)]
-        pictures = {
-            "robustness.png": png(robustness_page.curves, found),
-            robustness_page.FACES: png(robustness_page.faces, examples),
-        }
-    study.write(found, robustness_page.sections(found, shown), pictures)
-    return found
-
-
-def _check(config: Mapping[str, Any]) -> None:
-    if unknown := [name for name in config["corruptions"] if name not in CORRUPTIONS]:
-        raise FerlabError(f"corruptions has {unknown[0]!r}; choose from {', '.join(CORRUPTIONS)}")
-    if not config["strengths"] or any(s not in STRENGTHS for s in config["strengths"]):
-        raise FerlabError(f"strengths is {config['strengths']}; choose some of {', '.join(map(str, STRENGTHS))}")
-
-
-def _accuracy(study: Study, pixels: np.ndarray, config: Mapping[str, Any]) -> dict[str, Any]:
-    predicted = study.probabilities(pixels, config["batch_size"]).argmax(1)
-    return report.accuracy_of(predicted == study.faces.labels)
-
-
-def _recall(predicted: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
-    """Of each expression; None for one that the data have not."""
-    hits = {name: predicted[labels == k] == k for k, name in enumerate(EXPRESSIONS)}
-    return {name: float(right.mean()) if len(right) else None for name, right in hits.items()}
-
-
-def _examples(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Faces [corruptions, examples, 1 + strengths, 48, 48] to be seen, of different expressions where there are."""
-    labels = study.faces.labels
-    firsts = sorted(np.unique(labels, return_index=True)[1], key=lambda i: -np.bincount(labels)[labels[i]])
-    few = study.faces.pixels[firsts[: config["examples"]]]
-    rows = [
-        np.stack([few, *(corrupt(few, name, strength) for strength in config["strengths"])], 1)
-        for name in config["corruptions"]
-    ]
-    return {"faces": np.stack(rows), "names": config["corruptions"], "strengths": config["strengths"]}
+from ferlab.cli import command
+from ferlab.config import plain
+from ferlab.pages.words import percent
+from ferlab.studies import opening
+from ferlab.studies.corruption_study import KIND, check, measure
 
 
 @command("robustness")
 def main(cfg: DictConfig) -> None:
     config = plain(cfg)
-    _check(config)  # before a look at test is counted
+    check(config)  # before a look at test is counted
     console = Console(soft_wrap=True, highlight=False)
-    for study in studies.opened(config, KIND):
+    for study in opening.opened(config, KIND):
         found = measure(study, config)
         console.print(
             f"[bold]{study.about['name']}[/] {study.title}: clean [bold]{percent(found['clean']['accuracy'])} %[/]"

@@ -9,9 +9,11 @@ from pathlib import Path
 from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab import ledger, records, summary_page
-from ferlab.cli import command, plain
+from ferlab.cli import command
+from ferlab.config import plain
 from ferlab.errors import FerlabError
+from ferlab.evaluation import ledger
+from ferlab.reporting import records, summary_page
 
 
 @command("summarise")

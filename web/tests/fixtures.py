@@ -17,15 +17,15 @@ from PIL import Image
 
 from ferlab.data.drawn import draw
 from ferlab.data.store import open_data
-from ferlab.detector import FaceDetector, crop
+from ferlab.deploy.export_files import write
+from ferlab.deploy.graph import Crops, store_as_fp16, trace
 from ferlab.errors import FerlabError
-from ferlab.exports import write
 from ferlab.expressions import EXPRESSIONS, K
+from ferlab.inference.detector import FaceDetector, crop
+from ferlab.inference.onnx_model import FORMAT, OnnxModel
 from ferlab.nets.five_layer import FiveLayer
-from ferlab.onnx_graph import Crops, store_as_fp16, trace
-from ferlab.onnx_model import FORMAT, OnnxModel
-from ferlab.predictors import Model
-from ferlab.preprocess import Preprocess
+from ferlab.nets.preprocess import Preprocess
+from ferlab.predictors.predictor import Model
 
 WIDTH, HEIGHT, FACE = 640, 480, 300
 CLIP = [("face", 75), ("other face", 75), ("nobody", 45)]  # frames of 1/30 s

@@ -14,8 +14,8 @@ import numpy as np
 from fixtures import frame
 
 from ferlab.data.store import open_data
-from ferlab.detector import FaceDetector, crop
-from ferlab.onnx_model import OnnxModel
+from ferlab.inference.detector import FaceDetector, crop
+from ferlab.inference.onnx_model import OnnxModel
 
 FACES = 1000
 SHARES = (0, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.33)

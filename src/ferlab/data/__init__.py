@@ -1,0 +1,1 @@
+"""Raw files in, faces and batches out."""

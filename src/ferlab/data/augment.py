@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import asks the network for a newer version
-
 import albumentations
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-from ferlab.data.draws import face_keys, uniforms
-from ferlab.data.warp import AffineForm, span
+from ferlab.data.affine import AffineForm, span
+from ferlab.data.uniforms import face_keys, uniforms
 from ferlab.errors import FerlabError
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import asks the network for a newer version
 
 
 class FlipForm:

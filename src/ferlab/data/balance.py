@@ -5,9 +5,10 @@ import time
 
 import numpy as np
 
-from ferlab.data.faces import SIDE, Faces, hard_targets
+from ferlab.data.faces import Faces, hard_targets
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
+from ferlab.images import SIDE
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ferlab.data.draws import face_keys, uniforms
-from ferlab.data.faces import SIDE, Faces, hard_targets
+from ferlab.data.faces import Faces, hard_targets
+from ferlab.data.uniforms import face_keys, uniforms
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
+from ferlab.images import SIDE
 
 # FER2013's Training split: as few disgusted faces here as there.
 _SHARES = np.array([3995, 436, 4097, 7215, 4830, 3171, 4965]) / 28_709

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ferlab.expressions import EXPRESSIONS, K
+from ferlab.images import SIDE
 
-SIDE = 48
 SPLITS = ("train", "val", "test")  # split codes 0, 1, 2; FER2013's Training, PublicTest, PrivateTest
 
 
@@ -87,7 +87,7 @@ class Faces:
         return np.array([int(row[1]) for row in found], int) if all(found) else None
 
 
-def checksum(faces: Faces) -> str:
+def faces_sha256(faces: Faces) -> str:
     """sha256 of pixels and labels."""
     return hashlib.sha256(faces.pixels.tobytes() + faces.labels.tobytes()).hexdigest()
 
@@ -101,3 +101,11 @@ def have_twin_in(pixels: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Mask [N]: which faces of uint8 [N,48,48] are pixel-identical to some face of uint8 [M,48,48]."""
     known = {face.tobytes() for face in others}
     return np.fromiter((face.tobytes() in known for face in pixels), bool, len(pixels))
+
+
+def split_title(data: str, split: str) -> str:
+    """What readers call a split of `data` (names joined by ", "): FER2013's own names only where all are FER2013."""
+    names = {"train": "training", "val": "validation", "test": "test"}
+    if all(name.split("+")[0] == "fer2013" for name in data.split(", ")):
+        names = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+    return names[split]

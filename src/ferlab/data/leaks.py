@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from ferlab.data.faces import SIDE, SPLITS, Faces, have_twin_in
+from ferlab.data.faces import SPLITS, Faces, have_twin_in
+from ferlab.images import SIDE
 
 _THUMB = 12  # side of the thumbnails that near twins are looked for in
 _COSINE = 0.999

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ferlab.data import disk, sources
+from ferlab.data import sources, store_folder
 from ferlab.data.faces import Faces
 from ferlab.data.leaks import twins_in
 from ferlab.errors import FerlabError
@@ -44,17 +44,17 @@ def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: b
         raise FerlabError(f"the store's name is {name!r}; expected letters, digits and . + - _ only")
     folder = stores / name
     made_of = {"format": FORMAT, "layout": layout, "options": json.loads(json.dumps(options))}
-    with disk.locked(stores, name):
-        disk.recover(folder)
-        note = disk.read_note(folder)
+    with store_folder.locked(stores, name):
+        store_folder.recover(folder)
+        note = store_folder.read_note(folder)
         files = _raw_files(layout, raw, note, made_of, folder)
         if not _is_current(note, made_of, raw, files, folder):
             started = time.perf_counter()
-            stamps = disk.stamp(raw, files, sha=True)
+            stamps = store_folder.stamp(raw, files, sha=True)
             faces = sources.read(layout, raw, **options)
             made = {**made_of, "raw": stamps, "build_s": round(time.perf_counter() - started, 2)}
-            note = disk.write(folder, faces, made)
-        return disk.load(folder, note, verify)
+            note = store_folder.write(folder, faces, made)
+        return store_folder.load(folder, note, verify)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def open_each(
     for entry in auxiliary:
         name, layout, raw, options = _entry(root, entry, "auxiliary")
         name += "-train"  # the same folder may serve as a data set of its own, divided otherwise
-        if raw is None or raw.exists() or (root / STORES / name / disk.NOTE).is_file():
+        if raw is None or raw.exists() or (root / STORES / name / store_folder.NOTE).is_file():
             if _divides(layout):
                 options["split"] = "train"
             faces = open_faces(layout, raw, root / STORES, name, verify, **options)
@@ -189,7 +189,7 @@ def _join(parts: list[Opened]) -> Opened:
 
 def facts(stores: Path, name: str) -> dict:
     """What store.json says of a store without its list of files: layout, options, raw files, arrays, counts."""
-    note = disk.read_note(stores / name)
+    note = store_folder.read_note(stores / name)
     if note is None:
         raise FerlabError(f"no store {stores / name}; build it with python -m ferlab.prepare")
     return {key: value for key, value in note.items() if key != "files"}
@@ -217,16 +217,16 @@ def _is_current(note: dict | None, made_of: dict, raw: Path | None, files: list[
         return False
     if not files:
         return True
-    stamps = disk.stamp(raw, files, sha=False)
+    stamps = store_folder.stamp(raw, files, sha=False)
     known = [{key: stamp[key] for key in ("path", "size", "mtime_ns")} for stamp in note["raw"]]
     if stamps == known:
         return True
     if [(s["path"], s["size"]) for s in stamps] != [(s["path"], s["size"]) for s in known]:
         return False
-    stamps = disk.stamp(raw, files, sha=True)
+    stamps = store_folder.stamp(raw, files, sha=True)
     if [s["sha256"] for s in stamps] != [s["sha256"] for s in note["raw"]]:
         return False
     note["raw"] = stamps
     with contextlib.suppress(OSError):  # a read-only store is as good, only asked again next time
-        disk.write_note(folder, note)
+        store_folder.write_note(folder, note)
     return True

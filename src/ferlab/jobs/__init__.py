@@ -1,1 +1,1 @@
-"""Commands that run side by side: the plan of a paper as jobs, and the scheduler that runs them."""
+"""Commands that run side by side: the record of a sweep, the plan of a paper, the scheduler that runs them."""

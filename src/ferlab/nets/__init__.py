@@ -1,0 +1,1 @@
+"""Architectures and preprocessing: pixels in, logits out."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from ferlab.data.faces import Faces
 from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus, image_folders, jaffe
-from ferlab.data.sources.images import files_under
 from ferlab.errors import FerlabError
+from ferlab.images import files_under
 
 # What a layout's folder holds, for the message when it is not there; fer2013 and ferplus say it themselves.
 _EXPECTED = {

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from ferlab.data.sources.images import is_junk
 from ferlab.errors import FerlabError
+from ferlab.images import is_junk
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 MAX_BYTES = 20 << 30

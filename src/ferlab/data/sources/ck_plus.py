@@ -10,9 +10,9 @@ import numpy as np
 from ferlab.data.faces import Faces
 from ferlab.data.sources import splits
 from ferlab.data.sources.image_folders import class_folders, faces_of, only_folder, with_split
-from ferlab.data.sources.images import Box, files_under
 from ferlab.errors import FerlabError
 from ferlab.expressions import index_of
+from ferlab.images import Box, files_under
 
 log = logging.getLogger(__name__)
 

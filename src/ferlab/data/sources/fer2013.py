@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ferlab.data.faces import Faces
 from ferlab.data.sources import fer2013_csv, image_folders
-from ferlab.data.sources.images import files_under
 from ferlab.errors import FerlabError
+from ferlab.images import files_under
 
 log = logging.getLogger(__name__)
 

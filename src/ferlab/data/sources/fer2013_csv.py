@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ferlab.data.faces import SIDE, SPLITS, Faces, hard_targets
+from ferlab.data.faces import SPLITS, Faces, hard_targets
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+from ferlab.images import SIDE
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,10 @@ import numpy as np
 from ferlab.data.faces import SPLITS, Faces, hard_targets
 from ferlab.data.sources import splits
 from ferlab.data.sources.fer2013_csv import USAGES
-from ferlab.data.sources.images import Box, decode_all, files_under, is_junk
+from ferlab.data.sources.images import decode_all
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, index_of
+from ferlab.images import Box, files_under, is_junk
 
 log = logging.getLogger(__name__)
 

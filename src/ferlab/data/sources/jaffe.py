@@ -6,9 +6,9 @@ from pathlib import Path
 from ferlab.data.faces import Faces
 from ferlab.data.sources import splits
 from ferlab.data.sources.image_folders import faces_of, only_folder, with_split
-from ferlab.data.sources.images import files_under
 from ferlab.errors import FerlabError
 from ferlab.expressions import index_of
+from ferlab.images import files_under
 
 CODES = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
 _IMAGE = (".tiff", ".tif", ".png", ".jpg", ".jpeg", ".bmp")

@@ -1,0 +1,1 @@
+"""A predictor in torch in, an ONNX file out, held against torch."""

@@ -1,0 +1,186 @@
+"""Graphs and the runs they are of -> NAME.onnx and NAME.json: what was measured of each, and all that they say.
+
+A graph is believed when onnxruntime answers as torch does; this file alone decides what that means.
+"""
+
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from onnx import ModelProto, helper
+from torch import nn
+
+from ferlab import files
+from ferlab.data.faces import Faces
+from ferlab.deploy.graph import Crops
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from ferlab.inference.onnx_model import FORMAT, INPUT, OUTPUT, rgba_of
+from ferlab.metrics import statistics
+from ferlab.predictors.predictor import predict
+from ferlab.predictors.views import ViewSet
+from ferlab.runs import directory, provenance
+
+_BATCHES = (1, 2, 5, 64)  # a graph whose batch were fixed anywhere would fail in one of them
+_SIDES = ((20, 20), (63, 97), (224, 180))  # of crops that are enlarged, distorted and shrunk to a face
+_CROPS = 8  # of each
+
+
+def probabilities_of(model: ModelProto, batches: Iterable[np.ndarray]) -> np.ndarray:
+    """What onnxruntime answers to batches of crops uint8 [B,H,W,4], one after another: float32 [N,7]."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run([OUTPUT], {INPUT: rgba})[0] for rgba in batches])
+
+
+def batches_of(pixels: np.ndarray, sizes: Sequence[int]) -> Iterator[np.ndarray]:
+    """Faces uint8 [N,48,48] as batches of crops, of these sizes in turn."""
+    start, turn = 0, itertools.cycle(sizes)
+    while start < len(pixels):
+        batch = pixels[start : start + next(turn)]
+        yield rgba_of(batch)
+        start += len(batch)
+
+
+def ask_torch(predictor: nn.Module, pixels: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Batches of crops, N in all, and what torch answers to them, float32 [N,7], for onnxruntime to be held against.
+
+    They are the faces uint8 [N,48,48] in batches of several sizes, and some of them as coloured crops of other sides.
+    """
+    batches, answers = list(batches_of(pixels, _BATCHES)), [predict(predictor, pixels)]
+    few = torch.from_numpy(pixels[:_CROPS].astype(np.float32)).unsqueeze(1)  # [B,1,48,48]
+    colours = np.random.default_rng(0).uniform(0.6, 1.0, (len(few), 1, 1, 4))
+    crops = Crops(predictor).eval()
+    for sides in _SIDES:
+        grey = nn.functional.interpolate(few, sides, mode="bilinear").permute(0, 2, 3, 1).numpy()  # [B,H,W,1]
+        batches.append((grey * colours).astype(np.uint8))
+        with torch.inference_mode():
+            answers.append(crops(torch.from_numpy(batches[-1])).numpy())
+    return batches, np.concatenate(answers)
+
+
+def refuse_difference(precision: str, difference: float, tolerance: Mapping[str, float]) -> None:
+    """Raises FerlabError where a probability is further from torch's than the tolerance of its precision."""
+    allowed = tolerance.get(precision)
+    if allowed is not None and not difference <= allowed:  # NaN too
+        raise FerlabError(
+            f"{precision}: a probability differs by {difference:.2g} from torch's, expected at most {allowed:g}; the "
+            "graph does not compute what was measured, so nothing is written: try another opset= or precision="
+        )
+
+
+def measured(probabilities: np.ndarray, reference: np.ndarray, split: Faces) -> dict[str, Any]:
+    """How a graph does on a split, and against the fp32 graph: both float32 [N,7], of the N faces."""
+    right, before = (p.argmax(1) == split.labels for p in (probabilities, reference))
+    only_before, only_this, p = statistics.mcnemar(before, right)
+    return {
+        **statistics.accuracy_of(right),
+        "against_fp32": {
+            "accuracy_change": float(right.mean() - before.mean()),
+            "only_fp32_right": only_before,
+            "only_this_right": only_this,
+            "mcnemar_p": p,
+            "agreement": float((probabilities.argmax(1) == reference.argmax(1)).mean()),
+            "largest_difference": float(np.abs(probabilities - reference).max()),
+        },
+    }
+
+
+def facts(
+    members: Sequence[directory.Run],
+    folder: Path,
+    seen: ViewSet,
+    margin: Mapping[str, float],
+    opset: int,
+    faces_sha256: str,
+) -> dict[str, Any]:
+    """All that an export says whatever its precision: classes, crop, code, runs, data, what their reports say."""
+    packages = {name: metadata.version(name) for name in ("onnx", "onnxscript", "onnxruntime")}
+    return {
+        "format": FORMAT,
+        "expressions": list(EXPRESSIONS),
+        "input": {"name": INPUT, "type": "uint8", "shape": ["batch", "height", "width", 4]},
+        "output": {"name": OUTPUT, "type": "float32", "shape": ["batch", len(EXPRESSIONS)]},
+        "margin": dict(margin),
+        "tta": seen.title,
+        "tta_space": seen.space,
+        "views": [list(view) for view in seen.views],
+        "opset": opset,
+        "commit": provenance.commit(),
+        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": provenance.environment() | packages,
+        "data": members[0].info.get("data"),
+        "val_faces_sha256": val_sha256,
+        "reports": _reports(members, folder, seen.title),
+        "runs": [
+            {
+                "name": run.name,
+                "weights_sha256": run.weights_sha256,
+                "train_faces_sha256": faces_sha256(run.faces().of_split("train")),
+                "config": _portable(run.config, root="data"),
+                "info": _portable(run.info),
+            }
+            for run in members
+        ],
+    }
+
+
+def write(model: ModelProto, told: Mapping[str, Any], path: Path) -> None:
+    """NAME.onnx with `told` in its metadata, and NAME.json with the same and the file's size and checksum.
+
+    Raises:
+        FerlabError: the disk refuses (full, read-only).
+    """
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in told.items()})
+    content = model.SerializeToString()
+    sidecar, part = path.with_suffix(".json"), path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sidecar.unlink(missing_ok=True)  # written last: it stands for a complete export
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise FerlabError(f"could not write {path} ({error}); free some space or give out=FOLDER") from error
+    file = {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    files.write_json(sidecar, file | told)
+
+
+def _reports(members: Sequence[directory.Run], folder: Path, tta: str) -> dict[str, Any]:
+    """What the reports of these weights in these views say; of a split without one nothing."""
+    found = {}
+    for split in ("val", "test"):
+        try:
+            told = json.loads((folder / "reports" / f"{split}-{tta}" / "report.json").read_text())
+        except (OSError, ValueError):
+            continue
+        if sorted(told["weights_sha256"]) == sorted(run.weights_sha256 for run in members):
+            keys = (
+                "n",
+                "correct",
+                "accuracy",
+                "interval95",
+                "without_train_twins",
+                "macro_recall",
+                "ece",
+                "looks_before",
+            )
+            found[split] = {key: told[key] for key in keys if key in told}
+    return found
+
+
+def _portable(node: Any, root: str | None = None) -> Any:
+    """A config without the places of the machine it ran on: the last part of each absolute path; data lie in `root`."""
+    if isinstance(node, dict):
+        return {key: root if key == "root" and root else _portable(value, root) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_portable(value, root) for value in node]
+    return Path(node).name if isinstance(node, str) and Path(node).is_absolute() else node

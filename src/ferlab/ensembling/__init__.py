@@ -1,0 +1,1 @@
+"""Several runs as one, chosen on val and frozen."""

@@ -1,0 +1,108 @@
+"""The directory of an ensemble: its name, and the file that says of which weights it is.
+
+members.json is written before the members are measured together, so what a name stands for is not chosen afterwards.
+For a soft vote of runs it is a list of them. For an ensemble that was chosen on val (`ferlab.ensemble`) it is an object
+that also says how they vote, in which views, and what val said; a checksum tells whether a line of it was changed.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ferlab import files
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from ferlab.runs import directory
+
+FOLDER = "ensembles"  # in outputs
+_LONGEST_NAME = 72  # of one made of its members' names; file systems end at 255, terminals before
+# What may change without the ensemble becoming another: where the runs lie, and who froze it when.
+_CIRCUMSTANCES = ("path", "frozen_at", "commit", "environment", "sha256")
+
+
+def freeze(members: Sequence[directory.Run], outputs: Path, name: str | None = None) -> Path:
+    """The directory of a soft vote of these runs, called `name` or after them, with members.json in it.
+
+    Raises:
+        FerlabError: the name could not be typed back, or stands for other weights already.
+    """
+    if name is not None:
+        directory.refuse_name(name)
+    folder = outputs / FOLDER / (name or _name_of(members))
+    now = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in members]
+    before = read(folder) if (folder / directory.MEMBERS).is_file() else []
+    if isinstance(before, dict):
+        raise FerlabError(f"{folder} is an ensemble chosen on val; give another name=")
+    if before and _weights(before) != _weights(now):
+        differing = sorted({m["name"] for m in [*before, *now] if (m in before) != (m in now)})
+        raise FerlabError(
+            f"{folder} is frozen with other members or weights (see {', '.join(differing)}); give another name=, or "
+            f"delete {folder}"
+        )
+    if sorted(map(str, before)) != sorted(map(str, now)):  # new, or the runs were moved
+        folder.mkdir(parents=True, exist_ok=True)
+        files.write_json(folder / directory.MEMBERS, now)
+    return folder
+
+
+def freeze_chosen(outputs: Path, name: str, chosen: Mapping[str, Any]) -> Path:
+    """The directory of an ensemble that was chosen on val, with all that it is in members.json.
+
+    Args:
+        chosen: `members` and `specialists` (name, path, weights_sha256; weight and temperature, or pair), `tta`,
+            `views`, `tta_space`, `method`, `size`, `temperature`, `chosen_on`, and the circumstances.
+
+    Raises:
+        FerlabError: the name could not be typed back, or stands for another ensemble already.
+    """
+    directory.refuse_name(name)
+    folder = outputs / FOLDER / name
+    now = json.loads(json.dumps({"name": name, "expressions": list(EXPRESSIONS), **chosen}))
+    now["sha256"] = frozen_sha256(now)
+    if (folder / directory.MEMBERS).is_file():
+        before = read(folder)
+        if isinstance(before, list) or before.get("sha256") != now["sha256"] or frozen_sha256(before) != now["sha256"]:
+            raise FerlabError(f"{folder} is frozen with another choice; give another name=, or delete {folder}")
+        now |= {key: before[key] for key in ("frozen_at", "commit", "environment")}  # it was frozen then
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_json(folder / directory.MEMBERS, now)
+    return folder
+
+
+def frozen_sha256(about: Mapping[str, Any]) -> str:
+    """sha256 of what a frozen ensemble is, without the circumstances."""
+
+    def bare(node: Any) -> Any:
+        if isinstance(node, Mapping):
+            return {key: bare(value) for key, value in node.items() if key not in _CIRCUMSTANCES}
+        return [bare(value) for value in node] if isinstance(node, list | tuple) else node
+
+    return hashlib.sha256(json.dumps(bare(about), sort_keys=True).encode()).hexdigest()
+
+
+def read(folder: Path) -> list[dict] | dict[str, Any]:
+    """What members.json in an ensemble's directory says: a list for a soft vote, an object for what was chosen on val.
+
+    Raises:
+        FerlabError: it is missing or no JSON.
+    """
+    file = folder / directory.MEMBERS
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise FerlabError(f"{file} cannot be read ({error}); restore it, or delete {folder}") from error
+
+
+def _weights(members: Sequence[dict]) -> list[str]:
+    return sorted(member["weights_sha256"] for member in members)
+
+
+def _name_of(members: Sequence[directory.Run]) -> str:
+    name = "__".join(sorted(run.name for run in members))
+    if len(name) <= _LONGEST_NAME:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    models = "-".join(sorted({str(run.info.get("model", "net")) for run in members}))
+    return f"{len(members)}x-{models[:60]}-{mark}"

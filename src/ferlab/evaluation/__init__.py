@@ -1,0 +1,1 @@
+"""Runs and a split in, a report out: the only door to the test split."""

@@ -1,0 +1,56 @@
+"""A report's files: report.json, predictions and the page."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferlab.data.faces import Faces, split_title
+from ferlab.errors import FerlabError
+
+
+def write_report(
+    folder: str | Path,
+    measured: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    probabilities: np.ndarray,
+    faces: Faces,
+    metrics_rows: Sequence[Mapping[str, Any]] = (),
+) -> Path:
+    """Write a report's files into `folder`; returns the path of its page.
+
+    Args:
+        folder: made when it is not there; the files of an earlier report are replaced.
+        measured: what `measure` gave.
+        provenance: what else report.json must hold: `name`, `model`, `members` (run names), `tta`, `split`, `data`
+            (names joined by ", "), `seed`, `commit`; and whatever else is known: config, checksums, environment.
+        probabilities: [N,7].
+        faces: the N faces.
+        metrics_rows: rows of the run's metrics.csv; without them the page has no training curves.
+
+    Raises:
+        FerlabError: `provenance` lacks a key.
+    """
+    from ferlab.pages import report_page  # matplotlib and Jinja2 cost 0.5 s, which reading reports should not
+
+    missing = {"name", "model", "members", "tta", "split", "data", "seed", "commit"} - set(provenance)
+    if missing:
+        raise FerlabError(f"a report needs {', '.join(sorted(missing))} in its provenance")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Out of the way first: report.json is written last and so stands for a complete report.
+    (folder / "report.json").unlink(missing_ok=True)
+    predicted = probabilities.argmax(1)
+    np.save(folder / "probabilities.npy", probabilities.astype(np.float16))
+    np.save(folder / "predicted.npy", predicted.astype(np.uint8))
+    np.save(folder / "correct.npy", predicted == faces.labels)  # for McNemar's test, without the data
+    report = {**provenance, **measured}
+    title = split_title(report["data"], report["split"])
+    page = report_page.write(folder, report, title, probabilities, faces, metrics_rows)
+    temporary = folder / "report.json.part"
+    temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / "report.json")
+    return page

@@ -1,0 +1,1 @@
+"""An exported model at work, without torch: detector, predictor, video, label orders."""

@@ -1,0 +1,35 @@
+"""A picture and its faces enter, the picture with boxes, labels and probabilities drawn on it leaves."""
+
+import cv2
+import numpy as np
+
+from ferlab.inference.predictor import UNCERTAIN, Face
+
+_COLOUR, _UNSURE, _DARK = (80, 220, 120), (190, 190, 190), (20, 20, 20)  # RGB
+_SMALLEST = 240  # px; a smaller picture is enlarged so that words can be read
+
+
+def annotated(image: np.ndarray, faces: list[Face]) -> np.ndarray:
+    """A copy of a picture uint8 [H,W,3] RGB; sides below 240 px are enlarged by a whole number."""
+    scale = -(-_SMALLEST // max(image.shape[:2]))
+    out = np.ascontiguousarray(np.repeat(np.repeat(image, scale, 0), scale, 1)) if scale > 1 else image.copy()
+    width = max(round(max(out.shape[:2]) / 400), 1)
+    for face in faces:
+        colour = _UNSURE if face.label == UNCERTAIN else _COLOUR
+        left, top = 0, 0
+        if face.detection is not None:
+            left, top, wide, high = np.rint(face.detection.box * scale).astype(int).tolist()
+            cv2.rectangle(out, (left, top), (left + wide, top + high), colour, width)
+        words = f"{face.label} {face.confidence:.0%}" + (f" #{face.track}" if face.track is not None else "")
+        _write(out, words, left, top, width, colour)
+    return out
+
+
+def _write(out: np.ndarray, words: str, left: int, top: int, width: int, colour: tuple[int, int, int]) -> None:
+    """Dark words on a bar above (left, top), or as near to it as the picture allows."""
+    size = 0.25 + 0.25 * width
+    (wide, high), below = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, width)
+    x = min(max(left, 0), max(out.shape[1] - wide, 0))
+    y = min(max(top - below, high + below), out.shape[0] - below)
+    cv2.rectangle(out, (x, y - high - below), (x + wide, y + below), colour, cv2.FILLED)
+    cv2.putText(out, words, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, _DARK, width, cv2.LINE_AA)

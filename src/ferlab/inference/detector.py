@@ -1,0 +1,199 @@
+"""Where the faces of an image are, and the square that a classifier sees of each: RGB enters, boxes in pixels leave.
+
+Two BlazeFace graphs (models/face_*.onnx; Bazarevsky et al. 2019, arXiv:1907.05047) give 896 decoded boxes each. This
+file alone decides how an image is put into their square, which boxes are one face, and what of the face is cut out.
+web/ has the same in TypeScript; tests/golden/detector.json is what both must give.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any
+
+import cv2
+import numpy as np
+import onnxruntime
+
+from ferlab.errors import FerlabError
+
+RANGES = ("short", "back")  # the second is asked where the first finds nothing
+CROP_SIDE = 96  # twice a face's side in the data, so that the model's own resizing has the last word
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face: box float64 [4] as left, top, width, height and keypoints [6,2] in pixels of the image, score in 0..1.
+
+    The box may reach beyond the image. Keypoints: right eye, left eye, nose tip, mouth, right ear, left ear, of the
+    person, so that the right eye is on the image's left.
+    """
+
+    box: np.ndarray
+    score: float
+    keypoints: np.ndarray
+
+
+class FaceDetector:
+    """Finds faces: short range first, and long range in images where it finds none.
+
+    Args:
+        min_score: faces below it are none; None takes the models' own threshold.
+        threads: of onnxruntime, 0 for all cores.
+    """
+
+    def __init__(self, min_score: float | None = None, threads: int = 0):
+        if min_score is not None and not 0 < min_score < 1:
+            raise FerlabError(f"min_score is {min_score}; expected a number between 0 and 1")
+        self._models = [_Model(name, threads) for name in RANGES]
+        self.min_score = min_score
+
+    def __call__(self, images: Sequence[np.ndarray], everyone: bool = False) -> list[list[Detection]]:
+        """Faces of each image uint8 [H,W,3 or 4], RGB, any sizes; the most certain face first.
+
+        Args:
+            everyone: ask both ranges of every image, so that a large face hides no small ones; four times the time.
+
+        Raises:
+            FerlabError: an image is something else.
+        """
+        for image in images:
+            if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4) or image.size == 0:
+                raise FerlabError(f"an image is {image.dtype} {image.shape}; expected uint8 [H,W,3] or [H,W,4], RGB")
+        found: list[list[Detection]] = [[] for _ in images]
+        for model in self._models:
+            left = [i for i, faces in enumerate(found) if everyone or not faces]
+            for i, faces in zip(left, model([images[i] for i in left], self.min_score) if left else [], strict=True):
+                found[i] += [face for face in faces if not any(_same(face, known) for known in found[i])]
+        return [sorted(faces, key=lambda face: -face.score) for faces in found]
+
+
+def _same(one: Detection, other: Detection) -> bool:
+    """Whether two ranges mean one face: more than half of the smaller box lies in the larger one."""
+    low, high = (
+        np.maximum(one.box[:2], other.box[:2]),
+        np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:]),
+    )
+    return np.maximum(high - low, 0).prod() > min(one.box[2:].prod(), other.box[2:].prod()) / 2
+
+
+class _Model:
+    def __init__(self, name: str, threads: int):
+        self.name, self.threads = name, threads
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        return json.loads(_file(f"face_{self.name}.json"))
+
+    @cached_property
+    def session(self) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = self.threads, 3
+        return onnxruntime.InferenceSession(_file(f"face_{self.name}.onnx"), options, ["CPUExecutionProvider"])
+
+    def __call__(self, images: Sequence[np.ndarray], min_score: float | None) -> list[list[Detection]]:
+        side = self.about["side"]
+        squares = np.stack([letterbox(image, side) for image in images])
+        boxes, keypoints, scores = self.session.run(["boxes", "keypoints", "scores"], {"rgba": squares})
+        least = self.about["score_threshold"] if min_score is None else min_score
+        out = []
+        for n, image in enumerate(images):
+            faces = merge(boxes[n], keypoints[n], scores[n], least, self.about["overlap_threshold"])
+            out.append([_in_pixels(face, image.shape[1], image.shape[0], side) for face in faces])
+        return out
+
+
+def _file(name: str) -> bytes:
+    try:
+        return (resources.files("ferlab.inference.models") / name).read_bytes()
+    except OSError as error:
+        raise FerlabError(f"the package lacks models/{name} ({error.strerror}); install ferlab again") from None
+
+
+def placed(width: int, height: int, side: int) -> tuple[int, int, int, int]:
+    """Left, top, width and height that an image takes, whole and centred, in a square."""
+    longest = max(width, height)
+    w, h = max((width * side + longest // 2) // longest, 1), max((height * side + longest // 2) // longest, 1)
+    return (side - w) // 2, (side - h) // 2, w, h
+
+
+def letterbox(image: np.ndarray, side: int) -> np.ndarray:
+    """An image uint8 [H,W,3 or 4] in a black square, as RGBA uint8 [side,side,4]."""
+    left, top, width, height = placed(image.shape[1], image.shape[0], side)
+    out = np.zeros((side, side, 4), np.uint8)
+    out[..., 3] = 255
+    out[top : top + height, left : left + width, :3] = resized(image[..., :3], width, height)
+    return out
+
+
+def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Averaged where it shrinks, so that nothing is skipped; bilinear where it grows."""
+    shrinks = width * height < image.shape[0] * image.shape[1]
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+def merge(
+    boxes: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, min_score: float, min_overlap: float
+) -> list[Detection]:
+    """Boxes [A,4] and keypoints [A,6,2] of one image -> its faces, by MediaPipe's weighted non-maximum suppression.
+
+    The most certain box and all that overlap it (intersection over union above `min_overlap`) are one face: their mean,
+    weighted by score, with the score of the most certain. Then the most certain of the rest, and so on.
+    """
+    good = (scores >= min_score) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+    index = np.flatnonzero(good)
+    index = index[np.argsort(-scores[index], kind="stable")]
+    box, points, score = (values[index].astype(np.float64) for values in (boxes, keypoints, scores))
+    faces = []
+    while len(score):
+        together = overlap(box[0], box) > min_overlap
+        weight = score[together] / score[together].sum()
+        merged = np.einsum("n,nv->v", weight, box[together]), np.einsum("n,npv->pv", weight, points[together])
+        faces.append(Detection(merged[0], float(score[0]), merged[1]))
+        box, points, score = box[~together], points[~together], score[~together]
+    return faces
+
+
+def overlap(one: np.ndarray, many: np.ndarray) -> np.ndarray:
+    """Intersection over union of a box [4] with boxes [N,4]."""
+    low = np.maximum(one[:2], many[:, :2])
+    high = np.minimum(one[:2] + one[2:], many[:, :2] + many[:, 2:])
+    shared = np.maximum(high - low, 0).prod(1)
+    return shared / (one[2:].prod() + many[:, 2:].prod(1) - shared)
+
+
+def _in_pixels(face: Detection, width: int, height: int, side: int) -> Detection:
+    """From 0..1 of the square to pixels of the image that was put in it."""
+    left, top, w, h = placed(width, height, side)
+    scale = np.array([width / w, height / h])
+    corner, size = (face.box[:2] * side - (left, top)) * scale, face.box[2:] * side * scale
+    return Detection(np.concatenate([corner, size]), face.score, (face.keypoints * side - (left, top)) * scale)
+
+
+def square(box: Sequence[float], side_ratio: float, raise_ratio: float) -> tuple[int, int, int]:
+    """Left, top and side in whole pixels of the square that frames a face as the data frame it.
+
+    Args:
+        box: left, top, width, height.
+        side_ratio: side of the square by the longer side of the box.
+        raise_ratio: how far its centre stands above the box's, by the height of the box.
+    """
+    left, top, width, height = box
+    side = max(int(np.floor(side_ratio * max(width, height) + 0.5)), 1)
+    x, y = left + width / 2 - side / 2, top + height / 2 - raise_ratio * height - side / 2
+    return int(np.floor(x + 0.5)), int(np.floor(y + 0.5)), side
+
+
+def crop(image: np.ndarray, box: Sequence[float], side_ratio: float, raise_ratio: float) -> np.ndarray:
+    """The face in a box of an image uint8 [H,W,3 or 4] as RGBA uint8 [96,96,4]; outside, the image's rim goes on."""
+    left, top, side = square(box, side_ratio, raise_ratio)
+    height, width = image.shape[:2]
+    # One row and column of the image at least, wherever the box lies.
+    x0, y0 = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+    x1, y1 = min(max(left + side, x0 + 1), width), min(max(top + side, y0 + 1), height)
+    rims = [max(n, 0) for n in (y0 - top, top + side - y1, x0 - left, left + side - x1)]
+    whole = cv2.copyMakeBorder(image[y0:y1, x0:x1, :3], *rims, cv2.BORDER_REPLICATE)
+    out = np.full((CROP_SIDE, CROP_SIDE, 4), 255, np.uint8)
+    out[..., :3] = resized(whole, CROP_SIDE, CROP_SIDE)
+    return out

@@ -1,0 +1,213 @@
+"""Pictures enter, their faces with an expression each leave: detector, crop and exported model in one, without torch.
+
+This file alone decides when a label is withheld.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS, K
+from ferlab.images import picture
+from ferlab.inference.detector import Detection, FaceDetector, crop, resized
+from ferlab.inference.media import Frame, Video
+from ferlab.inference.onnx_model import OnnxModel
+from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks
+
+UNCERTAIN = "uncertain"
+_SHIPPED = "five_layer.onnx"
+_LARGEST = 1024  # px a side of a picture that is a face
+_FRAMES = 16  # of a video file that are looked at in one go
+
+
+@dataclass(frozen=True)
+class Face:
+    """What is seen in one face.
+
+    Attributes:
+        label: an expression of `EXPRESSIONS`, or `uncertain`.
+        confidence: the largest probability, whatever the label.
+        probabilities: float32 [7] in the order of `EXPRESSIONS`; of a video smoothed over time.
+        detection: where it is, in pixels; None where the whole picture is a face.
+        track: in a video the number of the face, from 0 in order of appearance; else None.
+    """
+
+    label: str
+    confidence: float
+    probabilities: np.ndarray
+    detection: Detection | None = None
+    track: int | None = None
+
+
+class VideoFrame(NamedTuple):
+    """A frame of a video, uint8 [H,W,3] RGB at time_s from the start, and its faces."""
+
+    index: int
+    time_s: float
+    image: np.ndarray
+    faces: list[Face]
+
+
+class Predictor:
+    """Faces of pictures and their expressions.
+
+    Args:
+        model: an exported model, or the path of its .onnx; None for the one in the package.
+        detect: False where every picture is a face already cut out.
+        min_confidence: a face whose largest probability is below it is labelled `uncertain`; None takes the model's
+            own threshold (`threshold` in its JSON, calibrated on PublicTest), or none where it has none.
+        min_score: the detector's least score of a face; None takes its own.
+        batch_size: faces that the model is given at a time.
+        threads: 0 for all cores.
+
+    Raises:
+        FerlabError: no such model, or a threshold that is none.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | OnnxModel | None = None,
+        detect: bool = True,
+        min_confidence: float | None = None,
+        min_score: float | None = None,
+        batch_size: int = 64,
+        threads: int = 0,
+    ):
+        self.model = model if isinstance(model, OnnxModel) else OnnxModel.open(model or _shipped(), threads)
+        self.min_confidence = self.model.sidecar.get("threshold") if min_confidence is None else min_confidence
+        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+            raise FerlabError(f"min_confidence is {self.min_confidence}; expected a number from 0 to 1")
+        if batch_size < 1:
+            raise FerlabError(f"batch_size is {batch_size}; expected 1 or more")
+        self.detector = FaceDetector(min_score, threads) if detect else None
+        self.batch_size = batch_size
+
+    def __call__(self, image: np.ndarray | str | Path) -> list[Face]:
+        """Faces of a picture: a file, or uint8 [H,W] grey, [H,W,3] RGB or [H,W,4] RGBA; the most certain face first."""
+        return self.batch([image])[0]
+
+    def batch(self, images: Sequence[np.ndarray | str | Path], everyone: bool = True) -> list[list[Face]]:
+        """Faces of each picture. Pictures and faces of any sizes are worked on together.
+
+        Args:
+            everyone: False looks for small faces only where there is no large one, as `video` does.
+
+        Raises:
+            FerlabError: a file that is no readable image, or an array of another type or shape.
+        """
+        pictures = [_rgb(image) for image in images]
+        if self.detector is None:
+            crops = [np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]) for image in map(_small, pictures)]
+            return [[face] for face in map(self._face, self._probabilities(crops))]
+        found = self.detector(pictures, everyone)
+        crops = [
+            crop(image, face.box, *self.model.margin)
+            for image, faces in zip(pictures, found, strict=True)
+            for face in faces
+        ]
+        each = iter(self._probabilities(crops))
+        return [[self._face(next(each), face) for face in faces] for faces in found]
+
+    def video(
+        self,
+        source: str | Path | int | Video,
+        time_constant_s: float = TIME_CONSTANT_S,
+        lost_s: float = LOST_S,
+        everyone: bool = False,
+    ) -> Iterator[VideoFrame]:
+        """Frames of a video file, or of the webcam of a number, with their faces, which are followed and smoothed.
+
+        Args:
+            time_constant_s: of the exponential smoothing of probabilities; 0 for none.
+            lost_s: a face not seen for longer starts anew.
+            everyone: look for small faces beside large ones too, in four times the detector's time.
+
+        Raises:
+            FerlabError: the video cannot be opened or, after the frames that could be read, ends before its time.
+        """
+        video = source if isinstance(source, Video) else Video(source)
+        tracks = Tracks(time_constant_s, lost_s)
+        for frames, error in _batches(video, 1 if video.live else _FRAMES):
+            found = self.batch([frame.image for frame in frames], everyone)
+            for frame, faces in zip(frames, found, strict=True):
+                yield VideoFrame(*frame, self._followed(frame, faces, tracks))
+            if error:
+                raise error
+
+    def _followed(self, frame: Frame, faces: list[Face], tracks: Tracks) -> list[Face]:
+        whole = np.array([0, 0, frame.image.shape[1], frame.image.shape[0]], float)
+        boxes = [face.detection.box if face.detection else whole for face in faces]
+        given = np.stack([face.probabilities for face in faces]) if faces else np.zeros((0, K), np.float32)
+        numbers, smoothed = tracks.update(frame.time_s, boxes, given)
+        return [
+            self._face(row, face.detection, number) for row, face, number in zip(smoothed, faces, numbers, strict=True)
+        ]
+
+    def _face(self, probabilities: np.ndarray, detection: Detection | None = None, track: int | None = None) -> Face:
+        best = int(probabilities.argmax())
+        confidence = float(probabilities[best])
+        sure = self.min_confidence is None or confidence >= self.min_confidence
+        return Face(EXPRESSIONS[best] if sure else UNCERTAIN, confidence, probabilities, detection, track)
+
+    def _probabilities(self, crops: list[np.ndarray]) -> np.ndarray:
+        """Crops uint8 [H,W,4] of any sizes -> float32 [N,7]; those of one size go through the model together."""
+        out = np.zeros((len(crops), K), np.float32)
+        sizes = [crop.shape for crop in crops]
+        for size in dict.fromkeys(sizes):
+            places = [i for i, other in enumerate(sizes) if other == size]
+            for start in range(0, len(places), self.batch_size):
+                part = places[start : start + self.batch_size]
+                out[part] = self.model(np.stack([crops[i] for i in part]))
+        return out
+
+
+def _batches(frames: Iterable[Frame], size: int) -> Iterator[tuple[list[Frame], FerlabError | None]]:
+    """Up to `size` frames at a time, and with the last of them the error that ended them, if one did."""
+    each = iter(frames)
+    while True:
+        batch, error = [], None
+        try:
+            for frame in islice(each, size):
+                batch.append(frame)
+        except FerlabError as found:
+            error = found
+        if batch or error:
+            yield batch, error
+        if error or len(batch) < size:
+            return
+
+
+def _small(image: np.ndarray) -> np.ndarray:
+    """A picture without the pixels that a model would average away at a gigabyte's cost."""
+    height, width = image.shape[:2]
+    if max(height, width) <= _LARGEST:
+        return image
+    scale = _LARGEST / max(height, width)
+    return resized(image, max(round(width * scale), 1), max(round(height * scale), 1))
+
+
+def _shipped() -> Path:
+    path = Path(str(resources.files("ferlab.inference.models") / _SHIPPED))
+    if not path.is_file():
+        raise FerlabError(
+            f"this package has no models/{_SHIPPED}; give a model that python -m ferlab.export has written"
+        )
+    return path
+
+
+def _rgb(image: np.ndarray | str | Path) -> np.ndarray:
+    """A picture as uint8 [H,W,3]."""
+    if isinstance(image, str | Path):
+        return picture(Path(image))
+    if image.dtype == np.uint8 and image.size:
+        if image.ndim == 2:
+            return np.repeat(image[..., None], 3, 2)
+        if image.ndim == 3 and image.shape[2] in (3, 4):
+            return image[..., :3]
+    raise FerlabError(f"a picture is {image.dtype} {list(image.shape)}; expected uint8 [H,W], [H,W,3] or [H,W,4]")

@@ -1,0 +1,1 @@
+"""Arrays in, numbers out, with numpy and scipy alone."""

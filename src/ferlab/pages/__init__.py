@@ -1,0 +1,1 @@
+"""How a page, a figure and a number look."""

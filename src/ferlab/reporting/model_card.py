@@ -1,0 +1,250 @@
+"""A record -> its model card in Markdown, in the sections of Mitchell et al. 2019 (arXiv:1810.03993).
+
+Every number comes from a file that a command wrote; what no file says is called not measured, with the command that
+measures it. What follows from a number is said only where the number is there.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ferlab.expressions import EXPRESSIONS
+from ferlab.pages.words import listed, percent
+from ferlab.reporting import markdown, model_limits, reports
+from ferlab.reporting.records import Record, WrittenStudy
+
+
+def render(record: Record, looks: Sequence[Mapping[str, Any]] | None, split: str | None, tta: str | None) -> str:
+    """The card as Markdown.
+
+    Args:
+        looks: entries of the ledger, None where there is no ledger.
+        split, tta: of what is told by expression; None: test before val, the larger set of views.
+
+    Raises:
+        FerlabError: no report is of what was asked for, or one lacks what belongs in it.
+    """
+    report = record.report(*reports.detail(record.reports, split, tta)) if record.reports else None
+    sections = {
+        "Model details": _details(record),
+        "Intended use": _USE,
+        "Factors": _factors(record),
+        "Metrics": _METRICS,
+        "Evaluation data": _evaluation_data(record),
+        "Training data": _training_data(record),
+        "Quantitative analyses": [_overall(record), *_by_expression(record, report), *_studies(record)],
+        "Ethical considerations and limits": model_limits.limits(record, report, looks),
+        "Caveats and recommendations": model_limits.recommendations(record),
+    }
+    parts = [f"# Model card: {record.name}", _HEAD]
+    for title, content in sections.items():
+        parts += [f"## {title}", *([content] if isinstance(content, str) else content)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_HEAD = (
+    "Written by `python -m ferlab.describe` from what the commands measured, in the sections of Mitchell et al. 2019 "
+    "(arXiv:1810.03993). Ratios are in percent; brackets hold 95 % intervals (Wilson) over the choice of faces."
+)
+_USE = [
+    markdown.bullets(
+        [
+            "Intended: to tell which of seven expression labels annotators would give a cropped, grey 48x48 face; to "
+            "compare nets and recipes on one benchmark; demonstrations where a wrong label harms nobody.",
+            "Not intended: to infer what a person feels, intends or is like. An expression is no reliable sign of an "
+            "emotion (Barrett et al. 2019, doi:10.1177/1529100619832930).",
+            "Not intended: to decide about people. In the EU, inferring emotions at work and in education is "
+            "prohibited but for medical or safety reasons (Regulation (EU) 2024/1689, article 5(1)(f)).",
+        ]
+    )
+]
+_METRICS = markdown.bullets(
+    [
+        "Accuracy is the share of faces whose most probable expression is the label; macro recall is the mean of the "
+        "expressions' recalls, so that rare ones count as much as frequent ones.",
+        "Without training twins: without the faces whose very pixels also stand in the training split.",
+        "Calibration error: expected calibration error in 15 equal bins (Guo et al. 2017, arXiv:1706.04599).",
+        "Intervals cover the choice of faces, not that of the seed: several runs are compared by "
+        "`python -m ferlab.compare`.",
+    ]
+)
+
+
+def _details(record: Record) -> str:
+    info, config = record.info, record.run.config if record.run else {}
+    first = record.reports[0] if record.reports else {}
+    lines = [f"Net: {info.get('model')}" + (f", {n:,} parameters" if (n := info.get("parameters")) else "")]
+    if entry := config.get("model", {}).get("input"):
+        shape = "x".join(str(entry[key]) for key in ("channels", "size", "size"))
+        lines.append(f"Input: a grey face of 48x48 pixels; the net sees it as {shape}")
+    lines.append(f"Output: probabilities of {', '.join(EXPRESSIONS)}")
+    told = [
+        ("Status", info.get("status")),
+        ("Epochs", info.get("epochs")),
+        ("Best epoch, chosen by accuracy on val", info.get("best_epoch")),
+        ("Seed", info.get("seed")),
+        ("Weights at the start", info.get("weights")),
+        ("Class weights", info.get("class_weights")),
+        ("Precision", info.get("precision")),
+        ("Seconds of training", info.get("seconds")),
+        ("Members", first.get("members") if not record.run else None),
+        ("Taught by", info["teacher"]["members"] if info.get("teacher") else None),
+        ("Commit", info.get("commit")),
+        ("Measured", first.get("evaluated_at")),
+        ("Checksums of the weights, sha256", ", ".join(f"`{sha}`" for sha in sorted(record.weights_sha256)) or None),
+        ("Environment", ", ".join(f"{k} {v}" for k, v in info.get("environment", {}).items()) or None),
+    ]
+    lines += [f"{what}: {listed(value)}" for what, value in told if value is not None]
+    lines.append("Licence: the code is under the MIT licence; the data that the weights come from have their own terms")
+    return markdown.bullets(lines)
+
+
+def _factors(record: Record) -> str:
+    lines = [
+        "Who is shown (age, gender, skin, culture): not measured, since FER2013 does not say who is shown; no command "
+        "measures it. A difference between groups can be neither stated nor excluded.",
+        "Expression: below, each by itself.",
+    ]
+    corrupted = [study for study in record.of_kind("robustness") if study.told["corruptions"]]
+    conditions = "Light, blur, noise, obstacles"
+    lines.append(
+        f"{conditions}: below." if corrupted else markdown.unmeasured(conditions, f"{record.command('robustness')}")
+    )
+    other = [study for study in record.of_kind("robustness") if study.elsewhere]
+    command = f"{record.command('robustness')} data=ck_plus corruptions=[]"
+    lines.append("Other data sets: below." if other else markdown.unmeasured("Other data sets", command))
+    return markdown.bullets(lines)
+
+
+def _evaluation_data(record: Record) -> list[str]:
+    if not record.reports:
+        return [markdown.unmeasured("Accuracy on val", f"python -m ferlab.evaluate runs={record.typed}")]
+    head = ["split", "faces", "of them also in training", *EXPRESSIONS, "sha256 of pixels and labels"]
+    rows = {}
+    for report in (record.report(r["split"], r["tta"]) for r in record.reports):
+        twins = report["n"] - report["without_train_twins"]["n"]
+        support = [str(report["support"][name]) for name in EXPRESSIONS]
+        sha = f"`{report['faces_sha256'][:16]}`" if "faces_sha256" in report else "–"
+        rows[report["split"]] = [model_limits.title(report), str(report["n"]), str(twins), *support, sha]
+    text = (
+        "On val the epoch, the recipe and the views are chosen; test is only looked at, and each look is in the ledger."
+    )
+    return [markdown.markdown(head, list(rows.values())), text]
+
+
+def _training_data(record: Record) -> list[str]:
+    info, data = record.info, str(record.info.get("data"))
+    counts = info.get("class_counts")
+    parts = [f"{data}, training split; its data card: `python -m ferlab.describe data={data}`."]
+    if counts:
+        total = sum(counts.values())
+        parts.append(
+            markdown.markdown(["faces", *counts], [[f"{total:,.0f}", *(f"{n:,.0f}" for n in counts.values())]])
+        )
+    elif record.run:
+        parts.append("Faces by expression: not measured; run.json of this run does not say.")
+    augmented = record.run.config.get("augment", {}).get("policy", ()) if record.run else ()
+    if augmented:
+        parts.append("Augmented by " + ", ".join(step["_target_"].rsplit(".", 1)[-1] for step in augmented) + ".")
+    return parts
+
+
+def _overall(record: Record) -> str:
+    rows = [
+        [
+            model_limits.title(r),
+            markdown.view_title(r["tta"]),
+            markdown.with_interval(r["accuracy"], r["interval95"]),
+            markdown.with_interval(r["without_train_twins"]["accuracy"], r["without_train_twins"]["interval95"]),
+            *map(percent, (r["macro_recall"], r["macro_f1"], r["ece"])),
+            f"{r['nll']:.3f}",
+            f"{r['brier']:.3f}",
+        ]
+        for r in (record.report(r["split"], r["tta"]) for r in record.reports)
+    ]
+    head = ["split", "views", "accuracy", "without training twins", "macro recall", "macro F1", "calibration error"]
+    return markdown.markdown([*head, "log-loss", "Brier"], rows) if rows else ""
+
+
+def _by_expression(record: Record, report: Mapping[str, Any] | None) -> list[str]:
+    if report is None:
+        return []
+    matrix = np.asarray(report["confusion_matrix"])
+    rows = []
+    for k, name in enumerate(EXPRESSIONS):
+        hits, support, said = (int(n) for n in (matrix[k, k], matrix[k].sum(), matrix[:, k].sum()))
+        row = [name, str(support), markdown.share(hits, support), markdown.share(hits, said) if said else "never said"]
+        rows.append([*row, percent(report["f1"][name]), model_limits.taken_for(matrix, k)])
+    head = ["expression", "faces", "recall", "precision", "F1", "most often taken for"]
+    where = f"{model_limits.title(report)}, {markdown.view_title(report['tta'])}"
+    return [f"### By expression: {where}", markdown.markdown(head, rows)]
+
+
+def _studies(record: Record) -> list[str]:
+    made = {"calibration": _calibration, "robustness": _robustness, "analysis": _analysis, "explain": _explain}
+    if record.exported:
+        return [
+            f"### Studies\n\nThey are of runs, not of files: see the card of {', '.join(record.reports[0]['members'])}."
+        ]
+    parts = []
+    for kind, told in made.items():
+        parts.append(f"### {kind.capitalize()}")
+        found = [line for study in record.of_kind(kind) for line in told(study)]
+        parts.append(
+            markdown.bullets(found) if found else markdown.unmeasured(kind.capitalize(), record.command(kind)) + "."
+        )
+    return parts
+
+
+def _calibration(study: WrittenStudy) -> list[str]:
+    told, a = study.told, study.told["abstention"]
+    errors = f"{percent(told['before']['ece'], 2)} as it is, {percent(told['after']['ece'], 2)}"
+    line = f"{study.title}: calibration error {errors} with temperature {told['temperature']:.3f}"
+    line += f" (cross-fitted {percent(told['cross_fitted']['ece'], 2)})." if told["cross_fitted"] else "."
+    if a["threshold"] is None:
+        return [f"{line} No confidence reaches {percent(a['wanted_accuracy'])} % right answers."]
+    right = markdown.with_interval(a["accuracy"], a["interval95"])
+    return [
+        f"{line} From confidence {a['threshold']:.3f} on it answers {percent(a['coverage'])} %, {right} of them right."
+    ]
+
+
+def _robustness(study: WrittenStudy) -> list[str]:
+    told = study.told
+    line = f"{study.title}: clean {_of(told['clean'])}"
+    if not told["corruptions"]:
+        return [f"{line}."]
+    means = ", ".join(f"{name.replace('_', ' ')} {percent(c['mean'])}" for name, c in told["corruptions"].items())
+    return [f"{line}, mean of all corruptions {percent(told['mean_corruption_accuracy'])}: {means}."]
+
+
+def _analysis(study: WrittenStudy) -> list[str]:
+    told = study.told
+    lines = [
+        f"{study.title}: right on {_of(told['ambiguous'])} ambiguous faces and on {_of(told['clear'])} clear ones."
+    ]
+    if told["ferplus"]:
+        groups = ", ".join(f"{name} {_of(of)}" for name, of in told["ferplus"].items() if of["n"])
+        lines.append(
+            f"Right by what FER+'s ten votes say of the label (Barsoum et al. 2016, arXiv:1608.01041): {groups}."
+        )
+    return lines
+
+
+def _of(measured: Mapping[str, Any]) -> str:
+    return (
+        f"{markdown.with_interval(measured['accuracy'], measured['interval95'])} of {measured['n']}"
+        if measured["n"]
+        else "none of 0"
+    )
+
+
+def _explain(study: WrittenStudy) -> list[str]:
+    told = study.told
+    sound = [m for m in told["regions"] if told["checks"][m]["better_than_random"] and told["sanity"][m]["passes"]]
+    lines = [f"{study.title}, {len(told['faces'])} faces: maps that pass both checks: {', '.join(sound) or 'none'}."]
+    for expression, by_method in told["claims"].items():
+        verdicts = ", ".join(f"{m} {by_method[m]['verdict']}" for m in sound)
+        lines.append(f"The poster's claim of {expression}: {verdicts or 'no map that could say'}.")
+    return [line.replace("_", " ") for line in lines]

@@ -1,0 +1,124 @@
+"""What a record's numbers say against trusting it: the last two sections of a model card."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ferlab.data.faces import split_title
+from ferlab.expressions import EXPRESSIONS
+from ferlab.pages.words import percent
+from ferlab.reporting import markdown
+from ferlab.reporting.records import Record
+
+
+def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Mapping[str, Any]] | None) -> str:
+    """What the numbers of a record say against trusting it; what is not known is said to be not measured."""
+    lines = []
+    if report:
+        lines += _of_report(report)
+    else:
+        lines.append(
+            markdown.unmeasured("Which expressions are missed", f"python -m ferlab.evaluate runs={record.typed}")
+        )
+    corrupted = [study.told for study in record.of_kind("robustness") if study.told["corruptions"]]
+    for told in corrupted[:1]:
+        worst = max(told["corruptions"], key=lambda name: told["corruptions"][name]["drop"])
+        c = told["corruptions"][worst]
+        lines.append(
+            f"It depends on the picture: {worst.replace('_', ' ')} costs {percent(c['drop'])} points on average and "
+            f"leaves {percent(c['mean'])} of {percent(told['clean']['accuracy'])}."
+        )
+    lines += [] if corrupted else [markdown.unmeasured("What a bad picture costs", record.command("robustness"))]
+    lines += _label_noise(record)
+    lines.append("Whether it serves groups of people alike: not measured, and not to be measured on FER2013.")
+    if looks is None:
+        lines.append("Looks at the test split: not known; there was no ledger, type ledger=FILE")
+    else:
+        n = sum(bool(record.weights_sha256.intersection(look["weights_sha256"])) for look in looks)
+        lines.append(f"Looks at test splits by these weights, alone or in an ensemble: {n}.")
+    return markdown.bullets(lines)
+
+
+def _of_report(report: Mapping[str, Any]) -> list[str]:
+    """What follows from a report's own numbers."""
+    matrix, where = np.asarray(report["confusion_matrix"]), f"{title(report)}, {markdown.view_title(report['tta'])}"
+    known = {name: r for name, r in report["recall"].items() if r is not None}
+    worst, best = min(known, key=known.get), max(known, key=known.get)
+    k, d = EXPRESSIONS.index(worst), EXPRESSIONS.index("disgust")
+    n = int(matrix[k].sum())
+    lines = [
+        f"It serves expressions unlike ({where}): {worst} is found in "
+        f"{markdown.share(int(matrix[k, k]), n)} of {n} faces, {best} in {percent(known[best])}."
+    ]
+    if disgust := int(matrix[d].sum()):
+        missed = disgust - int(matrix[d, d])
+        lines.append(
+            f"Disgust is missed in {missed} of {disgust} faces, {markdown.share(missed, disgust)}; most often taken "
+            f"for {taken_for(matrix, d)}."
+        )
+    else:
+        lines.append("Disgust: not measured, the split has no such face.")
+    surest = next((b for b in reversed(report["reliability"]) if b["n"]), None)
+    if surest:
+        lines.append(
+            f"Being sure is not being right: of its {surest['n']} surest answers (mean confidence "
+            f"{percent(surest['confidence'])}) {percent(surest['accuracy'])} are right."
+        )
+    twins = report["n"] - report["without_train_twins"]["n"]
+    alone = markdown.with_interval(
+        report["without_train_twins"]["accuracy"], report["without_train_twins"]["interval95"]
+    )
+    lines.append(f"{twins} of the {report['n']} faces also stand in training; without them {alone} are right.")
+    return lines
+
+
+def _label_noise(record: Record) -> list[str]:
+    found = [study for study in record.of_kind("analysis") if study.told["ferplus"]]
+    if not found:
+        return [
+            markdown.unmeasured("How far the labels can be believed (with FER+'s votes)", record.command("analysis"))
+        ]
+    lines = []
+    for study in found:
+        groups, told = study.told["ferplus"], study.told
+        n = sum(of["n"] for of in groups.values())
+        disputes = groups["disputes"]
+        lines.append(
+            f"The labels are disputed: FER+'s majority names another expression for {disputes['n']} of {n} faces of "
+            f"{title(told)}, {markdown.share(disputes['n'], n)}; {told['disputed_errors']} of the {told['errors']} "
+            "errors are among them. Accuracy against these labels is not agreement with people."
+        )
+    return lines
+
+
+def recommendations(record: Record) -> str:
+    """What to do about it."""
+    lines = [
+        "Measure on faces like yours before use: `python -m ferlab.robustness runs="
+        + record.typed
+        + " data=class_folders corruptions=[]`."
+    ]
+    for study in record.of_kind("calibration"):
+        a = study.told["abstention"]
+        if a["threshold"] is not None and study.told["split"] == "val":
+            lines.append(
+                f"Let it answer from a confidence of {a['threshold']:.3f} on, at temperature "
+                f"{study.told['temperature']:.3f}, and say `uncertain` below."
+            )
+    if not record.of_kind("calibration"):
+        lines.append(markdown.unmeasured("From which confidence on it should answer", record.command("calibration")))
+    lines.append("Show the probabilities, or the label with its uncertainty, rather than the label alone.")
+    return markdown.bullets(lines)
+
+
+def title(told: Mapping[str, Any]) -> str:
+    """What a reader calls the data and the split of a report or a study."""
+    return f"{told['data']}, {split_title(told['data'], told['split'])}"
+
+
+def taken_for(matrix: np.ndarray, k: int) -> str:
+    """The expression that faces of class k are most often taken for, by a confusion matrix [7,7], and how many."""
+    wrong = matrix[k].copy()
+    wrong[k] = 0
+    return f"{EXPRESSIONS[int(wrong.argmax())]} ({wrong.max()})" if wrong.any() else "–"

@@ -1,0 +1,230 @@
+"""What the files of a run, an ensemble or an exported model say: nothing is run or measured, no data are opened.
+
+Two layouts are read: a run's directory (reports/SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/metrics.csv), and one as in
+results/, which was published (SPLIT-VIEWS/, studies/KIND-PLACE.json, metrics.csv).
+"""
+
+import glob
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferlab.data.faces import split_title
+from ferlab.ensembling import frozen
+from ferlab.errors import FerlabError
+from ferlab.pages.figures import data_uri
+from ferlab.pages.page import GALLERIES
+from ferlab.predictors import views
+from ferlab.reporting import markdown
+from ferlab.reporting.reports import load_report
+from ferlab.runs import directory
+
+# Kind of study -> the command that makes it.
+STUDIES = {"calibration": "calibrate", "robustness": "robustness", "analysis": "analyse", "explain": "explain"}
+# What each kind's file must say to be shown.
+_FOUND = {
+    "calibration": ("temperature", "fitted_here", "before", "after", "cross_fitted", "coverage", "abstention"),
+    "robustness": ("clean", "recall", "corruptions", "mean_corruption_accuracy", "mean_drop", "relative"),
+    "analysis": ("ambiguous_gap", "ambiguous", "clear", "contradictory_twins", "ferplus", "label_issues", "errors"),
+    "explain": ("settings", "faces", "left_out_constant", "areas", "regions", "claims", "checks", "sanity", "seconds"),
+}
+_GROUPS = (frozen.FOLDER, "exported")  # folders in outputs whose folders are meant
+_INFO = ("model", "data", "class_weights", "seed", "commit", "best_epoch", "parameters", "environment")
+# What a page shows of a report; one that was written otherwise than by evaluate may lack it.
+_MEASURED = (
+    *("recall", "precision", "f1", "support", "macro_recall", "macro_f1", "disgust_misclassification"),
+    *("confusion_matrix", "reliability", "ece", "nll", "brier"),
+    *("data", "without_train_twins", "interval95", "interval_method"),
+)
+
+
+@dataclass(frozen=True)
+class WrittenStudy:
+    """One study as it was written: its kind, what KIND.json says, and the folder of its pictures."""
+
+    kind: str
+    told: Mapping[str, Any]
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        """On which data and in which views."""
+        data, views = self.told["data"], self.told.get("tta")
+        return f"{data}, {split_title(data, self.told['split'])}" + (f", {markdown.view_title(views)}" if views else "")
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is of other data than the run's own: its place begins with their name."""
+        return self.folder.name.startswith(f"{self.told['data']}-")
+
+    def picture(self, name: str, alt: str) -> dict[str, Any] | None:
+        """The PNG of that name in the study's folder as a figure; None where it is not there."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        uri = data_uri(path.read_bytes(), "png")
+        return {"picture": {"light": uri, "dark": uri}, "alt": alt, "caption": ""}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One directory and what is in it.
+
+    Attributes:
+        run: config and run.json; None of an ensemble or an exported model.
+        reports: as `comparison.load` gives them, val first.
+        frozen: the views that an ensemble was chosen with, in which alone it is measured; None of all else.
+        studies: those on the run's own val first.
+    """
+
+    path: Path
+    name: str
+    run: directory.Run | None
+    reports: Sequence[dict[str, Any]]
+    studies: Sequence[WrittenStudy]
+    frozen: str | None = None
+
+    @property
+    def typed(self) -> str:
+        """What is typed after runs= to measure it; the weights of what was published lie in outputs, if anywhere."""
+        if self.exported:
+            return Path("outputs", self.reports[0].get("members", [self.name])[0]).as_posix()
+        home = (
+            self.path
+            if (self.path / directory.CHECKPOINTS).is_dir() or not self.run
+            else Path("outputs", self.path.name)
+        )
+        return home.as_posix()
+
+    @property
+    def exported(self) -> bool:
+        """Whether it is an exported model, which evaluate alone can measure."""
+        return bool(self.reports) and "export" in self.reports[0]
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """run.json; of an ensemble or an exported model what its first report repeats of that."""
+        return self.run.info if self.run else {k: v for k, v in self.reports[0].items() if k in _INFO}
+
+    @property
+    def weights_sha256(self) -> set[str]:
+        """Checksums of all weights that anything here was measured with."""
+        return {
+            sha for told in (*self.reports, *(s.told for s in self.studies)) for sha in told.get("weights_sha256", ())
+        }
+
+    def report(self, split: str, tta: str) -> dict[str, Any] | None:
+        """The report on that split in those views, or in the frozen ones; None where there is none.
+
+        Raises:
+            FerlabError: it lacks what a page shows.
+        """
+        for report in self.reports:
+            if (report["split"], report["tta"]) == (split, self.frozen or tta):
+                if missing := [key for key in _MEASURED if key not in report]:
+                    raise FerlabError(
+                        f"{report['folder'] / 'report.json'} lacks {', '.join(missing)}; write it again with "
+                        f"python -m ferlab.evaluate runs={self.typed} split={split} tta={tta}"
+                    )
+                return report
+        return None
+
+    def of_kind(self, kind: str) -> list[WrittenStudy]:
+        """The studies of one kind."""
+        return [study for study in self.studies if study.kind == kind]
+
+    def lacks(self, kind: str) -> bool:
+        """Whether that kind of study could be made of it and is not there."""
+        return not (self.of_kind(kind) or self.exported or (self.run is None and kind == "explain"))
+
+    def command(self, kind: str) -> str:
+        """What to type for a study of that kind; of an ensemble the members are explained."""
+        member = self.run is None and kind == "explain"
+        typed = Path("outputs", self.reports[0]["members"][0]).as_posix() if member else self.typed
+        return f"python -m ferlab.{STUDIES[kind]} runs={typed}"
+
+
+def find(patterns: str | Sequence[str] | None) -> list[Record]:
+    """The records that paths or globs name, in the order of the patterns, each once.
+
+    What a glob matches besides them (tables, sweeps) is passed over; outputs/ensembles stands for what is in it.
+
+    Raises:
+        FerlabError: nothing is given; a pattern matches none; a file is damaged; two of one name.
+    """
+    if not patterns:
+        raise FerlabError("runs is not given; type runs=outputs/NAME, a glob in quotes or runs=[A,B]")
+    found: dict[Path, Record] = {}
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        paths = [Path(p) for p in sorted(glob.glob(str(pattern)))]
+        paths = [inner for path in paths for inner in (sorted(path.iterdir()) if path.name in _GROUPS else [path])]
+        here = {path: record for path in paths if (record := found.get(path) or _read(path))}
+        if not here:
+            there = sorted({p.parent.as_posix() for p in Path().glob(f"*/*/{directory.INFO}")})
+            raise FerlabError(
+                f"runs={pattern!r} matches no directory with {directory.INFO} or a report.json in it; "
+                f"there are: {', '.join(there) or 'none'}"
+            )
+        found |= here
+    names: dict[str, Path] = {}
+    for path, record in found.items():
+        if (other := names.setdefault(record.name, path)) != path:
+            raise FerlabError(f"{other} and {path} are both called {record.name}; give only one of them")
+    return list(found.values())
+
+
+def galleries(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The galleries beside a report or a study; empty where none were kept.
+
+    Raises:
+        FerlabError: the file is damaged.
+    """
+    return _json(folder / GALLERIES) if (folder / GALLERIES).is_file() else {}
+
+
+def _read(path: Path) -> Record | None:
+    """What is in a directory; None where it is no run's, ensemble's or exported model's."""
+    if not path.is_dir():
+        return None
+    reports = sorted({*path.glob("reports/*/report.json"), *path.glob("*/report.json")})
+    is_run = (path / directory.CONFIG).is_file() or (path / directory.INFO).is_file()
+    if not is_run and not reports:
+        return None
+    loaded = sorted((load_report(p) for p in reports), key=lambda r: markdown.order((r["split"], r["tta"])))
+    run = directory.load(path) if is_run else None
+    # An exported file lies in a folder that may be called otherwise.
+    name = run.name if run else loaded[0]["name"]
+    studies = [_study(kind, file) for kind in STUDIES for file in _study_files(path, kind)]
+    studies.sort(key=lambda s: (s.elsewhere, s.told["split"] != "val"))
+    return Record(path, name, run, loaded, studies, _frozen(path))
+
+
+def _frozen(path: Path) -> str | None:
+    """The title of the views that an ensemble's directory was chosen with."""
+    told = frozen.read(path) if (path / directory.MEMBERS).is_file() else []
+    return views.title(told["tta"], told["tta_space"]) if "tta" in told else None  # a soft vote's is a list of runs
+
+
+def _study_files(path: Path, kind: str) -> list[Path]:
+    return sorted([*path.glob(f"{kind}/*/{kind}.json"), *path.glob(f"studies/{kind}-*.json")])
+
+
+def _study(kind: str, file: Path) -> WrittenStudy:
+    told = _json(file)
+    if missing := [key for key in ("data", "split", "weights_sha256", *_FOUND[kind]) if key not in told]:
+        raise FerlabError(f"{file} lacks {', '.join(missing)}; write it again with python -m ferlab.{STUDIES[kind]}")
+    # One that was published is a file whose name says the place; its pictures stayed with the run.
+    folder = file.parent if file.stem == kind else file.with_name(file.stem.removeprefix(f"{kind}-"))
+    return WrittenStudy(kind, told, folder)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(told, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError) as error:
+        raise FerlabError(f"cannot read {file} ({error}); have its command write it again, or remove it") from None
+    return told

@@ -1,0 +1,166 @@
+"""Run directories: config, weights, metrics and reports of one training, together.
+
+config.yaml   all of the run's config, resolved      run.json       what was measured and with which code and data
+checkpoints/  best.ckpt, last.ckpt                    log/N/         metrics.csv of the N-th start
+"""
+
+import csv
+import glob
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferlab import files
+from ferlab.data.faces import Faces
+from ferlab.data.store import open_data
+from ferlab.errors import FerlabError
+from ferlab.files import write_text
+from ferlab.runs import checkpoints
+
+CONFIG, INFO, CHECKPOINTS, LOG = "config.yaml", "run.json", "checkpoints", "log"
+MEMBERS = "members.json"  # in an ensemble's directory
+
+
+def refuse_name(name: str) -> None:
+    """Raises FerlabError for a name that could not be typed back as a value."""
+    if not re.fullmatch(r"[\w.+-]+", name):
+        raise FerlabError(f"name is {name!r}; use letters, digits, . _ + and - so that it can be typed as a value")
+
+
+def create(outputs: Path, name: str) -> Path:
+    """A new run directory outputs/name, or name-2, name-3, ... where one is there: nothing is overwritten.
+
+    Raises:
+        FerlabError: a name that could not be typed back as a value, or a folder that cannot be written.
+    """
+    refuse_name(name)
+    for n in range(1, 10_000):
+        path = outputs / (name if n == 1 else f"{name}-{n}")
+        try:
+            path.mkdir(parents=True)  # atomic: of two runs started together one takes the next number
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise FerlabError(f"cannot write {path}: {error.strerror}; give another outputs=FOLDER") from error
+        return path
+    raise FerlabError(f"{outputs / name} and 9,999 numbered ones are taken; give another name=")
+
+
+def latest(outputs: Path, name: str) -> Path:
+    """The newest of outputs/name, name-2, ... for ckpt=last to continue.
+
+    Raises:
+        FerlabError: there is none.
+    """
+    taken = of_name(outputs, name)
+    if not taken:
+        raise FerlabError(f"no run {outputs / name} to continue; leave out ckpt=last to start it")
+    return taken[-1]
+
+
+def of_name(outputs: Path, name: str) -> list[Path]:
+    """outputs/name, name-2, ... as far as they are there, oldest first."""
+    taken = [p for p in outputs.glob(f"{glob.escape(name)}*") if re.fullmatch(re.escape(name) + r"(-\d+)?", p.name)]
+    return sorted(taken, key=lambda p: int(p.name[len(name) + 1 :] or 1))
+
+
+def find(patterns: str | Sequence[str], root: str | os.PathLike = ".", key: str = "runs") -> list[Path]:
+    """Run directories that one or more paths or globs name, sorted, each once; `key` is what was typed before them.
+
+    Raises:
+        FerlabError: a pattern matches no run directory.
+    """
+    found: list[Path] = []
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        paths = [Path(p) for p in sorted(glob.glob(str(Path(root) / pattern)))]
+        runs = [p for p in paths if (p / CONFIG).is_file()]
+        if not runs:
+            near = sorted(p.parent.as_posix() for p in Path(root).glob(f"outputs/*/{CONFIG}"))
+            raise FerlabError(f"{key}={pattern!r} matches no run directory; there are: {', '.join(near) or 'none'}")
+        found += [p for p in runs if p not in found]
+    return found
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run directory, read when asked."""
+
+    path: Path
+    config: dict[str, Any]
+    info: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint with the best val/accuracy."""
+        return self.path / CHECKPOINTS / checkpoints.BEST
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        if not self.weights.is_file():
+            raise FerlabError(f"{self.weights} is missing: the run has not finished an epoch; train it with ckpt=last")
+        return files.sha256_of(self.weights)
+
+    def faces(self) -> Faces:
+        """Every split of the run's data, memory-mapped; FERLAB_DATA, where set, says where they lie on this machine."""
+        data = self.config["data"]
+        root = os.environ.get("FERLAB_DATA", data["root"])
+        # Runs without auxiliary data do not say `leaks`, nor do those from before it could be said.
+        return open_data(root, data["sources"], data["auxiliary"], data.get("leaks", "drop"))
+
+    def metrics_rows(self) -> list[dict[str, str]]:
+        """Rows of the CSV logs of all starts, one per epoch and kind; what a resumed run repeated counts once."""
+        rows: dict[tuple[str, ...], dict[str, str]] = {}
+        logs = sorted(self.path.glob(f"{LOG}/*/metrics.csv"), key=lambda p: int(p.parent.name))
+        for path in logs or self.path.glob("metrics.csv"):  # one that was published has a single one, beside run.json
+            with path.open(newline="") as file:
+                for row in csv.DictReader(file):
+                    filled = {k: v for k, v in row.items() if v}
+                    rows[(filled.get("epoch", ""), *sorted(filled))] = filled
+        return list(rows.values())
+
+
+def load(path: str | os.PathLike) -> Run:
+    """The run in a directory.
+
+    Raises:
+        FerlabError: it is no run directory.
+    """
+    path = Path(path)
+    try:
+        config = yaml.safe_load((path / CONFIG).read_text())
+        info = json.loads((path / INFO).read_text())
+        if not isinstance(config, dict) or not isinstance(info, dict):
+            raise ValueError("one of them is empty or holds no keys")
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise FerlabError(f"{path} is no run directory ({error}); expected {CONFIG} and {INFO} in it") from error
+    return Run(path, config, info)
+
+
+def write_config(run: Path, config: dict[str, Any]) -> None:
+    """Write a run's config whole or not at all.
+
+    Raises:
+        FerlabError: the disk refuses (full, read-only).
+    """
+    write_text(run / CONFIG, yaml.safe_dump(config, sort_keys=False))
+
+
+def finished(run: Run) -> bool:
+    return run.info.get("status", "finished") == "finished"
+
+
+def refuse_unfinished(members: Sequence[Run]) -> None:
+    """Only a single run on val may be looked at while it trains: what is published or frozen has an end."""
+    if unfinished := [run.name for run in members if not finished(run)]:
+        raise FerlabError(f"{', '.join(unfinished)} unfinished; expected finished runs: train with ckpt=last first")

@@ -1,0 +1,1 @@
+"""Data and a net in, a run directory out."""

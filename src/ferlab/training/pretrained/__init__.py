@@ -1,0 +1,1 @@
+"""Published weights in, tensors under a timm backbone's names out."""

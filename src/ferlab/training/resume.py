@@ -1,0 +1,126 @@
+"""Which run directory a training gets, and which runs are there already."""
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ferlab.errors import FerlabError
+from ferlab.predictors import of_run
+from ferlab.runs import checkpoints, directory
+from ferlab.training import distributed
+
+log = logging.getLogger(__name__)
+
+# Keys that say how a run is computed and kept, not what comes out: runs that differ in these alone are the same run.
+# The precision is none of them, for it changes the numbers more than the device does.
+HOW_IT_RUNS = (
+    "outputs",
+    "data.root",
+    "num_workers",
+    "compile",
+    "strategy",
+    "save_every",
+    "ckpt",
+    "skip_finished",
+    "wandb",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.enable_progress_bar",
+)
+
+
+# Which runs are there already
+
+
+def finished_run(config: dict[str, Any]) -> directory.Run | None:
+    """The finished run of this name and config, if there is one; `differing` says why another is not it."""
+    for run in _of_name(config):
+        if run.info.get("status") == "finished" and not differing(run.config, config):
+            return run
+    return None
+
+
+def stopped_run(config: dict[str, Any]) -> Path | None:
+    """The newest run of this name and config that did not finish and has a checkpoint to continue from."""
+    for run in reversed(_of_name(config)):
+        if run.info.get("status") != "finished" and not differing(run.config, config):
+            with contextlib.suppress(FerlabError):
+                checkpoints.newest(run.path / directory.CHECKPOINTS)
+                return run.path
+    return None
+
+
+def why_anew(config: dict[str, Any]) -> str:
+    """What is there under the run's name instead of a finished run of its config; empty where nothing is."""
+    if path := stopped_run(config):
+        return f"{path} was stopped before its end; skip_finished=true ckpt=last would continue it"
+    there = [run for run in _of_name(config) if run.info.get("status") == "finished"]
+    if not there:
+        return ""
+    return f"{there[-1].path} is finished, but with {', '.join(differing(there[-1].config, config)[:3])}"
+
+
+def differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Where two configs differ in what comes out, as `lr=0.1, not 0.05`."""
+    was, wanted = (_flat(c) for c in (before, now))
+    keys = [key for key in dict.fromkeys([*wanted, *was]) if key not in HOW_IT_RUNS]
+    absent = "nothing"
+    return [
+        f"{key}={was.get(key, absent)}, not {wanted.get(key, absent)}"
+        for key in keys
+        # A key that is null is as good as none: runs from before it was there are not other runs.
+        if was.get(key) != wanted.get(key)
+    ]
+
+
+def _of_name(config: dict[str, Any]) -> list[directory.Run]:
+    """Run directories outputs/name, name-2, ..., oldest first; one that cannot be read is left out."""
+    found = []
+    for path in directory.of_name(Path(config["outputs"]), config["name"]):
+        with contextlib.suppress(FerlabError):
+            found.append(directory.load(path))
+    return found
+
+
+def _flat(node: dict[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return found
+
+
+def run_directory(config: dict[str, Any]) -> tuple[Path, Path | None]:
+    """The run directory, with the config in it, and the checkpoint to continue from."""
+    outputs = Path(config["outputs"])
+    if config["ckpt"] not in (None, "last"):
+        raise FerlabError(f"ckpt is {config['ckpt']!r}; choose last, or leave it out")
+    if (given := distributed.rank_of()) is not None:
+        return given, checkpoints.newest(given / directory.CHECKPOINTS)[0] if config["ckpt"] else None
+    # A sweep that is repeated with both keys continues what was stopped, and starts what never was.
+    found = stopped_run(config) if config["skip_finished"] and config["ckpt"] else None
+    if config["ckpt"] is None or (config["skip_finished"] and found is None):
+        path = directory.create(outputs, config["name"])
+        directory.write_config(path, config)
+        return path, None
+    path = found or directory.latest(outputs, config["name"])
+    checkpoint, faults = checkpoints.newest(path / directory.CHECKPOINTS)
+    for fault in faults:
+        log.warning("%s; continuing from %s", fault, checkpoint.name)
+    _same_net(path, config, checkpoint)
+    directory.write_config(path, config)
+    return path, checkpoint
+
+
+def _same_net(path: Path, config: dict[str, Any], checkpoint: Path) -> None:
+    """Refuse to continue with what would silently train something else."""
+    before = yaml.safe_load((path / directory.CONFIG).read_text())
+    of_run.load_net(of_run.nets_of(config)[0], checkpoints.load(checkpoint)["state_dict"], checkpoint)
+    for key in ("data", "batch_size", "seed", "optimizer", "schedule"):
+        if before[key] != config[key]:
+            raise FerlabError(
+                f"{path} was trained with {key}={before[key]!r}, not {config[key]!r}; "
+                "continue with what it had, or leave out ckpt=last to start anew"
+            )

@@ -1,0 +1,146 @@
+"""What a fit needs besides data and classifier: device, precision, checkpoints, callbacks, and an end that is told."""
+
+import contextlib
+import ctypes
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+
+from ferlab.errors import FerlabError
+from ferlab.runs import checkpoints, directory
+from ferlab.training import distributed, durable_checkpoints
+from ferlab.training.ema import WeightEma
+
+log = logging.getLogger(__name__)
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
+
+def count_ranks(config: dict[str, Any]) -> int:
+    """Processes that will train one batch together.
+
+    Raises:
+        FerlabError: no such strategy, or fewer devices than that.
+    """
+    asked, strategy = config["trainer"], config["strategy"]
+    if strategy not in distributed.STRATEGIES:
+        raise FerlabError(f"strategy is {strategy!r}; choose {', '.join(distributed.STRATEGIES)}")
+    if asked["devices"] == 1:
+        return 1
+    try:
+        probe = pl.Trainer(
+            accelerator=asked["accelerator"],
+            devices=asked["devices"],
+            strategy=strategy,
+            plugins=[LightningEnvironment()],
+            logger=False,
+            enable_checkpointing=False,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise FerlabError(f"trainer.devices is {asked['devices']!r}: {' '.join(str(error).split())}") from error
+    return probe.world_size
+
+
+def keep_heap_pages() -> None:
+    """Let glibc keep freed pages: a CPU training step otherwise returns and faults in its activations each time."""
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # no glibc: macOS, Windows, musl
+        return
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, (1 << 31) - 1)
+
+
+def accelerator_of(config: dict[str, Any]) -> str:
+    asked = config["trainer"]["accelerator"]
+    if asked in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise FerlabError(f"trainer.accelerator is {asked!r}, but no GPU is there; use trainer.accelerator=cpu")
+    return "cuda" if asked in ("auto", "gpu", "cuda") and torch.cuda.is_available() else asked
+
+
+def precision_of(asked: str, cuda: bool) -> str:
+    """What Lightning computes in; the weights and the validation are float32 in each of these.
+
+    Raises:
+        FerlabError: another precision, whose weights would be validated otherwise than they are evaluated.
+    """
+    if asked not in PRECISIONS:
+        raise FerlabError(f"trainer.precision is {asked!r}; choose {', '.join(PRECISIONS)}")
+    if asked != "auto":
+        return asked
+    fast = torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16-mixed" if fast else "32-true"
+
+
+def checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+    folder = path / directory.CHECKPOINTS
+    best = ModelCheckpoint(
+        folder,
+        Path(checkpoints.BEST).stem,
+        monitor="val/accuracy",
+        mode="max",
+        enable_version_counter=False,
+    )
+    last = durable_checkpoints.LastCheckpoint(
+        folder,
+        Path(checkpoints.LAST).stem,
+        every_n_epochs=config["save_every"],
+        save_on_train_epoch_end=True,
+        save_on_exception=True,
+        enable_version_counter=False,
+    )
+    return best, last
+
+
+def callbacks_of(config: dict[str, Any]) -> list[Callback]:
+    callbacks: list[Callback] = []
+    if config["trainer"]["enable_progress_bar"]:
+        callbacks.append(RichProgressBar(refresh_rate=20))
+    if config["ema_decay"]:
+        callbacks.append(WeightEma(config["ema_decay"]))
+    if config["trainer"]["devices"] != 1:
+        callbacks.append(
+            LambdaCallback(
+                on_train_start=lambda *_: distributed.listen(),
+                on_train_batch_start=lambda trainer, *_: distributed.stop_together(
+                    trainer.strategy.root_device, SIGTERMException
+                ),
+                on_validation_start=_measure_one_model,
+                on_exception=lambda trainer, _, error: distributed.part(trainer.strategy, error, SIGTERMException),
+            )
+        )
+    if config["early_stopping"]:
+        callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config["early_stopping"]))
+    return callbacks
+
+
+def _measure_one_model(trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    averages = [callback._average_model for callback in trainer.callbacks if isinstance(callback, WeightEma)]
+    distributed.same_buffers(module, *averages)
+
+
+def refuse_interrupted(trainer: pl.Trainer) -> None:
+    if trainer.interrupted:  # Lightning swallows Ctrl-C and returns as if the run were done
+        log.error("interrupted; run the same command with ckpt=last to continue")
+        sys.exit(128 + signal.SIGINT)
+
+
+@contextlib.contextmanager
+def out_of_memory_hint(batch_size: int) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no class of its own
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            hint = f"out of memory with batch_size={batch_size}; try batch_size={max(2, batch_size // 2)}"
+            raise FerlabError(hint) from error
+        raise

@@ -1,0 +1,319 @@
+"""Augmentation: albumentations' own results where it is batched, and the same draws wherever it runs."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from ferlab.data.affine import AffineForm
+from ferlab.data.augment import Augment, ErasingForm
+from ferlab.data.uniforms import face_keys, uniforms
+from ferlab.errors import FerlabError
+
+import albumentations as A  # isort: skip  # after ferlab, which keeps it from asking the network for its version
+
+AFFINES = {
+    "poster": {
+        "rotate": (-10, 10),
+        "scale": (0.9, 1.1),
+        "keep_ratio": True,
+        "translate_percent": {"x": (-0.1, 0.1), "y": (-0.1, 0.1)},
+        "border_mode": cv2.BORDER_REPLICATE,
+        "p": 1.0,
+    },
+    "all": {
+        "rotate": (-50, 170),
+        "scale": {"x": (0.6, 1.4), "y": (0.8, 1.3)},
+        "translate_px": {"x": (-5, 7), "y": (0, 3)},
+        "shear": {"x": (-20, 5), "y": (-8, 12)},
+        "border_mode": cv2.BORDER_CONSTANT,
+        "fill": 77,
+        "p": 0.7,
+    },
+    "shift": {"translate_percent": (-0.2, 0.2), "p": 0.5},
+    "still": {"p": 1.0},
+}
+POLICIES = {
+    **{name: [A.Affine(**kwargs)] for name, kwargs in AFFINES.items()},
+    "contrast": [A.RandomBrightnessContrast(0.3, 0.4, p=0.8)],
+    "contrast by mean": [A.RandomBrightnessContrast(0.3, 0.4, brightness_by_max=False, p=1.0)],
+    "erasing": [A.Erasing(p=0.6)],
+    "erasing wide": [A.Erasing(scale=(0.1, 0.9), ratio=(0.2, 4.0), fill=128, p=1.0)],
+    "several": [
+        A.Affine(**AFFINES["all"]),
+        A.HorizontalFlip(p=0.5),
+        A.Erasing(fill=200, p=0.5),
+        A.RandomBrightnessContrast(p=0.5),
+        A.Affine(**AFFINES["poster"]),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return np.random.default_rng(0).integers(0, 256, (64, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def smooth(noise):
+    """As smooth as photographs are: noise blurred over 2 px and spread to the whole range."""
+    blurred = np.stack([cv2.GaussianBlur(face, (0, 0), 2).astype(np.float32) for face in noise])
+    low, high = blurred.min((1, 2), keepdims=True), blurred.max((1, 2), keepdims=True)
+    return ((blurred - low) / (high - low) * 255).astype(np.uint8)
+
+
+class Replayed:
+    """Stands for the random.Random of an albumentations transform and gives it the uniforms of one face in turn."""
+
+    def __init__(self, values, p):
+        self.values = iter(values if 0 < p < 1 else values[1:])  # albumentations draws no p of 0 or 1
+
+    def random(self):
+        return next(self.values)
+
+    def uniform(self, a, b):
+        return a + (b - a) * self.random()
+
+    def randint(self, a, b):
+        return a + int(self.random() * (b - a + 1))
+
+
+def by_albumentations(augment, pixels, index, epoch):
+    """The policy run by albumentations itself, image by image, on the uniforms that `augment` draws."""
+    u = uniforms(index, epoch, augment.seed, np.arange(1, augment._width + 1)).astype(np.float64)
+    out = []
+    for face, row in zip(pixels, u.tolist(), strict=True):
+        start = 0
+        for t, form in zip(augment.policy, augment._forms, strict=True):
+            t.set_random_state(np.random.default_rng(0), Replayed(row[start : start + form.columns], t.p))
+            face = t(image=face)["image"]
+            start += form.columns
+        out.append(face)
+    return np.stack(out)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_host_faces_are_albumentations_own(name, noise):
+    augment = Augment(POLICIES[name], seed=3)
+    assert augment.path == "batched"
+    kept = noise.copy()
+    for epoch in range(4):
+        index = np.arange(64) + 1000 * epoch
+        np.testing.assert_array_equal(
+            augment.on_host(noise, index, epoch), by_albumentations(augment, noise, index, epoch)
+        )
+    np.testing.assert_array_equal(noise, kept)
+
+
+@pytest.mark.parametrize("name", AFFINES)
+def test_matrices_are_albumentations_own(name):
+    t = A.Affine(**AFFINES[name])
+    u = np.random.default_rng(1).random((200, 8))
+    _, entries = AffineForm(t).matrices(u, (48, 48), np)
+    for row, found in zip(u, np.stack(np.broadcast_arrays(*entries), 1), strict=True):
+        t.set_random_state(np.random.default_rng(0), Replayed(row[1:].tolist(), 0.5))
+        expected = t.get_params_dependent_on_data({"shape": (48, 48, 1)}, {})["matrix"]
+        np.testing.assert_allclose(found.reshape(2, 3), expected[:2], rtol=0, atol=1e-12)
+
+
+# Grey levels between device and host, measured on 2,000 faces and rounded up: a warp is rounded on the host (0.501),
+# contrast is cut (1.000), the rest is exact. Noise shows any difference of a coordinate whole: neighbours differ by 85.
+@pytest.mark.parametrize("name", [name for name in POLICIES if name != "several"])
+def test_device_faces_equal_the_hosts_within_rounding(name, smooth, noise):
+    augment, index = Augment(POLICIES[name], seed=5), np.arange(64)
+    limit = 0.51 if name in AFFINES else 1.001 if "contrast" in name else 0
+    for pixels in (smooth, noise):
+        host = augment.on_host(pixels, index, 2).astype(np.float32)
+        device = augment.on_device(torch.from_numpy(pixels)[:, None], torch.from_numpy(index), torch.tensor(2))
+        assert device.shape == (64, 1, 48, 48)
+        assert device.dtype == torch.float32
+        assert np.abs(device[:, 0].numpy() - host).max() <= limit
+
+
+def test_several_transforms_on_the_device_follow_the_hosts_order(smooth):
+    augment, index = Augment(POLICIES["several"], seed=5), np.arange(64)
+    device = augment.on_device(torch.from_numpy(smooth)[:, None].float(), torch.from_numpy(index), 2)[:, 0].numpy()
+    host = augment.on_host(smooth, index, 2).astype(np.float32)
+    assert np.abs(device - host).max() <= 2.5  # 0.5, 1 and 0.5, each up to contrast 1.2
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 77, 2**40])
+@pytest.mark.parametrize("seed", [0, 1, 2**31, 2**63 + 5, -1])
+def test_numpy_and_torch_draw_equal_bits(seed, epoch):
+    index, columns = np.array([0, 1, 2, 35_886, 2**40]), np.arange(1, 30)
+    ours = uniforms(index, epoch, seed, columns)
+    assert ours.dtype == np.float32
+    assert ours.shape == (5, 29)
+    for given in (epoch, torch.tensor(epoch)):
+        theirs = uniforms(torch.from_numpy(index), given, seed, torch.from_numpy(columns))
+        np.testing.assert_array_equal(ours.view(np.int32), theirs.numpy().view(np.int32))
+
+
+def test_uniforms_are_splitmix64():
+    """Against the algorithm in Python's unbounded integers."""
+
+    def mix(z):
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
+        return z ^ (z >> 31)
+
+    golden = 0x9E3779B97F4A7C15
+    key = mix((mix((mix((9 + golden) % 2**64) + 4 * golden) % 2**64) + 123 * golden) % 2**64)
+    assert int(face_keys(np.array([123]), 4, 9)[0]) % 2**64 == key
+    expected = [(mix((key + c * golden) % 2**64) >> 40) / 2**24 for c in (1, 2, 3)]
+    assert uniforms(np.array([123]), 4, 9, np.arange(1, 4))[0].tolist() == expected
+
+
+def test_uniforms_are_uniform_and_independent():
+    u = uniforms(np.arange(20_000), 0, 0, np.arange(1, 9)).astype(np.float64)
+    assert u.min() >= 0
+    assert u.max() < 1
+    assert min(stats.kstest(column, "uniform").pvalue for column in u.T) > 1e-3
+    other_seed = uniforms(np.arange(20_000), 0, 1, np.arange(1, 9))
+    next_epoch = uniforms(np.arange(20_000), 1, 0, np.arange(1, 9))
+    together = np.corrcoef(np.hstack([u, other_seed, next_epoch, np.roll(u, 1, 0)]).T)
+    assert np.abs(together - np.eye(32)).max() < 0.035  # 5 sigma of 1/sqrt(20,000)
+
+
+def test_no_two_faces_or_epochs_share_their_parameters():
+    """T21: a fork of one generator gave every worker the same draws, and every epoch again."""
+    rows = np.concatenate([uniforms(np.arange(5_000), e, s, np.arange(1, 4)) for e in range(4) for s in range(2)])
+    assert len(np.unique(rows, axis=0)) == len(rows)
+    one = np.concatenate([uniforms(np.arange(5_000), e, 0, np.array([1]))[:, 0] for e in range(4)])
+    chance = len(one) ** 2 / 2 / 2**24  # expected number of equal pairs of 24-bit numbers
+    assert len(one) - len(np.unique(one)) < chance + 6 * chance**0.5
+
+
+@pytest.mark.parametrize("policy", [POLICIES["several"], [A.ElasticTransform(p=0.9), A.HorizontalFlip()]])
+def test_a_face_depends_on_seed_epoch_and_index_alone(policy, noise):
+    augment, index = Augment(policy, seed=7), np.arange(64)
+    faces = augment.on_host(noise, index, 1)
+    order = np.random.default_rng(2).permutation(64)
+    augment.on_host(noise[:5], index[:5], 9)  # what ran before leaves nothing behind
+    for part in np.array_split(order, 5):
+        np.testing.assert_array_equal(augment.on_host(noise[part], index[part], 1), faces[part])
+    np.testing.assert_array_equal(Augment(policy, seed=7).on_host(noise, index, 1), faces)
+    same = np.repeat(noise[:1], 64, 0)
+    results = [
+        augment.on_host(same, index, 1),
+        augment.on_host(same, index, 2),
+        Augment(policy, seed=8).on_host(same, index, 1),
+    ]
+    for first, second in pairwise(results):
+        assert (first != second).any((1, 2)).mean() > 0.9
+    assert len(np.unique(results[0].reshape(64, -1), axis=0)) > 55
+
+
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.5, 1.0])
+def test_p_is_honoured(p):
+    pixels = np.tile(np.arange(48, dtype=np.uint8), (2000, 48, 1))
+    for t in (A.HorizontalFlip(p=p), A.Affine(rotate=(5, 10), p=p), A.Erasing(fill=255, p=p)):
+        changed = (Augment([t], seed=0).on_host(pixels, np.arange(2000), 0) != pixels).any((1, 2)).mean()
+        assert abs(changed - p) < 0.05
+
+
+def test_parameters_fill_their_ranges():
+    u = uniforms(np.arange(20_000), 0, 0, np.arange(1, 9)).astype(np.float64)
+    t = A.Affine(**AFFINES["poster"])
+    _, (a, b, c, d, e, f) = AffineForm(t).matrices(u, (48, 48), np)
+    assert stats.kstest(np.rad2deg(np.arctan2(b, e)), stats.uniform(-10, 20).cdf).pvalue > 1e-3
+    assert stats.kstest(np.hypot(a, d), stats.uniform(0.9, 0.2).cdf).pvalue > 1e-3
+    for shift in (a * 23.5 + b * 23.5 + c - 23.5, d * 23.5 + e * 23.5 + f - 23.5):
+        assert sorted(set(np.round(shift, 6) + 0.0)) == list(range(-4, 5))  # whole pixels, as albumentations cuts them
+    applied, left, top, right, bottom = ErasingForm(A.Erasing(scale=(0.02, 0.2), p=0.5))._holes(u, (48, 48), np)
+    area, ratio = (right - left) * (bottom - top) / 48**2, (right - left) / (bottom - top)
+    assert 0.015 < area.min() < 0.025
+    assert 0.19 < area.max() < 0.21
+    assert 0.25 < ratio.min() < 0.35
+    assert 2.9 < ratio.max() < 3.9  # sides are rounded to whole pixels
+    assert (left.min(), top.min(), right.max(), bottom.max()) == (0, 0, 48, 48)
+    assert abs(applied.mean() - 0.5) < 0.02
+
+
+def test_an_empty_policy_changes_nothing(noise):
+    augment = Augment([], seed=0)
+    np.testing.assert_array_equal(augment.on_host(noise, np.arange(64), 0), noise)
+    faces = torch.from_numpy(noise)[:, None]
+    out = augment.on_device(faces, torch.arange(64), 0)
+    assert out.dtype == torch.float32
+    assert torch.equal(out, faces.float())
+
+
+@pytest.mark.parametrize(
+    ("transform", "why"),
+    [
+        (A.ElasticTransform(), "ElasticTransform has no"),
+        (A.Affine(balanced_scale=True), "balanced_scale"),
+        (A.Affine(interpolation=cv2.INTER_CUBIC), "interpolation"),
+        (A.Affine(border_mode=cv2.BORDER_REFLECT_101), "border_mode"),
+        (A.Erasing(fill="random"), "Erasing with a fill"),
+        (A.RandomBrightnessContrast(ensure_safe_range=True), "ensure_safe_range"),
+    ],
+)
+def test_other_transforms_run_image_by_image_and_not_on_the_device(transform, why, noise):
+    augment = Augment([A.HorizontalFlip(), transform], seed=0)
+    assert augment.path == "albumentations"
+    assert why in augment.reason
+    assert augment.on_host(noise[:4], np.arange(4), 0).shape == (4, 48, 48)
+    with pytest.raises(FerlabError, match=why):
+        augment.on_device(torch.from_numpy(noise[:4])[:, None], torch.arange(4), 0)
+
+
+def test_a_policy_that_changes_size_or_type_is_refused(noise):
+    with pytest.raises(FerlabError, match="resizes, crops or normalises"):
+        Augment([A.RandomCrop(40, 40)], seed=0).on_host(noise[:1], np.arange(1), 0)
+    with pytest.raises(FerlabError, match="expected albumentations transforms"):
+        Augment(["HorizontalFlip"], seed=0)
+
+
+@pytest.mark.parametrize("name", [p.stem for p in sorted(Path("conf/augment").glob("*.yaml"))])
+def test_policies_in_conf_run_batched(name, noise):
+    from omegaconf import OmegaConf
+
+    from ferlab.config import build
+
+    nodes = OmegaConf.load(f"conf/augment/{name}.yaml").policy
+    augment = Augment([build(node) for node in nodes], seed=0)
+    assert augment.path == "batched"
+    assert (augment.on_host(noise, np.arange(64), 0) != noise).any() == (name != "none")
+
+
+def compiled_equals_eager(backend, noise):
+    augment = Augment(POLICIES["several"], seed=5)
+    faces, index = torch.from_numpy(noise)[:, None], torch.arange(64)
+    compiled = torch.compile(augment.on_device, fullgraph=True, dynamic=False, backend=backend)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for epoch in (0, 3):
+            given = torch.tensor(epoch)
+            torch.testing.assert_close(
+                compiled(faces, index, given), augment.on_device(faces, index, given), rtol=0, atol=0.05
+            )
+
+
+def test_on_device_compiles_to_one_graph(noise):
+    compiled_equals_eager("aot_eager", noise)
+
+
+@pytest.mark.slow
+def test_on_device_compiles_with_inductor(noise):
+    compiled_equals_eager("inductor", noise)
+
+
+@pytest.mark.gpu
+def test_on_device_can_be_captured_in_a_cuda_graph(noise):
+    augment = Augment(POLICIES["several"], seed=5)
+    faces, index = torch.from_numpy(noise)[:, None].cuda(), torch.arange(64).cuda()
+    epoch = torch.zeros((), dtype=torch.int64, device="cuda")
+    augment.on_device(faces, index, epoch)  # warm-up: libraries may not load during capture
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        out = augment.on_device(faces, index, epoch)
+    for e in (0, 4):
+        epoch.fill_(e)
+        graph.replay()
+        expected = augment.on_device(faces.cpu(), index.cpu(), e)
+        torch.testing.assert_close(out.cpu(), expected, rtol=0, atol=0.05)

@@ -1,0 +1,420 @@
+"""The store: the same faces as the source, rebuilt when and only when raw files change, never half-written."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ferlab.data import sources, store, store_folder
+from ferlab.data.faces import Faces
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+
+ARRAYS = ("pixels", "targets", "split", "subject", "row")
+
+
+def write_csv(path, n=12, seed=0):
+    rng = np.random.default_rng(seed)
+    usages = ("Training", "PublicTest", "PrivateTest")
+    rows = [
+        f"{rng.integers(7)},{' '.join(map(str, rng.integers(0, 256, 2304).tolist()))},{usages[i % 3]}" for i in range(n)
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["emotion,pixels,Usage", *rows, ""]))
+    return path
+
+
+def write_classes(root, each=4, names=EXPRESSIONS, seed=0):
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    for name in names:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(each):
+            Image.fromarray(rng.integers(0, 256, (48, 48), np.uint8)).save(root / name / f"{i}.png")
+    return root
+
+
+def same(a, b):
+    return list(a.files) == list(b.files) and all(np.array_equal(getattr(a, n), getattr(b, n)) for n in ARRAYS)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return write_csv(tmp_path / "raw" / "fer2013.csv").parent
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The layouts that were really read, in order."""
+    calls = []
+    for name, reader in sources.LAYOUTS.items():
+
+        def counted(path, _reader=reader, _name=name, **options):
+            calls.append(_name)
+            return _reader(path, **options)
+
+        counted.__signature__ = __import__("inspect").signature(reader)
+        monkeypatch.setitem(sources.LAYOUTS, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize("verify", [True, False])
+def test_a_store_gives_what_the_source_gives(tmp_path, raw, reads, verify):
+    built = store.open_faces("fer2013", raw, tmp_path / "stores", "fer", verify)
+    again = store.open_faces("fer2013", raw, tmp_path / "stores", "fer", verify)
+    assert reads == ["fer2013"]
+    direct = sources.read("fer2013", raw)
+    assert same(built, direct)
+    assert same(again, direct)
+    assert isinstance(again.pixels, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        again.pixels[0, 0, 0] = 1
+    note = json.loads((tmp_path / "stores" / "fer" / "store.json").read_text())
+    assert note["raw"][0]["path"] == "fer2013.csv"
+    assert note["raw"][0]["size"] == (raw / "fer2013.csv").stat().st_size
+    assert note["faces"] == 12
+    assert str(tmp_path) not in json.dumps(note)  # no private paths; a moved data folder stays good
+    assert sorted(p.name for p in (tmp_path / "stores").iterdir()) == [".fer.lock", "fer"]
+
+
+def test_names_of_files_are_kept(tmp_path):
+    write_classes(tmp_path / "faces")
+    opened = [store.open_faces("class_folders", tmp_path / "faces", tmp_path / "s", "faces") for _ in "ab"]
+    assert same(*opened)
+    assert opened[1].origin(5) == "disgust/1.png"
+
+
+def test_it_is_rebuilt_only_when_raw_bytes_change(tmp_path, raw, reads):
+    csv = raw / "fer2013.csv"
+
+    def open_it(**options):
+        return store.open_faces("fer2013", raw, tmp_path / "stores", "fer", **options)
+
+    open_it()
+    os.utime(csv, ns=(1, 1))  # touched: the sum is looked at, and the stamp renewed
+    open_it()
+    assert reads == ["fer2013"]
+    assert json.loads((tmp_path / "stores/fer/store.json").read_text())["raw"][0]["mtime_ns"] == 1
+    text = csv.read_bytes()
+    csv.write_bytes(text[:-2] + b"T\n")  # same size, other bytes: PrivateTesT is no other Usage, but another file
+    open_it()
+    assert len(reads) == 2
+    write_csv(csv, 13)
+    assert len(open_it()) == 13
+    assert len(reads) == 3
+    open_it(strict=False)  # another option, another store
+    assert len(reads) == 4
+    open_it(strict=False)
+    assert len(reads) == 4
+
+
+def test_a_new_or_lost_image_rebuilds(tmp_path, reads):
+    write_classes(tmp_path / "faces")
+
+    def count():
+        return len(store.open_faces("class_folders", tmp_path / "faces", tmp_path / "s", "faces"))
+
+    assert count() == 28
+    shutil.copy(tmp_path / "faces/sad/1.png", tmp_path / "faces/happy/new.png")
+    assert count() == 29
+    (tmp_path / "faces/happy/new.png").unlink()
+    assert count() == 28
+    (tmp_path / "faces/happy/.DS_Store").write_text("junk")
+    assert count() == 28
+    assert len(reads) == 3
+
+
+def test_without_raw_files_the_store_serves(tmp_path, raw, caplog):
+    before = store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+    shutil.rmtree(raw)
+    with caplog.at_level("INFO"):
+        assert same(store.open_faces("fer2013", raw, tmp_path / "stores", "fer"), before)
+    assert "raw files are gone" in caplog.text
+    with pytest.raises(FerlabError, match="made with other options"):
+        store.open_faces("fer2013", raw, tmp_path / "stores", "fer", strict=False)
+    with pytest.raises(FerlabError, match=r"expected .*fer2013\.csv"):
+        store.open_faces("fer2013", raw, tmp_path / "stores", "other")
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_damage_is_found(tmp_path, raw, name):
+    def open_it(verify):
+        return store.open_faces("fer2013", raw, tmp_path / "stores", "fer", verify)
+
+    open_it(True)
+    place = tmp_path / "stores" / "fer" / f"{name}.npy"
+    whole = place.read_bytes()
+    place.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(FerlabError, match=f"(?s){name}.npy has another sha256.*rm -r .*fer"):
+        open_it(True)
+    open_it(False)
+    for bad in (whole[:-1], b""):
+        place.write_bytes(bad)
+        with pytest.raises(FerlabError, match=f"{name}.npy has .* bytes instead of"):
+            open_it(False)
+    place.unlink()
+    with pytest.raises(FerlabError, match=r"is damaged.*rm -r"):
+        open_it(False)
+    shutil.rmtree(place.parent)
+    assert len(open_it(True)) == 12
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", "{}", '{"format": 1}'])
+def test_half_a_store_is_built_anew(tmp_path, raw, note):
+    folder = tmp_path / "stores" / "fer"
+    store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+    (folder / "store.json").write_text(note)
+    (tmp_path / "stores" / ".fer.tmp-1-x").mkdir()
+    (tmp_path / "stores" / ".fer.tmp-1-x" / "pixels.npy").write_text("half")
+    assert len(store.open_faces("fer2013", raw, tmp_path / "stores", "fer")) == 12
+    assert sorted(p.name for p in (tmp_path / "stores").iterdir()) == [".fer.lock", "fer"]
+
+
+def test_a_process_killed_between_the_renames_loses_nothing(tmp_path, raw):
+    store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+    (tmp_path / "stores" / "fer").rename(tmp_path / "stores" / ".fer.old-7-x")
+    shutil.rmtree(raw)
+    assert len(store.open_faces("fer2013", raw, tmp_path / "stores", "fer")) == 12
+
+
+def test_a_folder_with_other_things_is_not_replaced(tmp_path, raw):
+    (tmp_path / "stores" / "fer").mkdir(parents=True)
+    (tmp_path / "stores" / "fer" / "thesis.tex").write_text("years of work")
+    with pytest.raises(FerlabError, match=r"holds thesis\.tex.*move it away"):
+        store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+    assert (tmp_path / "stores" / "fer" / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("fails_at", ["save", "note", "rename"])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, raw, monkeypatch, there, fails_at):
+    def open_it():
+        return store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+
+    if there:
+        open_it()
+        write_csv(raw / "fer2013.csv", 15)
+    with monkeypatch.context() as patch:
+        save, rename = np.save, Path.rename
+
+        def full(place, array):
+            if array.dtype == np.float32:
+                Path(place).write_bytes(b"half")
+                raise OSError(28, "No space left on device")
+            save(place, array)
+
+        def refuse(*_):
+            raise OSError(28, "No space left on device")
+
+        def refuse_new(path, target):
+            if ".tmp-" in path.name:
+                refuse()
+            return rename(path, target)
+
+        if fails_at == "save":
+            patch.setattr(np, "save", full)
+        elif fails_at == "note":
+            patch.setattr(store_folder, "write_note", refuse)
+        else:
+            patch.setattr(Path, "rename", refuse_new)
+        with pytest.raises(FerlabError, match=r"(?s)cannot write the store .*No space left.*MB.*data.root"):
+            open_it()
+    left = sorted(p.name for p in (tmp_path / "stores").iterdir())
+    assert left == ([".fer.lock", "fer"] if there else [".fer.lock"])
+    if there:  # the old store is as it was
+        assert json.loads((tmp_path / "stores/fer/store.json").read_text())["faces"] == 12
+    assert len(open_it()) == (15 if there else 12)
+
+
+def test_a_read_only_folder_of_stores_serves(tmp_path, raw, monkeypatch):
+    store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store_folder.FileLock, "acquire", refuse)
+    monkeypatch.setattr(store_folder, "write_note", refuse)
+    os.utime(raw / "fer2013.csv", ns=(1, 1))
+    assert len(store.open_faces("fer2013", raw, tmp_path / "stores", "fer")) == 12
+    with pytest.raises(FerlabError, match=r"cannot write the store .*Permission denied"):
+        store.open_faces("fer2013", raw, tmp_path / "stores", "other")
+
+
+def _open_slowly(raw, stores, queue):
+    read = sources.LAYOUTS["fer2013"]
+
+    def slow(path, **options):
+        queue.put("read")
+        time.sleep(0.5)
+        return read(path, **options)
+
+    sources.LAYOUTS["fer2013"] = slow
+    slow.__signature__ = __import__("inspect").signature(read)
+    faces = store.open_faces("fer2013", raw, stores, "fer")
+    queue.put(int(faces.pixels.sum()))
+
+
+def test_two_processes_at_once_build_once(tmp_path, raw):
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    them = [context.Process(target=_open_slowly, args=(raw, tmp_path / "stores", queue)) for _ in range(3)]
+    for process in them:
+        process.start()
+    got = [queue.get(timeout=30) for _ in range(4)]
+    for process in them:
+        process.join(30)
+        assert process.exitcode == 0
+    assert got.count("read") == 1
+    assert len({x for x in got if x != "read"}) == 1
+
+
+def test_an_archive_is_a_raw_file_too(tmp_path, raw, reads):
+    shutil.make_archive(str(tmp_path / "fer2013"), "gztar", raw)
+    entry = [{"name": "fer2013", "layout": "fer2013", "path": "fer2013"}]
+    for _ in range(2):
+        assert len(store.open_data(tmp_path, entry)) == 12  # data/fer2013.tar.gz in place of data/fer2013/
+    assert reads == ["fer2013"]
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b"])
+def test_bad_names(tmp_path, raw, name):
+    with pytest.raises(FerlabError, match="store's name"):
+        store.open_faces("fer2013", raw, tmp_path, name)
+
+
+def test_opening_is_hundreds_of_times_cheaper_than_reading(tmp_path):
+    raw = write_csv(tmp_path / "raw" / "fer2013.csv", 1500).parent
+
+    def cpu(times, task):
+        best = 9e9
+        for _ in range(times):
+            start = time.process_time()
+            task()
+            best = min(best, time.process_time() - start)
+        return best
+
+    reading = cpu(1, lambda: sources.read("fer2013", raw)) * 35_887 / 1500
+    store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+    assert reading > 200 * cpu(5, lambda: store.open_faces("fer2013", raw, tmp_path / "stores", "fer", verify=False))
+
+
+# open_data
+
+FER = {"name": "fer2013", "layout": "fer2013", "path": "fer2013"}
+AUX = {"name": "aux", "layout": "class_folders", "path": "aux"}
+JAFFE = {"name": "jaffe", "layout": "jaffe", "path": "jaffe"}
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_csv(tmp_path / "fer2013" / "fer2013.csv", 12)
+    write_classes(tmp_path / "aux")
+    return tmp_path
+
+
+def test_one_source_stays_memory_mapped(root):
+    faces = store.open_data(str(root), [FER])
+    assert isinstance(faces.pixels, np.memmap)
+    assert faces.origin(3) == "row 3"
+
+
+def test_auxiliary_faces_come_last_and_train_only(root, caplog):
+    with caplog.at_level("INFO"):
+        faces = store.open_data(root, [FER], [JAFFE, AUX])
+    main = sources.read("fer2013", root / "fer2013")
+    assert np.array_equal(faces.pixels[:12], main.pixels)
+    assert np.array_equal(faces.split[:12], main.split)
+    assert len(faces) == 12 + 28
+    assert not faces.split[12:].any()
+    assert faces.origin(0) == "fer2013: row 0"
+    assert faces.origin(12) == "aux-train: angry/0.png"
+    assert "auxiliary jaffe: no " in caplog.text
+    assert "aux-train: 28 faces" in caplog.text
+
+
+def plant_twins(root):
+    """In aux/happy/, rows 0 to 2 of fer2013.csv (train, val, test), row 1 mirrored and row 4 (val) re-encoded."""
+    from PIL import Image
+
+    main = sources.read("fer2013", root / "fer2013")
+    folder = root / "aux" / "happy"
+    for i in range(3):
+        Image.fromarray(main.pixels[i]).save(folder / f"twin{i}.png")
+    Image.fromarray(np.ascontiguousarray(main.pixels[1, :, ::-1])).save(folder / "twin3.png")
+    Image.fromarray(main.pixels[4]).save(folder / "twin4.jpg", quality=60)
+
+
+def test_auxiliary_twins_of_val_and_test_are_left_out(root, caplog):
+    plant_twins(root)
+    with caplog.at_level("INFO"):
+        faces = store.open_data(root, [FER], [JAFFE, AUX])
+    kept = {faces.origin(i) for i in range(12, len(faces))}
+    assert len(kept) == 29
+    assert "aux-train: happy/twin0.png" in kept
+    assert "left out 4 faces that also stand in val or test: 2 exact, 1 mirrored, 1 near" in caplog.text
+    assert "29 faces for training: 4 angry, 4 disgust, 4 fear, 5 happy, 4 sad" in caplog.text
+    assert "auxiliary jaffe: no " in caplog.text
+
+
+def test_auxiliary_twins_of_val_and_test_can_be_refused(root):
+    assert len(store.open_data(root, [FER], [AUX], leaks="refuse")) == 12 + 28
+    plant_twins(root)
+    with pytest.raises(FerlabError) as error:
+        store.open_data(root, [FER], [AUX], leaks="refuse")
+    assert str(error.value) == (
+        "auxiliary faces also stand in val or test: aux-train: 4 of 33 faces (2 exact, 1 mirrored, 1 near), "
+        "as happy/twin1.png, happy/twin2.png, happy/twin3.png. Leave them out with data.leaks=drop"
+    )
+    with pytest.raises(FerlabError, match=r"data\.leaks is 'keep'; choose drop, refuse"):
+        store.open_data(root, [FER], [AUX], leaks="keep")
+
+
+def test_subjects_of_different_data_sets_stay_different(tmp_path):
+    from PIL import Image
+
+    for i, name in enumerate(["KA", "KL", "MK"]):
+        (tmp_path / "jaffe").mkdir(exist_ok=True)
+        Image.fromarray(np.full((48, 48), i, np.uint8)).save(tmp_path / "jaffe" / f"{name}.HA1.{i}.tiff")
+    other = {**JAFFE, "name": "jaffe2"}
+    faces = store.open_data(tmp_path, [JAFFE, other])
+    assert faces.subject.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_no_auxiliary_data_at_all_is_an_error(root):
+    shutil.rmtree(root / "aux")
+    with pytest.raises(FerlabError, match=r"at least one of .*jaffe, .*aux"):
+        store.open_data(root, [FER], [JAFFE, AUX])
+
+
+def test_wrong_entries_are_named(root):
+    for entry, message in [
+        ({**FER, "paht": "x"}, "data.sources, fer2013: layout fer2013 knows no option paht; its options: strict"),
+        ({**FER, "layout": "fer"}, "layout is 'fer'; choose one of fer2013"),
+        ({"name": "fer2013", "layout": "fer2013"}, "lacks 'path'"),
+        ({"layout": "fer2013", "path": "x"}, "lacks 'name'"),
+    ]:
+        with pytest.raises(FerlabError) as error:
+            store.open_data(root, [entry])
+        assert message in str(error.value)
+    with pytest.raises(FerlabError, match=r"data\.auxiliary, aux: .*no option splits"):
+        store.open_data(root, [FER], [{**AUX, "splits": "x"}])
+    with pytest.raises(FerlabError, match="sources is empty"):
+        store.open_data(root, [])
+
+
+def test_drawn_faces_are_known_by_their_options(tmp_path, reads):
+    entry = {"name": "drawn", "layout": "drawn", "n_train": 9, "n_val": 8, "n_test": 7, "seed": 1}
+    first = store.open_data(tmp_path, [entry])
+    assert isinstance(first, Faces)
+    assert same(store.open_data(tmp_path, [entry]), first)
+    assert reads == ["drawn"]
+    other = store.open_data(tmp_path, [{**entry, "seed": 2}])
+    assert len(other) == len(first) == 24
+    assert not np.array_equal(other.pixels, first.pixels)
+    assert len(reads) == 2

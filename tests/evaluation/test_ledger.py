@@ -1,0 +1,64 @@
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from ferlab.errors import FerlabError
+from ferlab.evaluation.ledger import entries, look
+
+
+def _look(path, weights=("a",), data="fer2013", **kwargs):
+    arguments = {"runs": ["r"], "split": "test", "commit": "c0ffee", "tta": ["none"]}
+    return look(path, weights_sha256=list(weights), data=data, **{**arguments, **kwargs})
+
+
+def test_an_entry_says_what_was_looked_at(tmp_path):
+    path = tmp_path / "deep" / "ledger.jsonl"
+    entry = _look(path, tta=["none", "flip"])
+    assert json.loads(path.read_text()) == entry
+    assert entry["runs"] == ["r"]
+    assert entry["commit"] == "c0ffee"
+    assert entry["tta"] == ["none", "flip"]
+    assert entry["time"].endswith("+00:00")
+
+
+def test_looks_before_are_counted_by_weights_and_by_data(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    counts = [
+        (e["looks_before"], e["looks_before_at_data"])
+        for e in (
+            _look(path, "a"),
+            _look(path, "a"),
+            _look(path, "b"),
+            _look(path, "ab"),
+            _look(path, "ba"),  # the same ensemble, named in another order
+            _look(path, "a", data="drawn"),
+        )
+    ]
+    assert counts == [(0, 0), (1, 1), (0, 2), (0, 3), (1, 4), (2, 0)]
+
+
+def test_looks_at_once_are_all_written(tmp_path):
+    path = tmp_path / "ledger.jsonl"
+    with ThreadPoolExecutor(8) as pool:
+        before = list(pool.map(lambda _: _look(path)["looks_before"], range(24)))
+    assert sorted(before) == list(range(24))
+    assert len(entries(path)) == 24
+
+
+@pytest.mark.parametrize("split", ["val", "train", "Test"])
+def test_only_looks_at_test_are_counted(tmp_path, split):
+    with pytest.raises(ValueError, match=repr(split)):
+        _look(tmp_path / "ledger.jsonl", split=split)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", ["", "{", "[]", "{}", '{"time": 1, "weights_', "7"])
+def test_a_damaged_line_is_named_and_nothing_is_added(tmp_path, line):
+    path = tmp_path / "ledger.jsonl"
+    _look(path)
+    path.write_text(path.read_text() + line + "\n")
+    before = path.read_text()
+    with pytest.raises(FerlabError, match="line 2"):
+        _look(path)
+    assert path.read_text() == before

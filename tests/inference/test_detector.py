@@ -1,0 +1,221 @@
+"""The detector against Google's interpreter and plain loops (tests/golden/detector.json), and on drawn faces."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+
+from benchmarks.find_faces import frames, framing
+from ferlab.data import sources
+from ferlab.data.drawn import draw
+from ferlab.errors import FerlabError
+from ferlab.inference import detector
+from ferlab.inference.detector import RANGES, Detection, FaceDetector, crop, letterbox, merge, placed, square
+from tests import reference_detector
+
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
+GOLDEN = Path(__file__).parents[1] / "golden"
+VECTORS = json.loads((GOLDEN / "detector.json").read_text())
+MODELS = resources.files("ferlab.inference.models")
+
+
+@pytest.fixture(scope="module")
+def find() -> FaceDetector:
+    return FaceDetector(threads=1)
+
+
+def same(face: Detection, expected: dict, tolerance: float) -> None:
+    np.testing.assert_allclose(face.box, expected["box"], atol=tolerance)
+    np.testing.assert_allclose(face.keypoints, expected["keypoints"], atol=tolerance)
+    assert face.score == pytest.approx(expected["score"], abs=1e-4)
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_models_are_those_that_their_json_describes(name):
+    data, about = (MODELS / f"face_{name}.onnx").read_bytes(), json.loads((MODELS / f"face_{name}.json").read_text())
+    assert hashlib.sha256(data).hexdigest() == about["sha256"]
+    assert len(data) == about["bytes"] < 300_000
+    assert max(about["tested"]["largest_difference"].values()) <= 1e-4
+    model = onnx.load_model_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    (given,) = model.graph.input
+    side = about["side"]
+    assert [d.dim_value or d.dim_param for d in given.type.tensor_type.shape.dim] == ["batch", side, side, 4]
+    assert [o.name for o in model.graph.output] == list(about["outputs"])
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_graph_gives_what_googles_interpreter_gives(find, name):
+    expected, model = VECTORS["graphs"][name], find._models[RANGES.index(name)]
+    rgba = np.asarray(Image.open(GOLDEN / expected["square"]).convert("RGBA"))
+    names = ["boxes", "keypoints", "scores"]
+    three = np.stack([rgba, 255 - rgba, rgba])  # also in a batch
+    for outputs in (model.session.run(names, {"rgba": rgba[None]}), model.session.run(names, {"rgba": three})):
+        for key, values in zip(names, outputs, strict=True):
+            for place in {0, len(values) - 1}:
+                np.testing.assert_allclose(values[place][expected["anchors"]], expected[key], atol=1e-4)
+    faces = merge(*(values[0] for values in outputs), 0.5, 0.3)
+    assert len(faces) == len(expected["faces"]) >= 2
+    for face, golden, pixels in zip(faces, expected["faces"], expected["faces_in_pixels"], strict=True):
+        same(face, golden, 1e-4)
+        same(detector._in_pixels(face, expected["width"], expected["height"], model.about["side"]), pixels, 0.05)
+
+
+def test_graph_does_not_read_alpha(find):
+    rgba = np.asarray(Image.open(GOLDEN / "detector_short.png").convert("RGBA")).copy()
+    run = find._models[0].session.run
+    opaque = run(["boxes"], {"rgba": rgba[None]})[0]
+    rgba[..., 3] = 0
+    np.testing.assert_array_equal(run(["boxes"], {"rgba": rgba[None]})[0], opaque)
+
+
+def test_merging_is_mediapipes():
+    given = VECTORS["merge"]
+    arrays = [np.array(given[key], np.float32) for key in ("boxes", "keypoints", "scores")]
+    faces = merge(*arrays, given["min_score"], given["min_overlap"])
+    assert len(faces) == len(given["faces"]) >= 3
+    for face, expected in zip(faces, given["faces"], strict=True):
+        same(face, expected, 1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_merging_any_boxes_is_that_of_plain_loops(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(0, 60))
+    boxes = np.concatenate([rng.uniform(-0.2, 0.9, (n, 2)), rng.uniform(-0.05, 0.5, (n, 2))], 1)
+    points, scores = rng.uniform(-1, 2, (n, 6, 2)), rng.uniform(0, 1, n).round(1)  # equal scores too
+    expected = reference_detector.merge(boxes.tolist(), points.tolist(), scores.tolist(), 0.3, 0.3)
+    faces = merge(boxes, points, scores, 0.3, 0.3)
+    assert len(faces) == len(expected)
+    for face, golden in zip(faces, expected, strict=True):
+        same(face, golden, 1e-9)
+
+
+@pytest.mark.parametrize("given", VECTORS["placed"], ids=lambda g: f"{g['width']}x{g['height']}in{g['side']}")
+def test_placing(given):
+    assert list(placed(given["width"], given["height"], given["side"])) == given["is"]
+
+
+@pytest.mark.parametrize("given", VECTORS["square"], ids=str)
+def test_square(given):
+    assert list(square(given["box"], given["side_ratio"], given["raise_ratio"])) == given["is"]
+
+
+def test_letterbox_keeps_the_whole_picture_between_black_bars():
+    picture = np.full((100, 200, 3), (10, 120, 250), np.uint8)
+    out = letterbox(picture, 128)
+    assert out.shape == (128, 128, 4)
+    assert (out[..., 3] == 255).all()
+    assert (out[32:96, :, :3] == (10, 120, 250)).all()
+    assert not out[:32, :, :3].any()
+    assert not out[96:, :, :3].any()
+
+
+def test_crop_repeats_the_rim_of_the_picture():
+    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    for box in ((10, 10, 96, 96), (-30, -40, 96, 96), (50, 30, 96, 96)):
+        left, top = box[:2]
+        rows, columns = np.clip(np.arange(top, top + 96), 0, 59), np.clip(np.arange(left, left + 96), 0, 79)
+        cut = crop(picture, box, 1.0, 0.0)
+        np.testing.assert_array_equal(cut[..., :3], picture[rows][:, columns])
+        assert (cut[..., 3] == 255).all()
+
+
+@pytest.mark.parametrize("box", [(500, 500, 20, 20), (-500, -9, 20, 20), (3, 3, 0.01, 0.01), (0, 0, 3000, 3000)])
+def test_crop_of_any_box_is_a_face_in_size(box):
+    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 4), dtype=np.uint8)
+    assert crop(picture, box, 1.17, 0.078).shape == (96, 96, 4)
+
+
+def test_crop_shrinks_by_averaging():
+    lines = np.zeros((192, 192, 3), np.uint8)
+    lines[::2] = 255
+    np.testing.assert_allclose(crop(lines, (0, 0, 192, 192), 1.0, 0.0)[..., :3], 128, atol=1)
+
+
+@pytest.mark.parametrize("side", [350, 240, 160])
+def test_drawn_faces_are_found_where_they_are(find, side):
+    faces = draw(12, 7, 7, 1).pixels[:12]
+    pictures, where = frames(faces, side, seed=2)
+    rows, others = framing(find(list(pictures)), where)
+    assert len(rows) >= 11
+    assert others <= 1
+    assert np.abs(rows[:, 0] - 0.87).max() < 0.25  # drawings are framed a little tighter than photographs
+    assert np.abs(rows[:, 1:3]).max() < 0.2
+
+
+def test_back_range_is_asked_only_where_the_short_one_finds_nothing(find, monkeypatch):
+    faces = draw(7, 7, 7, 1).pixels
+    large, small = frames(faces[:1], 350)[0][0], frames(faces[1:2], 90, seed=3)[0][0]
+    asked = []
+    back = find._models[1]
+    monkeypatch.setattr(
+        find, "_models", [find._models[0], lambda images, least: asked.append(images) or back(images, least)]
+    )
+    found = find([large, small, np.zeros((48, 64, 3), np.uint8)])
+    assert [len(faces) for faces in found] == [1, 1, 0]
+    assert [image.shape for image in asked[0]] == [(480, 640, 3), (48, 64, 3)]
+
+
+def test_a_large_face_hides_small_ones_unless_everyone_is_asked_for(find):
+    faces = draw(7, 7, 7, 1).pixels
+    picture = np.full((480, 640, 3), 100, np.uint8)
+    for face, side, x, y in ((faces[1], 300, 10, 60), (faces[2], 110, 420, 40), (faces[1], 110, 460, 300)):
+        picture[y : y + side, x : x + side] = cv2.resize(face, (side, side))[..., None]
+    assert len(find([picture])[0]) == 1
+    (found,) = find([picture], everyone=True)
+    middles = sorted((face.box[:2] + face.box[2:] / 2).tolist() for face in found)
+    np.testing.assert_allclose(middles, [[160, 210], [475, 95], [515, 355]], atol=50)  # each once
+    assert [face.score for face in found] == sorted((face.score for face in found), reverse=True)
+
+
+def test_same_faces_alone_and_in_a_batch(find):
+    pictures = [frames(draw(7, 7, 7, 1).pixels[i : i + 1], 200 + 30 * i, seed=i)[0][0] for i in range(3)]
+    pictures[1] = cv2.resize(pictures[1], (500, 700))
+    for alone, together in zip([find([p])[0] for p in pictures], find(pictures), strict=True):
+        assert len(alone) == len(together) == 1
+        np.testing.assert_allclose(alone[0].box, together[0].box, atol=1e-3)
+
+
+def test_any_size_may_come(find):
+    for shape in ((1, 1, 3), (1, 3000, 3), (2000, 1, 4), (31, 17, 3)):
+        assert isinstance(find([np.full(shape, 77, np.uint8)])[0], list)
+    assert find([]) == []
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3), np.float32), np.zeros((0, 9, 3), np.uint8)], ids=str
+)
+def test_what_is_no_image_is_refused(find, image):
+    with pytest.raises(FerlabError, match="expected uint8"):
+        find([image])
+
+
+def test_min_score_is_checked():
+    with pytest.raises(FerlabError, match="between 0 and 1"):
+        FaceDetector(min_score=50)
+
+
+@pytest.mark.slow
+def test_real_faces_are_found(find, tmp_path):
+    """Found rate on faces of the training split pasted into frames; the rates are those of benchmarks/find_faces.py."""
+    if not REAL.is_dir():
+        pytest.skip("needs shared/data")
+    subprocess.run([sys.executable, REAL / "unpack.py", tmp_path, "csv"], check=True)
+    faces = sources.read("fer2013_csv", tmp_path / "fer2013" / "fer2013.csv").of_split("train").pixels[:200]
+    for side, least in ((350, 0.98), (240, 0.98), (160, 0.97), (110, 0.93)):
+        pictures, where = frames(faces, side)
+        rows, others = framing([find([picture])[0] for picture in pictures], where)
+        assert len(rows) / len(faces) >= least
+        assert others <= 5
+        if side >= 160:  # smaller boxes sit tighter
+            assert abs(np.median(rows[:, 0]) - 1) < 0.05
+            assert np.abs(np.median(rows[:, 1:3], 0)).max() < 0.03

@@ -1,0 +1,68 @@
+"""Label orders against what their sources say, written out once more."""
+
+import numpy as np
+import pytest
+
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS, index_of
+from ferlab.inference.label_orders import LABEL_ORDERS, columns, labels_of, renumber, reorder
+
+# Places of angry, disgust, fear, happy, sad, surprise, neutral in each, read from the publications.
+PLACES = {
+    "fer2013": [0, 1, 2, 3, 4, 5, 6],
+    "ferplus": [4, 5, 6, 1, 3, 2, 0],
+    "affectnet": [6, 5, 4, 1, 2, 3, 0],
+    "alphabetical": [0, 1, 2, 3, 5, 6, 4],
+    "face-api": [3, 5, 4, 1, 2, 6, 0],
+}
+WITH_CONTEMPT = ("ferplus", "affectnet")
+
+
+def test_every_order_is_written_down():
+    assert list(PLACES) == list(LABEL_ORDERS)
+
+
+@pytest.mark.parametrize("order", PLACES)
+def test_places_are_those_of_the_source(order):
+    assert columns(order, "fer2013") == PLACES[order]
+    names = labels_of(order)
+    assert {index_of(name) for name in names} - {None} == set(range(7))
+    assert ("contempt" in names) == (order in WITH_CONTEMPT) == (len(names) == 8)
+
+
+@pytest.mark.parametrize("given", PLACES)
+@pytest.mark.parametrize("wanted", PLACES)
+def test_there_and_back(given, wanted):
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(7), 20).astype(np.float32)
+    there = reorder(p, "fer2013", given)
+    assert there.dtype == np.float32
+    np.testing.assert_array_equal(reorder(reorder(there, given, wanted), wanted, "fer2013"), p)
+    labels = rng.integers(0, 7, 50)
+    np.testing.assert_array_equal(renumber(renumber(labels, given, wanted), wanted, given), labels)
+
+
+def test_one_face_through_each_order():
+    happy = np.eye(7)[[EXPRESSIONS.index("happy")]]
+    for order, places in PLACES.items():
+        assert reorder(happy, "fer2013", order).argmax() == places[3]
+        assert renumber([3], "fer2013", order)[0] == places[3]
+
+
+def test_contempt_is_shared_by_the_others_in_proportion():
+    p = np.array([[0.2, 0.1, 0.1, 0, 0.1, 0, 0, 0.5]])  # ferplus; the last is contempt
+    np.testing.assert_allclose(reorder(p, "ferplus", "fer2013"), [[0.2, 0, 0, 0.2, 0, 0.2, 0.4]])
+    np.testing.assert_array_equal(renumber([7, 0], "ferplus", "alphabetical"), [-1, 4])
+    np.testing.assert_array_equal(reorder(p, "ferplus", "affectnet")[0, 7], 0.5)
+    with pytest.raises(FerlabError, match="row 1 has only classes"):
+        reorder(np.eye(8)[[0, 7]], "ferplus", "fer2013")
+
+
+def test_what_does_not_fit_is_refused():
+    with pytest.raises(FerlabError, match="choose one of fer2013, ferplus"):
+        labels_of("imagenet")
+    with pytest.raises(FerlabError, match=r"expected \[N,8\]"):
+        reorder(np.ones((3, 7)), "affectnet", "fer2013")
+    for labels in ([8], [-1], [0.5], ["happy"]):
+        with pytest.raises(FerlabError, match="0 to 7"):
+            renumber(labels, "ferplus", "fer2013")

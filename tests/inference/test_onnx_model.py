@@ -1,0 +1,173 @@
+"""The loader against onnx's own interpreter, with torch out of reach, and every pair of files that it must refuse."""
+
+import hashlib
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from ferlab.inference.onnx_model import Margin, OnnxModel, rgba_of
+
+
+def graph(classes=7, names=EXPRESSIONS, output="probabilities"):
+    """A small graph with the contract's ends: the mean of each channel, by random weights, through a softmax."""
+    weights = np.random.default_rng(0).normal(0, 0.05, (4, classes)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["rgba"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=0),
+        helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [output], axis=1),
+    ]
+    made = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("rgba", TensorProto.UINT8, ["batch", "height", "width", 4])],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", classes])],
+        [onnx.numpy_helper.from_array(weights, "weights"), onnx.numpy_helper.from_array(np.array([1, 2]), "axes")],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    if names:
+        helper.set_model_props(model, {"expressions": json.dumps(names)})
+    return model
+
+
+def write(folder, model, **changes):
+    """A model and its JSON in a folder; gives the path of the model."""
+    path = folder / "small.onnx"
+    path.write_bytes(content := model.SerializeToString())
+    sidecar = {
+        "format": 1,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "expressions": list(EXPRESSIONS),
+        "margin": {"side_ratio": 1.17, "raise_ratio": 0.078},
+    }
+    path.with_suffix(".json").write_text(json.dumps(sidecar | changes))
+    return path
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write(tmp_path, graph())
+
+
+@pytest.mark.parametrize("shape", [(1, 48, 48), (5, 1, 1), (2, 30, 77)])
+def test_probabilities_are_those_of_onnx_s_own_interpreter(path, shape):
+    rgba = np.random.default_rng(1).integers(0, 256, (*shape, 4), np.uint8)
+    (expected,) = ReferenceEvaluator(onnx.load(path)).run(None, {"rgba": rgba})
+    found = OnnxModel.open(path)(rgba)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_what_a_model_says_of_itself(path):
+    model = OnnxModel.open(str(path))
+    assert model.expressions == EXPRESSIONS
+    assert model.margin == Margin(side_ratio=1.17, raise_ratio=0.078)
+    assert model.sidecar == json.loads(path.with_suffix(".json").read_text())
+
+
+def test_no_crops_and_crops_that_do_not_lie_in_one_piece(path):
+    model = OnnxModel.open(path)
+    assert model(np.zeros((0, 48, 48, 4), np.uint8)).shape == (0, 7)
+    rgba = np.random.default_rng(2).integers(0, 256, (2, 20, 30, 4), np.uint8)
+    np.testing.assert_array_equal(model(rgba[:, ::2, ::-1]), model(rgba[:, ::2, ::-1].copy()))
+
+
+@pytest.mark.parametrize(
+    "crops",
+    [
+        np.zeros((1, 48, 48, 4), np.float32),
+        np.zeros((48, 48, 4), np.uint8),
+        np.zeros((1, 48, 48, 3), np.uint8),
+        np.zeros((1, 0, 48, 4), np.uint8),
+    ],
+)
+def test_other_crops_are_refused(path, crops):
+    with pytest.raises(FerlabError, match=r"expected crops uint8 \[B,H,W,4\], found"):
+        OnnxModel.open(path)(crops)
+
+
+def test_grey_faces_as_rgba():
+    faces = np.random.default_rng(3).integers(0, 256, (2, 48, 48), np.uint8)
+    rgba = rgba_of(faces)
+    assert rgba.shape == (2, 48, 48, 4)
+    assert (rgba[..., 3] == 255).all()
+    for channel in range(3):
+        np.testing.assert_array_equal(rgba[..., channel], faces)
+
+
+PERMUTED = [*EXPRESSIONS[1:], EXPRESSIONS[0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sha256": "0" * 64}, "not of one export"),
+        ({"expressions": PERMUTED}, "answers in the order .* expected angry, disgust"),
+        ({"expressions": list(EXPRESSIONS[:6])}, "answers in the order .* expected angry, disgust"),
+        ({"format": 2}, "format 2, expected 1"),
+        ({"margin": {"side_ratio": 1.17}}, "margin with side_ratio and raise_ratio"),
+    ],
+)
+def test_another_sidecar_is_refused(tmp_path, changes, said):
+    with pytest.raises(FerlabError, match=said):
+        OnnxModel.open(write(tmp_path, graph(), **changes))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (graph(names=PERMUTED), "answers in the order .* expected angry, disgust"),
+        (graph(names=None), "holds no class names"),
+        (graph(classes=8), r"found rgba .* probabilities .*8"),
+        (graph(output="scores"), "export with ferlab.export"),
+    ],
+)
+def test_another_graph_is_refused(tmp_path, model, said):
+    with pytest.raises(FerlabError, match=said):
+        OnnxModel.open(write(tmp_path, model))
+
+
+def test_missing_and_damaged_files_are_said(tmp_path, path):
+    content = path.read_bytes()
+    path.write_bytes(content[:-20])
+    with pytest.raises(FerlabError, match="not of one export"):
+        OnnxModel.open(path)
+    told = json.loads(path.with_suffix(".json").read_text())
+    rubbish = b"<html>404</html>"
+    path.write_bytes(rubbish)
+    path.with_suffix(".json").write_text(json.dumps(told | {"sha256": hashlib.sha256(rubbish).hexdigest()}))
+    with pytest.raises(FerlabError, match="no model that onnxruntime can open"):
+        OnnxModel.open(path)
+    for text, said in (("{", "cannot be read"), ("[]", "is not of an exported model")):
+        path.with_suffix(".json").write_text(text)
+        with pytest.raises(FerlabError, match=said):
+            OnnxModel.open(path)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(FerlabError, match=r"small.json is missing"):
+        OnnxModel.open(path)
+    other = tmp_path / "other.onnx"
+    other.with_suffix(".json").write_text(json.dumps(told))
+    with pytest.raises(FerlabError, match="No such file"):
+        OnnxModel.open(other)
+
+
+def test_it_runs_where_torch_and_the_rest_of_training_are_not_installed(path):
+    code = f"""
+import sys
+for name in ("torch", "torchvision", "hydra", "omegaconf", "scipy", "onnx", "timm", "matplotlib", "pytorch_lightning"):
+    sys.modules[name] = None  # importing it raises ImportError
+import numpy as np
+from ferlab.onnx_model import OnnxModel
+print(OnnxModel.open({str(path)!r})(np.zeros((2, 9, 9, 4), np.uint8)).shape)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(2, 7)"

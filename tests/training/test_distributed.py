@@ -1,0 +1,209 @@
+"""One training by two processes: the same run as one process makes, in one directory, whatever ends it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+import yaml
+
+from ferlab.errors import FerlabError
+from ferlab.jobs import sweep_record
+from ferlab.predictors.of_run import predictor_of
+from ferlab.runs import checkpoints, directory
+from ferlab.training import distributed
+from ferlab.training import fit as training
+from tests.training.test_loggers import read
+
+# Batch norm takes its statistics over each process's share on a CPU, and dropout draws other masks: neither is in it.
+NET = """
+name: no_norm
+net:
+  _target_: torch.nn.Sequential
+  _args_:
+    - {_target_: torch.nn.Conv2d, in_channels: 1, out_channels: 8, kernel_size: 3, stride: 2}
+    - {_target_: torch.nn.ReLU}
+    - {_target_: torch.nn.Conv2d, in_channels: 8, out_channels: 16, kernel_size: 3, stride: 2}
+    - {_target_: torch.nn.ReLU}
+    - {_target_: torch.nn.Flatten}
+    - {_target_: torch.nn.Linear, in_features: 1936, out_features: 7}
+input: {size: 48, channels: 1, mean: [0.508], std: [0.255]}
+"""
+TWO = ("trainer.devices=2", "strategy=ddp")
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    """Start `python -m ferlab.train` in a folder of its own, in a session of its own as a terminal's."""
+    folder = tmp_path_factory.mktemp("ddp")
+    (folder / "own" / "model").mkdir(parents=True)
+    (folder / "own" / "model" / "no_norm.yaml").write_text(NET)
+    hidden = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "FERLAB_", "LOCAL_RANK", "WORLD_"))}
+    env = hidden | {"FERLAB_DATA": str(folder / "data"), "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    small = ["data=drawn", "data.n_val=70", "data.n_test=70", "batch_size=32", "trainer.enable_progress_bar=false"]
+    small += ["trainer.accelerator=cpu", "trainer.precision=32-true", "model=no_norm", "schedule=constant", "lr=0.005"]
+
+    def start(*words: str, flags: tuple[str, ...] = ()) -> subprocess.Popen:
+        command = [sys.executable, "-m", "ferlab.train", "--config-dir", "own", *flags, *small, *words]
+        return subprocess.Popen(
+            command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    start.folder = folder
+    return start
+
+
+def finished(process: subprocess.Popen) -> str:
+    out, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, out
+    return out
+
+
+def state(folder: Path, name: str, part: str = "state_dict") -> dict[str, torch.Tensor]:
+    return checkpoints.load(folder / "outputs" / name / directory.CHECKPOINTS / checkpoints.LAST)[part]
+
+
+def columns(folder: Path, name: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for row in directory.load(folder / "outputs" / name).metrics_rows():
+        for key, value in row.items():
+            found.setdefault(key, []).append(float(value))
+    return found
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(typed):
+    small = ("data.n_train=320", "trainer.max_epochs=4", "class_weights=balanced", "label_smoothing=0.1", "mixup=0.0")
+    finished(typed(*small, "wandb=offline", "name=one"))
+    out = finished(typed(*small, "wandb=offline", "name=two", *TWO))
+    outputs = typed.folder / "outputs"
+    assert sorted(path.name for path in outputs.iterdir()) == ["one", "two"]
+    assert out.count("run outputs/two:") == out.count("val accuracy") == 1  # only rank zero speaks
+
+    for part in ("state_dict", "current_model_state"):
+        one, two = state(typed.folder, "one", part), state(typed.folder, "two", part)
+        assert one.keys() == two.keys()
+        for key in one:
+            torch.testing.assert_close(two[key], one[key], rtol=0, atol=1e-6)
+    assert max(t.abs().max() for t in state(typed.folder, "one").values()) > 0.1
+    one, two = columns(typed.folder, "one"), columns(typed.folder, "two")
+    assert len(one["train/loss"]) == 4
+    for key in ("train/loss", "train/accuracy", "lr", "val/loss", "val/accuracy", "val/macro_recall", "val/macro_f1"):
+        assert two[key] == pytest.approx(one[key], abs=1e-5), key
+
+    # Written once: one CSV log, one W&B run, one config.
+    assert [path.name for path in (outputs / "two" / directory.LOG).iterdir()] == ["0"]
+    assert read(outputs / "two")["curves"]["train/loss"] == pytest.approx(one["train/loss"], abs=1e-5)
+    assert yaml.safe_load((outputs / "two" / directory.CONFIG).read_text())["strategy"] == "ddp"
+    first, second = (directory.load(outputs / name).info for name in ("one", "two"))
+    assert (first["val_accuracy"], first["best_epoch"]) == (second["val_accuracy"], second["best_epoch"])
+
+
+@pytest.mark.slow
+def test_with_batch_norm_what_is_measured_is_what_is_saved(typed):
+    words = ("data.n_train=320", "model=five_layer", "+model.net.width=0.25", "trainer.max_epochs=2", "wandb=off")
+    finished(typed(*words, "ema_decay=0.5", "name=norm", *TWO))
+    run = directory.load(typed.folder / "outputs" / "norm")
+    root = str(typed.folder / "data")
+    data = run.config["data"]
+    val = training.open_data(root, data["sources"], []).of_split("val")
+    with torch.inference_mode():
+        probabilities = predictor_of(run)(torch.from_numpy(val.pixels).unsqueeze(1))
+    at = int(run.info["best_epoch"])
+    loss = -probabilities[torch.arange(len(val)), torch.from_numpy(val.labels)].log().mean()
+    assert float(loss) == pytest.approx(columns(typed.folder, "norm")["val/loss"][at], rel=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("everyone", [False, True])
+def test_sigterm_stops_both_at_a_step_and_continuing_gives_the_uninterrupted_weights(typed, everyone):
+    words = ("data.n_train=640", "trainer.max_epochs=30", "wandb=off", *TWO)
+    if not (typed.folder / "outputs" / "whole").exists():
+        finished(typed(*words, "name=whole"))
+    name = f"stopped{everyone}"
+    process = typed(*words, f"name={name}")
+    wait_for(process, typed.folder / "outputs" / name / directory.CHECKPOINTS / checkpoints.LAST)
+    (os.killpg if everyone else os.kill)(process.pid, signal.SIGTERM)  # a cluster signals all, a user one
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, out
+    assert out.count("ckpt=last to continue") == 1
+    assert columns(typed.folder, name)["epoch"][-1] < 29
+    finished(typed(*words, f"name={name}", "ckpt=last"))
+    whole, continued = state(typed.folder, "whole"), state(typed.folder, name)
+    assert all(torch.equal(whole[key], continued[key]) for key in whole)
+    assert not (typed.folder / "outputs" / f"{name}-2").exists()
+
+
+@pytest.mark.slow
+def test_the_death_of_a_rank_is_one_line_and_leaves_no_process(typed):
+    process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", "name=alone", *TWO)
+    wait_for(process, typed.folder / "outputs" / "alone" / directory.CHECKPOINTS / checkpoints.LAST)
+    [other] = psutil.Process(process.pid).children()
+    other.kill()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "ferlab: another rank ended with status -9" in out
+    assert "Traceback" not in out
+    assert directory.load(typed.folder / "outputs" / "alone").info["status"] == "failed"
+    assert not other.is_running()
+
+
+def wait_for(process: subprocess.Popen, path: Path) -> None:
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+def test_each_job_of_a_sweep_starts_its_own_ranks(typed, launcher):
+    if launcher == "joblib":
+        pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    words = ("data.n_train=320", "trainer.max_epochs=2", "wandb=off", f"name={launcher}-a,{launcher}-b", *TWO)
+    sweep = (f"hydra/launcher={launcher}", f"hydra.sweep.dir=outputs/sweeps/{launcher}")
+    finished(typed(*words, *sweep, flags=("-m",)))
+    listed = json.loads((typed.folder / "outputs" / "sweeps" / launcher / sweep_record.SWEEP).read_text())["jobs"]
+    assert [job["status"] for job in listed] == ["finished", "finished"]
+    first, second = (state(typed.folder, f"{launcher}-{x}") for x in "ab")
+    assert all(torch.equal(first[key], second[key]) for key in first)  # the same run twice
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("batch_size=31",), "batch_size=32, or trainer.devices=1"),
+        (("batch_size=2",), "batch_size=4, or"),
+        (("strategy=fsdp",), "choose auto, ddp, ddp_find_unused_parameters_true"),
+        (("trainer.devices=0",), "trainer.devices is 0"),
+    ],
+)
+def test_what_two_processes_would_train_otherwise_is_refused_before_anything_is_written(
+    config, faces, monkeypatch, tmp_path, overrides, message
+):
+    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    with pytest.raises(FerlabError, match=message):
+        training.train(config("trainer.devices=2", *overrides))
+    assert not list((tmp_path / "outputs").glob("*"))
+
+
+def test_gradual_unfreezing_needs_one_device():
+    distributed.refuse(1, batch_size=31, unfreeze_every=1)
+    with pytest.raises(FerlabError, match=r"unfreeze_every=1 needs trainer\.devices=1"):
+        distributed.refuse(2, batch_size=32, unfreeze_every=1)
+
+
+def test_ranks_that_something_else_started_are_refused(monkeypatch):
+    assert distributed.rank_of() is None
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    with pytest.raises(FerlabError, match="without torchrun"):
+        distributed.rank_of()
+    monkeypatch.setenv(distributed.RUN, "outputs/one")
+    assert distributed.rank_of() == Path("outputs/one")

@@ -1,0 +1,364 @@
+"""Curves on disk whatever W&B does: without an account, a network, the package, or a folder to write to."""
+
+import csv
+import hashlib
+import json
+import os
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import precision_recall_curve
+
+from ferlab.errors import FerlabError
+from ferlab.evaluation import measuring
+from ferlab.expressions import EXPRESSIONS
+from ferlab.predictors import predictor
+from ferlab.predictors.of_run import predictor_of
+from ferlab.runs import directory
+from ferlab.training import compose, loggers
+from ferlab.training import fit as training
+from tests.conftest import made_faces
+
+KEY = "0123456789abcdef" * 2 + "01234567"
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    """No settings, keys or folders of whoever runs the tests, and no run left open."""
+    for name in [n for n in os.environ if n.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "the_home_folder"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(training, "open_data", lambda *a, **k: made_faces())
+    yield
+    import wandb
+
+    wandb.teardown()
+
+
+def records(path: Path):
+    """Records of a .wandb file: LevelDB's log format with a header of 7 bytes."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, at, part = path.read_bytes(), 7, b""
+    while at + 7 <= len(data):
+        left = 32768 - at % 32768  # a block's rest that is too small for a header is filled up
+        if left < 7:
+            at += left
+            continue
+        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        part += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if kind in (1, 4):  # whole, or the last of several
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(part)
+            part = b""
+            yield record
+
+
+def read(run: Path) -> dict:
+    """What W&B's offline file of a run directory holds: the run, its curves by name, its exit code."""
+    [path] = run.glob("wandb/offline-run-*/*.wandb")
+    end = time.monotonic() + 10
+    # W&B's service may write the file a moment after finish() has returned.
+    while time.monotonic() < end and not any(r.WhichOneof("record_type") == "exit" for r in records(path)):
+        time.sleep(0.05)
+    found: dict = {"curves": {}, "config": {}, "artifacts": []}
+    for record in records(path):
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            found["run"] = record.run
+            found["config"] = {c.key: json.loads(c.value_json) for c in record.run.config.update}
+        elif kind == "history":
+            for item in record.history.item:
+                name = item.key or "/".join(item.nested_key)
+                found["curves"].setdefault(name, []).append(json.loads(item.value_json))
+        elif kind == "artifact":
+            found["artifacts"].append(record.artifact)
+        elif kind == "request" and record.request.WhichOneof("request_type") == "log_artifact":
+            found["artifacts"].append(record.request.log_artifact.artifact)
+        elif kind == "exit":
+            found["exit"] = record.exit.exit_code
+    return found
+
+
+def curves(run: Path) -> dict[str, list[float]]:
+    """Columns of the CSV logs."""
+    found: dict[str, list[float]] = {}
+    for path in sorted(run.glob("log/*/metrics.csv")):
+        for row in csv.DictReader(path.open(newline="")):
+            for name, value in row.items():
+                if value:
+                    found.setdefault(name, []).append(float(value))
+    return found
+
+
+def assert_csv_is_complete(run: Path, epochs: int) -> None:
+    columns = curves(run)
+    for name in ("val/accuracy", "val/macro_recall", "val/macro_f1", "val/loss", "train/loss", "train/accuracy", "lr"):
+        assert len(columns[name]) == epochs, name
+
+
+def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(config, monkeypatch, tmp_path):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    outputs = Path(os.environ["HOME"]) / "outputs"
+    run = training.train(config("wandb=offline", "trainer.max_epochs=2", f"outputs={outputs}", "data=fer2013+aux"))
+    assert_csv_is_complete(run.path, 2)
+    found = read(run.path)
+    for name in ("val/accuracy", "val/macro_recall", "train/loss", "lr"):
+        assert found["curves"][name] == pytest.approx(curves(run.path)[name], rel=1e-5), name
+    assert found["exit"] == 0
+
+    assert found["run"].project == "ferlab"
+    assert found["run"].display_name == "five_layer-fer2013+aux-none-s0"
+    assert found["run"].run_group == "five_layer-fer2013+aux"
+    assert found["run"].job_type == "train"
+    tags = {"class_weights=none", "balance=none", "weights=none", "teacher=no"}
+    assert set(found["run"].tags) == {"five_layer", "fer2013+aux", *tags}
+    assert found["config"]["data"] == "fer2013+aux"
+    assert found["config"]["lr"] == 0.05
+    assert found["config"]["model"]["name"] == "five_layer"
+
+    said = str(found["run"]) + json.dumps(found["config"])
+    for private in (os.environ["HOME"], KEY, str(tmp_path), socket.gethostname() or "-"):
+        assert f'"{private}' not in said
+    assert "host" not in found["config"]
+    assert found["run"].host in ("", "-")
+    for path in run.path.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
+
+    [confusion] = run.path.glob("wandb/offline-run-*/files/media/table/val/confusion_table*.json")
+    rows = json.loads(confusion.read_text())["data"]
+    assert [row[:2] for row in rows] == [[a, b] for a in EXPRESSIONS for b in EXPRESSIONS]
+    assert sum(row[2] for row in rows) == 40
+    right = sum(n for true, predicted, n in rows if true == predicted)
+    assert right / 40 == pytest.approx(curves(run.path)["val/accuracy"][-1])
+
+    [samples] = run.path.glob("wandb/offline-run-*/files/media/table/val/samples*.json")
+    table = json.loads(samples.read_text())
+    assert table["columns"] == ["face", "true", "predicted", *EXPRESSIONS]
+    assert len(table["data"]) == 40
+    assert all(sum(row[3:]) == pytest.approx(1, abs=1e-3) for row in table["data"])
+    [drawn] = run.path.glob("wandb/offline-run-*/files/media/table/val/precision_recall_table*.json")
+    table = json.loads(drawn.read_text())
+    probabilities = predictor.predict(predictor_of(run), made_faces().of_split("val").pixels)
+    labels = made_faces().of_split("val").labels
+    for k, name in enumerate(EXPRESSIONS):
+        points = [dict(zip(table["columns"], row, strict=True)) for row in table["data"] if name in row]
+        precision, recall, _ = precision_recall_curve(labels == k, probabilities[:, k])
+        assert points
+        for point in points:  # W&B takes the curve's steps at even recalls
+            steps = precision[np.abs(recall - point["recall"]) <= 1 / (labels == k).sum()]
+            assert np.abs(steps - point["precision"]).min() < 2e-3
+
+    made = {artifact.name: artifact for artifact in found["artifacts"] if artifact.type in ("dataset", "model")}
+    assert {name: artifact.type for name, artifact in made.items()} == {
+        "fer2013-aux": "dataset",
+        "five_layer-fer2013-aux-none-s0": "model",
+    }
+    known, kept = (json.loads(artifact.metadata) for artifact in made.values())
+    train_faces = made_faces().of_split("train")
+    assert known["faces"]["train"] == dict(zip(EXPRESSIONS, train_faces.targets.sum(0).tolist(), strict=True))
+    digest = hashlib.sha256(train_faces.pixels.tobytes() + train_faces.labels.tobytes()).hexdigest()
+    assert known["faces_sha256"]["train"] == kept["dataset"]["train"] == digest
+    assert kept["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
+    assert kept["val_accuracy"] == pytest.approx(run.info["val_accuracy"])
+
+    # The pictures lie in the run's directory, not in the home folder.
+    staged = [p for p in (run.path / "wandb" / "data").rglob("*") if p.is_file() and p.read_bytes()[:4] == b"\x89PNG"]
+    assert len(staged) == 40
+    assert not list(Path(os.environ["HOME"]).glob(".local/share/wandb/artifacts/staging/*"))
+    assert "WANDB_DATA_DIR" not in os.environ
+
+
+def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, monkeypatch):
+    typed = {"words": [], "experiment": "demo", "sweep": "2026-11-23_18-05-13", "launcher": "joblib"}
+    monkeypatch.setattr(loggers.cli, "job", lambda: typed)
+    home = os.environ["HOME"]
+    path = tmp_path / "run"
+    path.mkdir()
+    overrides = (f"weights={home}/{'w' * 80}.pth", f"teacher=[{home}/one,{home}/two]", "name=run")
+    loggers.finish_wandb(
+        loggers.loggers_of(path, config(*overrides), "offline"), Untrained(), None, path, {"status": "finished"}
+    )
+    found = read(path)
+    assert found["run"].run_group == "demo"
+    tags = set(found["run"].tags)
+    assert {"sweep=2026-11-23_18-05-13", "launcher=joblib", "teacher=yes"} <= tags
+    assert max(map(len, tags)) == 64  # W&B refuses longer ones
+    assert found["config"]["teacher"] == ["one", "two"]
+    assert home not in str(found["run"]) + json.dumps(found["config"])
+
+
+class Untrained:
+    confusion = None
+
+
+def opened(config, path: Path, mode: str) -> list:
+    path.mkdir(parents=True)
+    return loggers.loggers_of(path, config(f"name={path.name}"), mode)
+
+
+def test_each_run_of_a_process_has_its_own_id_and_a_failed_one_says_so(config, tmp_path):
+    import wandb
+
+    for name, failed in (("first", True), ("second", False)):
+        found = opened(config, tmp_path / name, "offline")
+        assert len(found) == 2
+        loggers.finish_wandb(found, Untrained(), None, tmp_path, {"status": "failed" if failed else "finished"})
+        assert wandb.run is None
+    first, second = read(tmp_path / "first"), read(tmp_path / "second")
+    assert first["run"].run_id != second["run"].run_id
+    assert (first["exit"], second["exit"]) == (1, 0)
+    assert (first["run"].display_name, second["run"].display_name) == ("first", "second")
+
+
+def test_online_a_run_uses_its_data_and_makes_its_model(config):
+    import wandb
+
+    class Online:
+        offline = False
+
+        def __init__(self):
+            self.used, self.made = [], []
+
+        def use_artifact(self, artifact):
+            self.used.append(artifact)
+
+        def log_artifact(self, artifact):
+            self.made.append(artifact)
+
+    run = training.train(config("wandb=off", "trainer.max_epochs=1"))
+    data, _ = compose.compose(run.config, made_faces(), cuda=False)
+    experiment = Online()
+    loggers._lineage(wandb, experiment, data, run.path, run.info)
+    ([dataset], [model]) = experiment.used, experiment.made
+    assert (dataset.type, model.type) == ("dataset", "model")
+    assert set(dataset.manifest.entries) == {"data.json"}
+    assert set(model.manifest.entries) == {"config.yaml", "best.ckpt"}
+    assert model.metadata["dataset"] == dataset.metadata["faces_sha256"]
+    assert dataset.metadata["faces"]["val"] == dict(
+        zip(EXPRESSIONS, made_faces().of_split("val").targets.sum(0).tolist(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("key", [None, "too short"])
+def test_online_without_a_good_key_goes_offline_at_once(config, tmp_path, monkeypatch, caplog, key):
+    if key:
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    start = time.monotonic()
+    found = opened(config, tmp_path / "run", "online")
+    assert time.monotonic() - start < 10
+    assert len(found) == 2
+    assert "W&B online does not work" in caplog.text
+    assert key is None or f"'{key}'" not in caplog.text
+    found[1].log_metrics({"val/accuracy": 0.5}, step=1)
+    loggers.finish_wandb(found, Untrained(), None, tmp_path, {"status": "finished"})
+    assert read(tmp_path / "run")["curves"]["val/accuracy"] == [0.5]
+
+
+@pytest.mark.slow
+def test_online_without_a_network_goes_offline_within_15_seconds_and_trains(config, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "https://127.0.0.1:9")  # nothing listens there
+    start = time.monotonic()
+    run = training.train(config("wandb=online", "trainer.max_epochs=1"))
+    print(f"{time.monotonic() - start:.1f} s")
+    assert "W&B online does not work" in caplog.text
+    assert run.info["seconds"] < 60
+    lost = time.monotonic() - start - training.train(config("wandb=off", "trainer.max_epochs=1")).info["seconds"]
+    assert lost < 15
+    assert read(run.path)["exit"] == 0
+    assert_csv_is_complete(run.path, 1)
+
+
+def test_without_the_package_training_goes_on(config, monkeypatch, caplog):
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "wandb", None)
+        run = training.train(config("wandb=offline", "trainer.max_epochs=1"))
+    assert "wandb is not installed" in caplog.text
+    assert run.info["status"] == "finished"
+    assert_csv_is_complete(run.path, 1)
+
+
+def test_a_folder_that_wandb_cannot_write_does_not_stop_training(config, monkeypatch, caplog):
+    created = directory.create
+
+    def with_a_file_in_the_way(outputs, name):
+        path = created(outputs, name)
+        (path / "wandb").write_text("")  # root could write to a read-only folder, but not into a file
+        return path
+
+    monkeypatch.setattr(directory, "create", with_a_file_in_the_way)
+    run = training.train(config("wandb=offline", "trainer.max_epochs=1"))
+    assert "only files are written" in caplog.text
+    assert run.info["status"] == "finished"
+    assert_csv_is_complete(run.path, 1)
+
+
+def test_a_failed_run_keeps_its_curves_and_closes_the_loggers(config, monkeypatch, tmp_path):
+    closed = []
+    monkeypatch.setattr(
+        "ferlab.training.fit.finish_wandb", lambda found, classifier, data, run, info: closed.append(info["status"])
+    )
+    monkeypatch.setattr(
+        training.ExpressionClassifier, "on_train_epoch_start", lambda self: 1 / (1 - self.current_epoch), raising=False
+    )
+    with pytest.raises(ZeroDivisionError):
+        training.train(config())
+    assert closed == ["failed"]
+    run = tmp_path / "outputs" / "five_layer-drawn-none-s0"
+    assert len(curves(run)["val/accuracy"]) == 1
+    assert directory.load(run).info["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("given", "mode"), [("online", "online"), ("offline", "offline"), ("off", "off"), (False, "off")]
+)
+def test_modes(given, mode):
+    assert loggers.wandb_mode({"wandb": given}) == mode
+
+
+def test_an_unknown_mode_names_the_known_ones():
+    with pytest.raises(FerlabError, match="wandb is True; choose online, offline, off"):
+        loggers.wandb_mode({"wandb": True})
+
+
+def test_each_start_of_a_run_has_its_own_csv(config, tmp_path):
+    for n in range(3):
+        [found] = loggers.loggers_of(tmp_path, config(), "off")
+        found.log_metrics({"lr": float(n)}, step=n)
+        found.save()
+    assert [curves(tmp_path)["lr"]] == [[0.0, 1.0, 2.0]]
+    assert sorted(p.name for p in (tmp_path / "log").iterdir()) == ["0", "1", "2"]
+
+
+def test_a_report_is_a_run_of_its_own_with_its_views_as_an_axis(config, monkeypatch, tmp_path):
+    run = training.train(config("wandb=off", "trainer.max_epochs=1", "class_weights=balanced"))
+    monkeypatch.setattr(directory.Run, "faces", lambda self: made_faces())
+    [folder] = measuring.evaluate(str(run.path), "flip", ledger_path=tmp_path / "ledger.jsonl")
+    loggers.evaluated(folder, "offline")
+    told, found = json.loads((folder / "report.json").read_text()), read(run.path)
+    assert found["run"].job_type == "evaluate"
+    assert found["run"].run_group == f"five_layer-{told['data']}"
+    assert set(found["run"].tags) == {"evaluate", "split=val", "tta=flip"}
+    axes = {"tta": "flip", "class_weights": "balanced", "split": "val", "members": [run.name]}
+    assert {key: found["config"][key] for key in axes} == axes
+    assert found["curves"]["val/accuracy"] == [told["accuracy"]]
+    assert found["curves"]["val/accuracy_low"] == [told["interval95"][0]]
+    assert found["curves"]["val/without_train_twins"] == [told["without_train_twins"]["accuracy"]]
+    [confusion] = run.path.glob("wandb/offline-run-*/files/media/table/val/confusion_table*.json")
+    rows = json.loads(confusion.read_text())["data"]
+    assert [row[2] for row in rows] == np.array(told["confusion_matrix"]).flatten().tolist()
+
+    before = found["run"].run_id
+    for path in run.path.glob("wandb/offline-run-*/*.wandb"):
+        path.unlink()
+    loggers.evaluated(folder, "offline")  # measured again, it is the same run
+    assert read(run.path)["run"].run_id == before
