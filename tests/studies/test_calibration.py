@@ -159,7 +159,7 @@ def test_a_study_of_test_is_in_the_ledger_and_of_one_run_or_ensemble_each(traine
     files.write_json(folder / directory.MEMBERS, [{"path": trained.name}, {"path": trained.name}])
     both = list(opening.opened(config | {"runs": ["two", trained.name], "split": "val"}, "calibration"))
     assert [s.about["name"] for s in both] == ["two", trained.name]
-    (plain,) = studies.opened(config | {"runs": trained.name, "split": "val", "tta": None}, "calibration")
+    (plain,) = opening.opened(config | {"runs": trained.name, "split": "val", "tta": None}, "calibration")
     assert plain.folder.as_posix() == f"{trained.name}/calibration/val-none"
     assert len((trained.parent / "ledger.jsonl").read_text().splitlines()) == 1
     with pytest.raises(FerlabError, match="runs is not given"):

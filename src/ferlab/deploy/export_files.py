@@ -20,7 +20,7 @@ from onnx import ModelProto, helper
 from torch import nn
 
 from ferlab import files
-from ferlab.data.faces import Faces
+from ferlab.data.faces import Faces, faces_sha256
 from ferlab.deploy.graph import Crops
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -100,7 +100,7 @@ def facts(
     seen: ViewSet,
     margin: Mapping[str, float],
     opset: int,
-    faces_sha256: str,
+    val_sha256: str,
 ) -> dict[str, Any]:
     """All that an export says whatever its precision: classes, crop, code, runs, data, what their reports say."""
     packages = {name: metadata.version(name) for name in ("onnx", "onnxscript", "onnxruntime")}
