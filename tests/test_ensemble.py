@@ -490,7 +490,8 @@ def specialist(made, monkeypatch):
     """Adds a run for the two classes that all others take for each other; gives them and how often a vote is wrong."""
     pair = (4, 6)
     nets = {name: _BrightestBar(0.04 + 0.01 * i, pair) for i, name in enumerate(NETS)} | {"special": _BrightestBar()}
-    monkeypatch.setattr("ferlab.predictors.answers.predictor_of", lambda run: nets[run.name])
+    for user in ("predictors.answers", "ensembling.subject", "evaluation.measuring"):
+        monkeypatch.setattr(f"ferlab.{user}.predictor_of", lambda run: nets[run.name])
     val = FACES.of_split("val")
     base = np.mean([predictor.predict(nets[name], val.pixels) for name in NETS], 0)
     routed = (np.sort(np.argsort(base, 1)[:, -2:], 1) == pair).all(1)

@@ -34,7 +34,7 @@ MAY_IMPORT = {
 LIBRARIES = {
     "torch": ("nets", "data", "runs", "predictors", "ensembling", "evaluation", "training", "studies", "deploy"),
     "pytorch_lightning": ("data/datamodule.py", "training"),
-    "hydra": ("cli.py", "config.py"),
+    "hydra": ("cli.py", "config.py", "reproduce.py"),
     "omegaconf": ("cli.py", "config.py", *sorted(f"{name}.py" for name in COMMANDS)),
     "albumentations": ("data/augment.py", "data/affine.py"),
     "wandb": ("training/loggers.py",),
