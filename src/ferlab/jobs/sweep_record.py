@@ -70,7 +70,7 @@ class Bookkeeper:
             return
         value = job_return._return_value  # the property of that name would raise the error and print it again
         if job_return.status.name == "FAILED":
-            end = {"status": "failed", "error": _one_line(value)}
+            end: dict[str, Any] = {"status": "failed", "error": _one_line(value)}
         else:
             known = isinstance(value, float) and math.isfinite(value)
             end = {"status": _noted.get("status", "finished"), "val_accuracy": value if known else None}
