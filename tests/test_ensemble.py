@@ -25,8 +25,7 @@ from ferlab.errors import FerlabError
 from ferlab.evaluation import measuring
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
-from ferlab.predictors import answers, predictor, views
-from ferlab.predictors.of_run import predictor_of
+from ferlab.predictors import answers, of_run, predictor, views
 from ferlab.runs import directory
 from ferlab.studies import opening
 from ferlab.training import fit as training
@@ -90,7 +89,7 @@ def by_hand(about: dict, pixels: np.ndarray) -> np.ndarray:
     """What a frozen file says, written out in numpy: logits of each member in each view -> the vote [N,7]."""
     faces, total = torch.from_numpy(pixels.copy()).unsqueeze(1), 0.0
     for member in about["members"]:
-        model, logits = predictor_of(directory.load(member["path"])), []
+        model, logits = of_run.predictor_of(directory.load(member["path"])), []
         for mirror, shift, zoom, turn in about["views"]:
             with torch.inference_mode():
                 warped = views.warp(faces, views.View(mirror, tuple(shift), zoom, turn))
@@ -336,7 +335,7 @@ def test_each_view_is_asked_once_and_kept(made, monkeypatch):
     run = directory.load("outputs/plain-s0")
     val = FACES.of_split("val").pixels
     kept = answers.ask(run, val, views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
-    np.testing.assert_allclose(kept, predict_views(predictor_of(run), val, views.VIEWS["flip"]), atol=1e-6)
+    np.testing.assert_allclose(kept, predict_views(of_run.predictor_of(run), val, views.VIEWS["flip"]), atol=1e-6)
     assert len(asked) == 6
     answers.ask(run, val[::-1], views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
     assert len(asked) == 7  # other faces
@@ -406,7 +405,9 @@ def test_the_selection_gap_is_told_after_test_alone(made, capsys):
     reports = {s: json.loads((folder / f"reports/{s}-none/report.json").read_text()) for s in ("val", "test")}
     assert "hindsight" not in reports["val"]
     test, found = FACES.of_split("test"), reports["test"]["hindsight"]
-    said_by = [predictor.predict(predictor_of(directory.load(f"outputs/{name}")), test.pixels) for name in sorted(NETS)]
+    said_by = [
+        predictor.predict(of_run.predictor_of(directory.load(f"outputs/{name}")), test.pixels) for name in sorted(NETS)
+    ]
     singles = [float(np.mean(p.argmax(1) == test.labels)) for p in said_by]
     assert found["best_single"]["accuracy"] == max(singles)
     assert found["best_single"]["gap"] == pytest.approx(max(singles) - reports["test"]["accuracy"])
@@ -490,7 +491,7 @@ def specialist(made, monkeypatch):
     """Adds a run for the two classes that all others take for each other; gives them and how often a vote is wrong."""
     pair = (4, 6)
     nets = {name: _BrightestBar(0.04 + 0.01 * i, pair) for i, name in enumerate(NETS)} | {"special": _BrightestBar()}
-    for user in ("predictors.answers", "ensembling.subject", "evaluation.measuring"):
+    for user in ("predictors.of_run", "predictors.answers", "ensembling.subject", "evaluation.measuring"):
         monkeypatch.setattr(f"ferlab.{user}.predictor_of", lambda run: nets[run.name])
     val = FACES.of_split("val")
     base = np.mean([predictor.predict(nets[name], val.pixels) for name in NETS], 0)
