@@ -26,6 +26,7 @@ from ferlab.evaluation import measuring
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
 from ferlab.predictors import answers, of_run, predictor, views
+from ferlab.predictors.warping import warp
 from ferlab.runs import directory
 from ferlab.studies import opening
 from ferlab.training import fit as training
@@ -92,7 +93,7 @@ def by_hand(about: dict, pixels: np.ndarray) -> np.ndarray:
         model, logits = of_run.predictor_of(directory.load(member["path"])), []
         for mirror, shift, zoom, turn in about["views"]:
             with torch.inference_mode():
-                warped = views.warp(faces, views.View(mirror, tuple(shift), zoom, turn))
+                warped = warp(faces, views.View(mirror, tuple(shift), zoom, turn))
                 logits.append(model.net(model.preprocess(warped)).double().numpy())
         logits = np.stack(logits)
         p = softmax(logits.mean(0), 1) if about["tta_space"] == "logit" else softmax(logits, 2).mean(0)

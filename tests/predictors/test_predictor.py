@@ -1,15 +1,22 @@
-"""Views against scipy and OpenCV, averaging against numpy."""
+"""Probabilities of a model, of views and of members, against numpy."""
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 from scipy.special import softmax
 from torch import nn
 
-from ferlab.predictors.predictor import Ensemble, Model, Specialised, TestTimeAugmentation, predict, predict_views
-from ferlab.predictors.views import VIEWS, View, mean_over, title, warp
+from ferlab.predictors.predictor import (
+    Ensemble,
+    Model,
+    Specialised,
+    TestTimeAugmentation,
+    mean_over,
+    predict,
+    predict_views,
+)
+from ferlab.predictors.views import VIEWS
+from ferlab.predictors.warping import warp
 
 
 @pytest.fixture
@@ -25,75 +32,6 @@ class _Scale(nn.Module):
 def _model(seed=0):
     torch.manual_seed(seed)
     return Model(_Scale(), nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 7)))
-
-
-def _inverse(view, side=48):
-    """Output pixel (x, y) -> input pixel of a mirrored face, derived apart from the code under test: undo the shift,
-    turn clockwise as seen, shrink, all about the centre."""
-    turn = np.deg2rad(view.rotate_deg)
-    # As seen with y downwards, counter-clockwise by t sends (1, 0) to (cos t, -sin t).
-    forward = view.zoom * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    matrix = np.linalg.inv(forward)
-    centre = np.full(2, (side - 1) / 2)
-    return matrix, centre - matrix @ (centre + view.shift_px)
-
-
-@pytest.mark.parametrize("view", sorted({*VIEWS["views24"], *VIEWS["poster8"], View(True, (3.5, -1.25), 1.2, 17.0)}))
-def test_warp_equals_scipys_affine_transform(faces, view):
-    matrix, offset = _inverse(view)
-    ours = warp(torch.from_numpy(faces).unsqueeze(1), view)
-    for face, mine in zip(faces, ours, strict=True):
-        face = face[:, ::-1] if view.mirror else face
-        # scipy counts (row, column), not (x, y)
-        theirs = ndimage.affine_transform(face.astype(float), matrix[::-1, ::-1], offset[::-1], order=1, mode="nearest")
-        np.testing.assert_allclose(mine[0], theirs, atol=0.02)
-
-
-def test_warp_moves_as_opencv_does():
-    smooth = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 256, (48, 48)).astype(np.float32), (0, 0), 3)
-    view = View(False, (2.0, -3.0), 1.1, 8.0)
-    matrix = cv2.getRotationMatrix2D((23.5, 23.5), view.rotate_deg, view.zoom)  # counter-clockwise too
-    matrix[:, 2] += view.shift_px
-    theirs = cv2.warpAffine(smooth, matrix, (48, 48), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    ours = warp(torch.from_numpy(smooth)[None, None], view)[0, 0]
-    np.testing.assert_allclose(ours, theirs, atol=0.5)  # OpenCV rounds places to 1/32 pixel
-
-
-def test_shift_is_to_the_right_and_down():
-    dot = torch.zeros(1, 1, 48, 48)
-    dot[0, 0, 10, 20] = 255
-    assert warp(dot, View(shift_px=(3.0, 2.0)))[0, 0, 12, 23] == pytest.approx(255, abs=1e-2)
-
-
-def test_identity_and_mirror_leave_pixels_exactly(faces):
-    x = torch.from_numpy(faces).unsqueeze(1)
-    assert torch.equal(warp(x, View()), x.float())
-    assert torch.equal(warp(x, View(mirror=True)), x.flip(-1).float())
-
-
-def test_sets_of_views_nest():
-    assert VIEWS["none"] == (View(),)
-    assert [len(VIEWS[name]) for name in ("flip", "views8", "views12", "views24")] == [2, 8, 12, 24]
-    for small, large in (("none", "flip"), ("flip", "views8"), ("views8", "views12"), ("views12", "views24")):
-        assert set(VIEWS[small]) < set(VIEWS[large])
-
-
-@pytest.mark.parametrize("name", VIEWS)
-def test_views_stay_inside_the_posters_augmentation(name):
-    assert len(set(VIEWS[name])) == len(VIEWS[name])
-    for view in VIEWS[name]:
-        assert abs(view.rotate_deg) <= 10
-        assert 0.9 <= view.zoom <= 1.1
-        assert max(map(abs, view.shift_px)) <= 4  # 10 % of 48, in whole pixels
-        assert [int(s) for s in view.shift_px] == list(view.shift_px)
-
-
-def test_the_posters_eight_are_the_mirrored_face_and_seven_draws_that_never_change():
-    first, *drawn = VIEWS["poster8"]
-    assert first == View(mirror=True)
-    assert len(drawn) == 7
-    assert drawn[0] == View(False, (2.0, -2.0), 1.035, -8.91)  # another draw is another set of views: name it anew
-    assert drawn[-1] == View(True, (-2.0, 1.0), 1.048, 9.78)
 
 
 def test_unknown_views_are_refused_with_the_names():
@@ -154,10 +92,8 @@ def test_a_view_that_excludes_a_class_gives_no_nan():
     np.testing.assert_allclose(said, [[0.5, 0.5, 0, 0, 0, 0, 0]], atol=1e-6)
 
 
-def test_spaces_are_named_in_reports_where_they_differ(faces):
-    assert title("flip", "probability") == "flip"
-    assert title("flip", "logit") == "flip-logit"
-    assert TestTimeAugmentation(_model(), "none", "logit").space == "probability"  # of one view there is no mean
+def test_one_view_has_nothing_to_average():
+    assert TestTimeAugmentation(_model(), "none", "logit").space == "probability"
     with pytest.raises(ValueError, match="tta_space is 'log'; choose probability or logit"):
         TestTimeAugmentation(_model(), "flip", "log")
 

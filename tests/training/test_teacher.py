@@ -12,6 +12,7 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.predictors import views
 from ferlab.predictors.of_run import predictor_of
+from ferlab.predictors.warping import warp
 from ferlab.runs import checkpoints, directory
 from ferlab.training import compose, teacher
 from ferlab.training import fit as training
@@ -40,7 +41,7 @@ def by_hand(members: list[directory.Run], pixels: np.ndarray, tta: str = "none")
         model = predictor_of(run)
         for view in views.VIEWS[tta]:
             with torch.inference_mode():
-                logits = model.net(model.preprocess(views.warp(faces, view)))
+                logits = model.net(model.preprocess(warp(faces, view)))
             total += softmax(logits.double().numpy(), axis=1) / len(views.VIEWS[tta]) / len(members)
     return total
 

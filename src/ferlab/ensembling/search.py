@@ -20,7 +20,7 @@ from ferlab.errors import FerlabError
 from ferlab.metrics.statistics import accuracy_of
 from ferlab.metrics.temperature import temper
 from ferlab.predictors import answers, views
-from ferlab.predictors.predictor import device_of
+from ferlab.predictors.predictor import device_of, mean_over
 from ferlab.predictors.views import ViewSet, view_set
 from ferlab.runs import directory, provenance
 from ferlab.runs.directory import finished
@@ -108,7 +108,7 @@ def _answers(
         by_view = torch.from_numpy(answers.ask(run, faces.pixels, union, kept, config["batch_size"], device))
         for seen in sets:
             places = [union.index(view) for view in seen.views]
-            given[seen.title].append(views.mean_over(by_view[places], seen.space).double().numpy())
+            given[seen.title].append(mean_over(by_view[places], seen.space).double().numpy())
     return {title: np.stack(each) for title, each in given.items()}
 
 

@@ -120,7 +120,7 @@ class Evaluation:
         rows = vote.members[0].metrics_rows() if name == vote.members[0].name else ()
         for folder, seen in wanted.items():
             places = [union.index(view) for view in seen.views]
-            answers = [views.mean_over(torch.from_numpy(given[places]), seen.space) for given in by_run]
+            answers = [predictor.mean_over(torch.from_numpy(given[places]), seen.space) for given in by_run]
             probabilities = vote.combine(answers).numpy()  # [N,7]
             measured = scores.measure(probabilities, faces, shared.twins)
             told = provenance | {"tta": seen.title, "tta_space": seen.space, "views": [list(v) for v in seen.views]}

@@ -1,7 +1,7 @@
 """Faces enter, probabilities leave: one model, a model under test-time augmentation and an ensemble look alike.
 
 A predictor is a callable that takes faces [B,1,48,48] in 0..255 (uint8, or float after a warp) and gives probabilities
-float32 [B,7]. This file alone decides how members' probabilities become one; how a face's views do stands in `views`.
+float32 [B,7]. This file alone decides how the probabilities of views and of members become one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ferlab.errors import FerlabError
-from ferlab.predictors.views import View, mean_over, space_named, views_named, warp
+from ferlab.predictors.views import SPACES, View, space_named, views_named
+from ferlab.predictors.warping import warp
 
 Predictor = Callable[[Tensor], Tensor]
 
@@ -119,6 +120,17 @@ def resplit(base: Tensor, pairs: Sequence[tuple[int, int]], answers: Iterable[Te
         share = theirs / theirs.sum(1, keepdim=True).clamp_min(torch.finfo(theirs.dtype).tiny)
         split[:, pair] = torch.where(here, own.sum(1, keepdim=True) * share, split[:, pair])
     return split
+
+
+def mean_over(by_view: Tensor, space: str) -> Tensor:
+    """Probabilities of V views [V,...,7] -> of the face, [...,7], rows sum to 1.
+
+    In `logit` space the mean of log-probabilities, normalised: the softmax of the mean logits, for log-probabilities
+    are logits less a number that is the same for all classes.
+    """
+    if space == SPACES[0]:
+        return by_view.mean(0)
+    return by_view.clamp_min(torch.finfo(by_view.dtype).tiny).log().mean(0).softmax(-1)
 
 
 def vote(answers: Iterable[Tensor], weights: Sequence[float], temperatures: Sequence[float]) -> Tensor:

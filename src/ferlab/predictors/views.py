@@ -1,17 +1,12 @@
-"""One face as several views, and what a net says of the views as one distribution.
+"""Views of a face, and the named sets of views that `tta` takes. No torch: pages and cards read titles from here.
 
-A view is a fixed variant of a face; a set of views has a name, which `tta` takes. This file alone decides how views are
-made and in which space their probabilities are averaged.
+A view is a fixed variant of a face. `warping` makes it; `predictor` averages the probabilities over a set of views.
 """
 
 import math
 import random
 from collections.abc import Sequence
 from typing import NamedTuple
-
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from ferlab.errors import FerlabError
 
@@ -114,35 +109,6 @@ def space_named(space: str, views: Sequence[View]) -> str:
 def title(name: str, space: str) -> str:
     """What reports call a set of views averaged in a space: its name, with `-logit` behind it for logits."""
     return name if space == SPACES[0] else f"{name}-{space}"
-
-
-def mean_over(by_view: Tensor, space: str) -> Tensor:
-    """Probabilities of V views [V,...,7] -> of the face, [...,7], rows sum to 1.
-
-    In `logit` space the mean of log-probabilities, normalised: the softmax of the mean logits, for log-probabilities
-    are logits less a number that is the same for all classes.
-    """
-    if space == SPACES[0]:
-        return by_view.mean(0)
-    return by_view.clamp_min(torch.finfo(by_view.dtype).tiny).log().mean(0).softmax(-1)
-
-
-def warp(faces: Tensor, view: View) -> Tensor:
-    """Square faces [B,1,S,S], 0..255 -> the same seen as `view`, float32; what is shifted in repeats the border."""
-    x = faces.float()
-    if view.mirror:
-        x = x.flip(-1)
-    if view._replace(mirror=False) == View():
-        return x  # grid_sample would round: an identity view must leave the pixels exactly
-    side = x.shape[-1]
-    turn = math.radians(view.rotate_deg)
-    # affine_grid asks where each output pixel comes from: the inverse of the move, with y downwards.
-    cos, sin = math.cos(turn) / view.zoom, math.sin(turn) / view.zoom
-    right, down = (2.0 * s / side for s in view.shift_px)  # pixels -> the grid's -1..1
-    theta = [[cos, -sin, -cos * right + sin * down], [sin, cos, -sin * right - cos * down]]
-    grid = F.affine_grid(torch.tensor([theta], device=x.device), [1, 1, side, side], align_corners=False)
-    grid = grid.expand(x.shape[0], -1, -1, -1)  # [B,S,S,2]
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 class ViewSet(NamedTuple):

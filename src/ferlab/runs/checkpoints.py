@@ -4,8 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ferlab.errors import FerlabError
 from ferlab.files import sha256_of
 
@@ -18,6 +16,8 @@ def load(path: str | os.PathLike) -> dict[str, Any]:
     Raises:
         FerlabError: not there, not the bytes that were saved, not a checkpoint, or one that wants to run code.
     """
+    import torch  # here, so that a run's config and numbers are read without it
+
     path = Path(path)
     if not path.is_file():
         raise FerlabError(f"{path} is no checkpoint file")
