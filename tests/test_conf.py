@@ -33,7 +33,8 @@ NAMES = {
     group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
     for group in ("model", "data", "augment", "experiment")
 }
-COMMANDS = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml") if path.stem != "command")
+PARTS = ("command", "abstention")  # of several commands
+COMMANDS = sorted(path.stem for path in (ROOT / "conf").glob("*.yaml") if path.stem not in PARTS)
 EVERY = [(group, name) for group, names in NAMES.items() for name in names]
 # of each recipe the keys that have to be typed, and the words that say so
 REQUIRED = {

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,7 +15,7 @@ from onnx.reference import ReferenceEvaluator
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.inference.onnx_model import Margin, OnnxModel, rgba_of
+from ferlab.inference.onnx_model import FORMAT, THRESHOLD, Margin, OnnxModel, rgba_of
 
 
 def graph(classes=7, names=EXPRESSIONS, output="probabilities"):
@@ -114,6 +116,7 @@ PERMUTED = [*EXPRESSIONS[1:], EXPRESSIONS[0]]
         ({"expressions": list(EXPRESSIONS[:6])}, "answers in the order .* expected angry, disgust"),
         ({"format": 2}, "format 2, expected 1"),
         ({"margin": {"side_ratio": 1.17}}, "margin with side_ratio and raise_ratio"),
+        ({"threshold": 40}, "expected a threshold from 0 to 1 or null, found 40"),
     ],
 )
 def test_another_sidecar_is_refused(tmp_path, changes, said):
@@ -165,9 +168,22 @@ import sys
 for name in ("torch", "torchvision", "hydra", "omegaconf", "scipy", "onnx", "timm", "matplotlib", "pytorch_lightning"):
     sys.modules[name] = None  # importing it raises ImportError
 import numpy as np
-from ferlab.onnx_model import OnnxModel
+from ferlab.inference.onnx_model import OnnxModel
 print(OnnxModel.open({str(path)!r})(np.zeros((2, 9, 9, 4), np.uint8)).shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(2, 7)"
+
+
+@pytest.mark.parametrize(
+    ("stated", "found"), [({}, THRESHOLD), ({"threshold": None}, THRESHOLD), ({"threshold": 0.4}, 0.4)]
+)
+def test_the_threshold_is_the_jsons(tmp_path, stated, found):
+    assert OnnxModel.open(write(tmp_path, graph(), **stated)).threshold == found
+
+
+def test_the_web_app_reads_the_json_by_the_same_constants():
+    source = (Path(__file__).resolve().parents[2] / "web" / "src" / "models.ts").read_text()
+    constants = dict(re.findall(r"^const (FORMAT|THRESHOLD) = ([\d.]+);", source, re.MULTILINE))
+    assert {name: float(value) for name, value in constants.items()} == {"FORMAT": FORMAT, "THRESHOLD": THRESHOLD}

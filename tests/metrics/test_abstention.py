@@ -5,7 +5,7 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from ferlab.errors import FerlabError
-from ferlab.metrics.abstention import calibrate
+from ferlab.metrics.abstention import at_coverage, calibrate
 
 
 def made(n=2000, seed=0, skill=4.0):
@@ -39,7 +39,8 @@ def test_the_least_threshold_that_keeps_the_promise(wanted, seed):
 
 def test_none_where_no_threshold_will_do_and_zero_where_none_is_needed():
     p, labels = made(300, skill=0)
-    assert calibrate(p, labels, 0.99) == {"threshold": None, "wanted": 0.99, "kept": 0.0}
+    nobody = {"n": 0, "correct": 0, "accuracy": None, "interval95": None}
+    assert calibrate(p, labels, 0.99) == {"threshold": None, "wanted": 0.99, "kept": 0.0, **nobody}
     sure = np.eye(7, dtype=np.float32)[labels]
     assert calibrate(sure, labels, 0.9)["threshold"] == 0
     assert calibrate(sure, labels, 0.9)["kept"] == 1
@@ -52,3 +53,14 @@ def test_what_is_no_share_or_no_faces():
             calibrate(p, labels, wanted)
     with pytest.raises(FerlabError, match="no faces"):
         calibrate(p[:0], labels[:0], 0.8)
+
+
+def test_coverage_equals_a_loop():
+    rng = np.random.default_rng(2)
+    confidence = np.round(rng.random(300), 2)  # with equal ones
+    correct = rng.random(300) < confidence
+    rows = at_coverage(confidence, correct, [1.0, 0.3])
+    surest = sorted(range(300), key=lambda i: (-confidence[i], i))[:90]
+    assert [row["n"] for row in rows] == [300, 90]
+    assert rows[1]["accuracy"] == pytest.approx(correct[surest].mean())
+    assert rows[1]["threshold"] == confidence[surest[-1]]

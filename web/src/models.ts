@@ -4,8 +4,8 @@ import * as ort from 'onnxruntime-web/wasm';
 import type { Margin } from './detector';
 import type { Model } from './protocol';
 
-const FORMAT = 1; // of the classifier's JSON, as in src/ferlab/onnx_model.py
-const THRESHOLD = 0.4; // where the JSON names none
+const FORMAT = 1; // of the classifier's JSON, as in src/ferlab/inference/onnx_model.py
+const THRESHOLD = 0; // where the JSON states none, as in src/ferlab/inference/onnx_model.py: no label is withheld
 
 export interface Detector {
   session: ort.InferenceSession;

@@ -1,7 +1,8 @@
-"""RGBA crops enter, probabilities leave: an exported model opened with numpy and onnxruntime alone, without torch.
+"""RGBA crops in, probabilities out: an exported model opened with numpy and onnxruntime alone, without torch.
 
 An export is two files, NAME.onnx and NAME.json beside it. The graph holds the preprocessing; the JSON says which file
-it is of (sha256), what each output means and how a face is cut out. This file alone decides when the two are believed.
+it is of (sha256), what each output means, how a face is cut out and below which confidence a label is withheld. This
+module alone decides when the two are trusted.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ from ferlab.expressions import K, check_order
 
 FORMAT = 1  # of the JSON; raise it when a key changes its meaning
 INPUT, OUTPUT = "rgba", "probabilities"
+THRESHOLD = 0.0  # where the JSON states none, as in web/src/models.ts: no label is withheld
 
 
 class Margin(NamedTuple):
@@ -39,13 +41,16 @@ class OnnxModel:
         path: the .onnx file.
         expressions: what each column of the probabilities means.
         margin: how crops are cut out.
-        sidecar: all that the JSON says.
+        threshold: confidence in 0..1 below which a label is withheld, as chosen at export.
+        sidecar: the whole JSON.
     """
 
     def __init__(self, path: Path, sidecar: Mapping[str, Any], session: onnxruntime.InferenceSession):
         self.path, self.sidecar, self._session = path, dict(sidecar), session
         self.expressions: tuple[str, ...] = tuple(sidecar["expressions"])
         self.margin = Margin(**sidecar["margin"])
+        stated = sidecar.get("threshold")
+        self.threshold: float = THRESHOLD if stated is None else stated
 
     @classmethod
     def open(cls, path: str | Path, threads: int = 0) -> "OnnxModel":
@@ -114,6 +119,9 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     margin = sidecar["margin"]
     if not isinstance(margin, dict) or margin.keys() != set(Margin._fields):
         raise FerlabError(f"{file}: expected margin with {' and '.join(Margin._fields)}, found {margin}")
+    threshold = sidecar.get("threshold")
+    if threshold is not None and not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+        raise FerlabError(f"{file}: expected a threshold from 0 to 1 or null, found {threshold}; export the run anew")
     return sidecar
 
 

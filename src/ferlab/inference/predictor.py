@@ -61,7 +61,7 @@ class Predictor:
         model: an exported model, or the path of its .onnx; None for the one in the package.
         detect: False where every picture is a face already cut out.
         min_confidence: a face whose largest probability is below it is labelled `uncertain`; None takes the model's
-            own threshold (`threshold` in its JSON, calibrated on PublicTest), or none where it has none.
+            own threshold, which its JSON states.
         min_score: the detector's least score of a face; None takes its own.
         batch_size: faces that the model is given at a time.
         threads: 0 for all cores.
@@ -80,8 +80,8 @@ class Predictor:
         threads: int = 0,
     ):
         self.model = model if isinstance(model, OnnxModel) else OnnxModel.open(model or _shipped(), threads)
-        self.min_confidence = self.model.sidecar.get("threshold") if min_confidence is None else min_confidence
-        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
+        self.min_confidence = self.model.threshold if min_confidence is None else min_confidence
+        if not 0 <= self.min_confidence <= 1:
             raise FerlabError(f"min_confidence is {self.min_confidence}; expected a number from 0 to 1")
         if batch_size < 1:
             raise FerlabError(f"batch_size is {batch_size}; expected 1 or more")
@@ -152,8 +152,8 @@ class Predictor:
     def _face(self, probabilities: np.ndarray, detection: Detection | None = None, track: int | None = None) -> Face:
         best = int(probabilities.argmax())
         confidence = float(probabilities[best])
-        sure = self.min_confidence is None or confidence >= self.min_confidence
-        return Face(EXPRESSIONS[best] if sure else UNCERTAIN, confidence, probabilities, detection, track)
+        label = EXPRESSIONS[best] if confidence >= self.min_confidence else UNCERTAIN
+        return Face(label, confidence, probabilities, detection, track)
 
     def _probabilities(self, crops: list[np.ndarray]) -> np.ndarray:
         """Crops uint8 [H,W,4] of any sizes -> float32 [N,7]; those of one size go through the model together."""

@@ -1,58 +1,77 @@
-"""Probabilities of val faces enter, the confidence below which a label is better withheld leaves.
+"""Probabilities of val faces in, the confidence out below which a label is better withheld.
 
-The predictor and the browser say `uncertain` below an exported model's `threshold`; this file alone decides what it is
-(selective classification; Geifman & El-Yaniv 2017, arXiv:1705.08500).
+Calibration and export choose the threshold here, by one rule; the predictor and the web app read it from an exported
+model's JSON (selective classification; Geifman & El-Yaniv 2017, arXiv:1705.08500).
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
 from ferlab.errors import FerlabError
-from ferlab.metrics.statistics import accuracy_of
+from ferlab.metrics.statistics import Accuracy, accuracy_of
 
 _GRID = np.arange(100) / 100
 
 
-def calibrate(probabilities: np.ndarray, labels: np.ndarray, accuracy: float) -> dict[str, Any]:
-    """The least threshold above which labels are right in at least `accuracy` of the faces.
+class Abstention(Accuracy):
+    """A threshold, and the accuracy of the faces that keep their label.
 
-    At least: the lower end of the 95 % interval reaches it, so that it is not luck on the faces it was chosen on.
+    Keys:
+        threshold: in steps of .01; None where none reaches the accuracy.
+        wanted: that accuracy, in 0..1.
+        kept: share of the faces that keep their label.
+    """
+
+    threshold: float | None
+    wanted: float
+    kept: float
+
+
+class Covered(TypedDict):
+    """The `n` most confident faces: which share of all they are, and from which confidence on a face is one of them."""
+
+    coverage: float
+    n: int
+    correct: int
+    accuracy: float | None
+    threshold: float | None
+
+
+def calibrate(probabilities: np.ndarray, labels: np.ndarray, wanted: float) -> Abstention:
+    """The least threshold from which on labels are correct with at least the `wanted` accuracy.
+
+    At least: the lower end of Wilson's 95 % interval reaches it, so that it is not luck on the faces it was chosen on.
 
     Args:
-        probabilities: float [N,7] of faces that the model has not learned from, never of test.
+        probabilities: [N,7] of faces that the model has not learned from, never of test.
         labels: class numbers [N].
-        accuracy: wanted of those that keep their label, in 0..1.
-
-    Returns: `threshold` in steps of .01, None where none reaches the accuracy; `wanted`, that accuracy; `kept`, the
-        share of these faces that it leaves; and of those, as `accuracy_of` has it, n, correct, accuracy and interval95.
+        wanted: accuracy of the faces that keep their label, in 0..1.
 
     Raises:
-        FerlabError: accuracy is no share, or there are no faces.
+        FerlabError: no accuracy between 0 and 1, or no face.
     """
-    if not 0 < accuracy < 1:
-        raise FerlabError(f"accuracy is {accuracy}; expected a share between 0 and 1, as 0.8")
+    if not 0 < wanted < 1:
+        raise FerlabError(f"wanted_accuracy is {wanted}; expected a share between 0 and 1, as 0.8")
     if not len(labels):
         raise FerlabError("no faces to choose a threshold on; expected those of val")
     confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
     for threshold in _GRID:
         kept = confidence >= threshold
-        if not kept.any():
-            break
-        told = accuracy_of(correct[kept])
-        if told["interval95"][0] >= accuracy:
-            return {"threshold": float(threshold), "wanted": accuracy, "kept": float(kept.mean()), **told}
-    return {"threshold": None, "wanted": accuracy, "kept": 0.0}
+        measured = accuracy_of(correct[kept])
+        if measured["interval95"] and measured["interval95"][0] >= wanted:
+            return {"threshold": float(threshold), "wanted": wanted, "kept": float(kept.mean()), **measured}
+    return {"threshold": None, "wanted": wanted, "kept": 0.0, **accuracy_of(correct[:0])}
 
 
-def at_coverage(confidence: np.ndarray, correct: np.ndarray, coverages: Sequence[float]) -> list[dict[str, Any]]:
-    """Accuracy on the surest share of N faces, for each share 0..1, with the confidence [N] from which faces count.
+def at_coverage(confidence: np.ndarray, correct: np.ndarray, coverages: Sequence[float]) -> list[Covered]:
+    """Accuracy on the most confident share of N faces, for each share 0..1 of `coverages`.
 
-    The share holds ceil(share * N) faces; of faces equally sure the earlier come first.
+    The share holds ceil(share * N) faces; of faces of equal confidence [N] the earlier come first.
     """
     order = np.argsort(-confidence, kind="stable")
-    rows = []
+    rows: list[Covered] = []
     for coverage in coverages:
         kept = order[: int(np.ceil(coverage * len(order) - 1e-9))]
         rows.append(
@@ -65,16 +84,3 @@ def at_coverage(confidence: np.ndarray, correct: np.ndarray, coverages: Sequence
             }
         )
     return rows
-
-
-def threshold_for(confidence: np.ndarray, correct: np.ndarray, wanted: float) -> float | None:
-    """The lowest confidence at and above which the share of right answers is at least `wanted`; None if there is none.
-
-    Lowest means most faces answered: El-Yaniv and Wiener 2010 call it the coverage at a given risk.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    accuracy = np.cumsum(correct[order]) / np.arange(1, len(order) + 1)
-    ordered = confidence[order]
-    last_of_equals = np.append(ordered[1:] != ordered[:-1], True)  # a threshold cannot part faces equally sure
-    good = np.flatnonzero((accuracy >= wanted) & last_of_equals)
-    return float(ordered[good[-1]]) if len(good) else None

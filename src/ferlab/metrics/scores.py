@@ -1,32 +1,60 @@
-"""Probabilities and the faces they are of -> numbers with their uncertainty, and the files that hold them.
+"""Probabilities and the faces they are of in, every number of a report out."""
 
-This file alone decides how anything is measured; the page that shows it is `report_page`.
-"""
-
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict, TypeVar
 
 import numpy as np
 
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.metrics.statistics import accuracy_of
+from ferlab.metrics.statistics import Accuracy, accuracy_of
+from ferlab.metrics.temperature import SMALLEST
 
 BINS = 15  # of the reliability diagram and of the calibration error, as Guo et al. 2017 (arXiv 1706.04599)
-_SMALLEST = 1e-12  # a probability of 0 would make the log-likelihood infinite
+
+Value = TypeVar("Value")
 
 
-def measure(probabilities: np.ndarray, faces: Faces, twins: np.ndarray) -> dict[str, Any]:
-    """Everything that is said about a predictor on one split, ready for JSON.
+class Bin(TypedDict):
+    """A bin of the reliability diagram: upper edge, faces, their mean confidence and accuracy, None where n = 0."""
+
+    up_to: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class Scores(Accuracy):
+    """What is measured of a predictor on one split, ready for JSON.
+
+    Ratios lie in 0..1. What cannot be measured (the recall of a class without faces) is None, never 0 or NaN; means
+    over classes leave it out, as scikit-learn's do. Rows of the confusion matrix are the truth, columns the prediction.
+    """
+
+    interval_method: str
+    without_train_twins: Accuracy
+    macro_recall: float | None
+    macro_f1: float | None
+    recall: dict[str, float | None]
+    precision: dict[str, float | None]
+    f1: dict[str, float | None]
+    support: dict[str, int]
+    disgust_misclassification: float | None
+    confusion_matrix: list[list[int]]
+    ece: float
+    nll: float
+    brier: float
+    reliability: list[Bin]
+
+
+def measure(probabilities: np.ndarray, faces: Faces, twins: np.ndarray) -> Scores:
+    """The scores of a predictor on one split.
 
     Args:
         probabilities: [N,7], rows sum to 1.
         faces: the N faces of the split; their hard labels are the truth.
-        twins: bool [N], which of them are pixel-identical to a face that was trained on.
-
-    Returns:
-        Ratios in 0..1. What cannot be said (the recall of a class without faces) is None, never 0 or NaN; means over
-        classes leave it out, as scikit-learn's do.
+        twins: bool [N], which of them are pixel-identical to a training face.
 
     Raises:
         FerlabError: no face, or probabilities that are none.
@@ -35,9 +63,8 @@ def measure(probabilities: np.ndarray, faces: Faces, twins: np.ndarray) -> dict[
     labels, predicted = faces.labels, p.argmax(1)
     correct = predicted == labels
     confusion = np.bincount(labels * K + predicted, minlength=K * K).reshape(K, K)  # rows = truth
-    hits, support, said = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    recall, precision = _ratio(hits, support), _ratio(hits, said)
-    f1 = _ratio(2 * hits, support + said)
+    hits, support, predictions = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    recall, f1 = _ratio(hits, support), _ratio(2 * hits, support + predictions)
     disgust = recall[EXPRESSIONS.index("disgust")]
     bins = reliability(p.max(1), correct)
     return {
@@ -47,26 +74,26 @@ def measure(probabilities: np.ndarray, faces: Faces, twins: np.ndarray) -> dict[
         "macro_recall": _mean(recall),
         "macro_f1": _mean(f1),
         "recall": _by_class(recall),
-        "precision": _by_class(precision),
+        "precision": _by_class(_ratio(hits, predictions)),
         "f1": _by_class(f1),
         "support": _by_class(support.tolist()),
         "disgust_misclassification": None if disgust is None else 1.0 - disgust,
         "confusion_matrix": confusion.tolist(),
-        "ece": sum(b["n"] * abs(b["accuracy"] - b["confidence"]) for b in bins if b["n"]) / len(p),
-        "nll": float(-np.log(np.maximum(p[np.arange(len(p)), labels], _SMALLEST)).mean()),
+        "ece": _calibration_error(bins),
+        "nll": float(-np.log(np.maximum(p[np.arange(len(p)), labels], SMALLEST)).mean()),
         "brier": float(((p - np.eye(K)[labels]) ** 2).sum(1).mean()),
         "reliability": bins,
     }
 
 
-def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, Any]]:
-    """Confidence [N] and correct bool [N] -> upper edge, n, mean confidence and accuracy of each of `BINS` equal bins.
+def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[Bin]:
+    """Confidence [N] and correct bool [N] as `BINS` bins of equal width.
 
-    A bin holds its upper edge, not its lower one; an empty bin's means are None.
+    A bin holds its upper edge, not its lower one.
     """
     edges = np.linspace(0.0, 1.0, BINS + 1)
     place = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, BINS - 1)
-    bins = []
+    bins: list[Bin] = []
     for b in range(BINS):
         here = place == b
         n = int(here.sum())
@@ -79,6 +106,16 @@ def reliability(confidence: np.ndarray, correct: np.ndarray) -> list[dict[str, A
             }
         )
     return bins
+
+
+def _calibration_error(bins: Sequence[Bin]) -> float:
+    """Mean distance of accuracy and confidence over the faces of all bins."""
+    distances = [
+        b["n"] * abs(b["accuracy"] - b["confidence"])
+        for b in bins
+        if b["accuracy"] is not None and b["confidence"] is not None
+    ]
+    return sum(distances) / sum(b["n"] for b in bins)
 
 
 def _checked(probabilities: np.ndarray, faces: Faces) -> np.ndarray:
@@ -110,5 +147,5 @@ def _mean(values: list[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _by_class(values: list[Any]) -> dict[str, Any]:
+def _by_class(values: Sequence[Value]) -> dict[str, Value]:
     return dict(zip(EXPRESSIONS, values, strict=True))

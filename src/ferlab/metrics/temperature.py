@@ -1,18 +1,43 @@
-"""Probabilities and labels in, a temperature out that makes confidence mean what it says, and when to abstain.
+"""Probabilities and labels in, a temperature out with which confidence means what it says.
 
-Temperature scaling after Guo et al. 2017 (arXiv:1706.04599). Fitted on val alone and kept with the checksum of the
-weights that it belongs to, so that nobody applies it to others.
+Temperature scaling after Guo et al. 2017 (arXiv:1706.04599), in numpy; `predictors.predictor.temper` is its twin in
+torch, which becomes part of an exported graph.
 """
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
 
 from ferlab.errors import FerlabError
 
+SMALLEST = 1e-12  # a probability of 0, which float32 gives, would make the cross-entropy infinite
+HOTTEST = 20.0  # temperatures are sought between this and its inverse
+
+
+def temper(probabilities: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
+    """Probabilities float64 [...,7] at a temperature: the softmax of their logits over it.
+
+    One temperature for all, or one [M] for each member of [M,N,7]. The order of the classes stays.
+    """
+    cold = 1 / np.asarray(temperature, np.float64)
+    powers = np.maximum(np.asarray(probabilities, np.float64), SMALLEST) ** cold[..., None, None]
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature that gives probabilities [N,7] the lowest cross-entropy, between 1 / 20 and 20."""
+    from scipy.optimize import minimize_scalar  # half a second, for those alone that fit
+    from scipy.special import log_softmax
+
+    logits = _logits(probabilities)
+
+    def loss(cold: float) -> float:  # convex in the inverse of the temperature
+        return float(-log_softmax(logits * cold, axis=1)[np.arange(len(labels)), labels].mean())
+
+    found = minimize_scalar(loss, bounds=(1 / HOTTEST, HOTTEST), method="bounded", options={"xatol": 1e-6})
+    return float(1 / found.x)
+
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature T > 0 whose scaled probabilities [N,7] give labels int [N] the smallest log-loss.
+    """`best_temperature`, where the faces decide it.
 
     Raises:
         FerlabError: no face, or no finite best temperature: too few faces, or a predictor that is always right.
@@ -32,13 +57,8 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return found
 
 
-def scale(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities [N,7] as of logits divided by the temperature; the order of classes stays."""
-    return temper(np.asarray(probabilities, np.float64)[None], np.array([temperature]))[0]
-
-
 def cross_fitted(probabilities: np.ndarray, labels: np.ndarray, folds: int) -> np.ndarray:
-    """Probabilities [N,7], each scaled by the temperature of the other folds: val's calibration, not fitted to itself.
+    """Probabilities [N,7], each at the temperature of the other folds: val's calibration, not fitted to itself.
 
     Raises:
         FerlabError: as `fit_temperature`, of some fold's others.
@@ -46,31 +66,10 @@ def cross_fitted(probabilities: np.ndarray, labels: np.ndarray, folds: int) -> n
     out = np.empty(probabilities.shape)
     fold = np.arange(len(labels)) % folds
     for f in range(folds):
-        out[fold == f] = scale(probabilities[fold == f], fit_temperature(probabilities[fold != f], labels[fold != f]))
+        out[fold == f] = temper(probabilities[fold == f], fit_temperature(probabilities[fold != f], labels[fold != f]))
     return out
 
 
 def _logits(probabilities: np.ndarray) -> np.ndarray:
     """Log-probabilities: logits but for a constant of each face, which softmax takes away again."""
     return np.log(np.maximum(np.asarray(probabilities, np.float64), SMALLEST))
-
-
-SMALLEST = 1e-12  # a probability of 0, which float32 gives, would make the cross-entropy infinite
-HOTTEST = 20.0  # temperatures are sought between this and its inverse
-
-
-def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature that gives probabilities [N,7] the lowest cross-entropy (Guo et al. 2017, arXiv:1706.04599)."""
-    logs = np.log(np.maximum(probabilities, SMALLEST))
-
-    def loss(cold: float) -> float:  # convex in the inverse of the temperature
-        return float(-log_softmax(logs * cold, axis=1)[np.arange(len(labels)), labels].mean())
-
-    found = minimize_scalar(loss, bounds=(1 / HOTTEST, HOTTEST), method="bounded", options={"xatol": 1e-6})
-    return float(1 / found.x)
-
-
-def temper(probabilities: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
-    """Probabilities [M,N,7], each member's at its temperature [M]; as `predictors.temper`, in numpy's float64."""
-    powers = np.maximum(probabilities, SMALLEST) ** (1 / np.asarray(temperatures))[:, None, None]
-    return powers / powers.sum(2, keepdims=True)

@@ -13,7 +13,7 @@ import numpy as np
 from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.metrics import abstention, scores, statistics
-from ferlab.metrics.temperature import cross_fitted, fit_temperature, scale
+from ferlab.metrics.temperature import cross_fitted, fit_temperature, temper
 from ferlab.pages.sections import png
 from ferlab.studies import calibration_page
 from ferlab.studies.opening import Study
@@ -34,7 +34,7 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
     kept = None if fits else stored(study.home, study.about["tta"], study.about["weights_sha256"])
     before, labels = study.probabilities(study.faces.pixels, config["batch_size"]), study.faces.labels
     temperature = fit_temperature(before, labels) if fits else kept["temperature"]
-    after = scale(before, temperature)
+    after = temper(before, temperature)
     confidence, correct = after.max(1), after.argmax(1) == labels
     found: dict[str, Any] = {
         "temperature": temperature,
@@ -50,7 +50,7 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
     if fits:
         found["cross_fitted"] = _measured(study, cross_fitted(before, labels, config["folds"]))
         wanted = config["wanted_accuracy"]
-        kept = {"wanted_accuracy": wanted, "threshold": abstention.threshold_for(confidence, correct, wanted)}
+        kept = {"wanted_accuracy": wanted, "threshold": abstention.calibrate(after, labels, wanted)["threshold"]}
     found["abstention"] = _abstention(confidence, correct, kept["threshold"], kept["wanted_accuracy"])
     pictures = {"reliability.png": png(calibration_page.reliability, found)}
     study.write(found, calibration_page.sections(found), pictures)
