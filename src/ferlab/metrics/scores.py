@@ -25,15 +25,9 @@ class Bin(TypedDict):
     accuracy: float | None
 
 
-class Scores(Accuracy):
-    """What is measured of a predictor on one split, ready for JSON.
+class ByClass(TypedDict):
+    """What a confusion matrix tells; its rows are the truth, its columns the prediction."""
 
-    Ratios lie in 0..1. What cannot be measured (the recall of a class without faces) is None, never 0 or NaN; means
-    over classes leave it out, as scikit-learn's do. Rows of the confusion matrix are the truth, columns the prediction.
-    """
-
-    interval_method: str
-    without_train_twins: Accuracy
     macro_recall: float | None
     macro_f1: float | None
     recall: dict[str, float | None]
@@ -42,6 +36,17 @@ class Scores(Accuracy):
     support: dict[str, int]
     disgust_misclassification: float | None
     confusion_matrix: list[list[int]]
+
+
+class Scores(Accuracy, ByClass):
+    """What is measured of a predictor on one split, ready for JSON.
+
+    Ratios lie in 0..1. What cannot be measured (the recall of a class without faces) is None, never 0 or NaN; means
+    over classes leave it out, as scikit-learn's do.
+    """
+
+    interval_method: str
+    without_train_twins: Accuracy
     ece: float
     nll: float
     brier: float
@@ -63,14 +68,25 @@ def measure(probabilities: np.ndarray, faces: Faces, twins: np.ndarray) -> Score
     labels, predicted = faces.labels, p.argmax(1)
     correct = predicted == labels
     confusion = np.bincount(labels * K + predicted, minlength=K * K).reshape(K, K)  # rows = truth
-    hits, support, predictions = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    recall, f1 = _ratio(hits, support), _ratio(2 * hits, support + predictions)
-    disgust = recall[EXPRESSIONS.index("disgust")]
     bins = reliability(p.max(1), correct)
     return {
         **accuracy_of(correct),
         "interval_method": "Wilson",
         "without_train_twins": accuracy_of(correct[~np.asarray(twins, bool)]),
+        **by_class(confusion),
+        "ece": _calibration_error(bins),
+        "nll": float(-np.log(np.maximum(p[np.arange(len(p)), labels], SMALLEST)).mean()),
+        "brier": float(((p - np.eye(K)[labels]) ** 2).sum(1).mean()),
+        "reliability": bins,
+    }
+
+
+def by_class(confusion: np.ndarray) -> ByClass:
+    """The scores that follow from counts, int [7,7]."""
+    hits, support, predictions = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    recall, f1 = _ratio(hits, support), _ratio(2 * hits, support + predictions)
+    disgust = recall[EXPRESSIONS.index("disgust")]
+    return {
         "macro_recall": _mean(recall),
         "macro_f1": _mean(f1),
         "recall": _by_class(recall),
@@ -79,10 +95,6 @@ def measure(probabilities: np.ndarray, faces: Faces, twins: np.ndarray) -> Score
         "support": _by_class(support.tolist()),
         "disgust_misclassification": None if disgust is None else 1.0 - disgust,
         "confusion_matrix": confusion.tolist(),
-        "ece": _calibration_error(bins),
-        "nll": float(-np.log(np.maximum(p[np.arange(len(p)), labels], SMALLEST)).mean()),
-        "brier": float(((p - np.eye(K)[labels]) ** 2).sum(1).mean()),
-        "reliability": bins,
     }
 
 
