@@ -26,85 +26,14 @@ import numpy as np
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.report import by_class
-from ferlab.reporting import rows
+from ferlab.reporting import published_rows
+from ferlab.reporting.published_rows import Measurement, Run
 
 RUNS, MEASUREMENTS, PREDICTED, CONFIGS = "runs.csv", "measurements.csv", "predicted.npz", "configs.jsonl"
 CONDITIONS, CURVES, STUDIES = "conditions.json", "curves.csv.gz", "studies.jsonl"
 SHORT = 16  # hex digits of a checksum that name an array
 
 Json = dict[str, Any]  # an object of a JSON file
-
-
-@dataclass(frozen=True)
-class Run:
-    """A row of runs.csv. What the members of an ensemble do not share is one value a member, as JSON.
-
-    Attributes:
-        sha256: of the weights; of a chosen ensemble that of members.json, of a soft vote that of its members' sorted
-            checksums; empty where nothing was measured.
-        kind: run, ensemble or export.
-        recipe: the name without data, class weights and seed.
-        weights_file: where the weights lie on the machine that measured them, from the repository's root.
-    """
-
-    name: str
-    sha256: str
-    kind: str
-    recipe: str
-    model: str
-    data: str
-    class_weights: str
-    seed: str
-    commit: str
-    parameters: int | None
-    epochs: int | None
-    best_epoch: str | None
-    seconds: float | None
-    device: str | None
-    val_accuracy: float | None
-    weights_file: str
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A row of measurements.csv: ratios in 0..1, intervals are Wilson's of 95 %.
-
-    Attributes:
-        views: title of the set of views; `space` is where they were averaged, None where the report did not say.
-        looks, looks_at_data: earlier looks at the test split by these weights, and by anything.
-        environment: key of conditions.json.
-        more: JSON of what else the report says.
-    """
-
-    sha256: str
-    name: str
-    split: str
-    views: str
-    n: int
-    correct: int
-    accuracy: float | None
-    low: float | None
-    high: float | None
-    without_twins_n: int
-    without_twins_correct: int
-    without_twins_accuracy: float | None
-    without_twins_low: float | None
-    without_twins_high: float | None
-    macro_recall: float | None
-    macro_f1: float | None
-    disgust_missed: float | None
-    ece: float
-    nll: float
-    brier: float
-    looks: int | None
-    looks_at_data: int | None
-    space: str | None
-    faces_sha256: str
-    evaluated_commit: str
-    evaluated_at: str
-    evaluated_on: str
-    environment: str
-    more: str | None
 
 
 @dataclass(frozen=True)
@@ -186,12 +115,12 @@ def read(folder: Path) -> Published:
     if not is_published(folder):
         return Published()
     documents = {line["sha256"]: line for line in _lines(folder / CONFIGS)}
-    runs = rows.read(folder / RUNS, Run)
+    runs = published_rows.read(folder / RUNS, Run)
     conditions = _json(folder / CONDITIONS)
     arrays = _arrays(folder / PREDICTED)
     reports: dict[str, list[Json]] = {run.sha256: [] for run in runs}
     taken: dict[str, int] = {}
-    for number, row in enumerate(rows.read(folder / MEASUREMENTS, Measurement)):
+    for number, row in enumerate(published_rows.read(folder / MEASUREMENTS, Measurement)):
         faces = row.faces_sha256[:SHORT]
         place = taken.setdefault(faces, 0)
         taken[faces] += 1

@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ferlab.errors import FerlabError
-from ferlab.reporting import rows
+from ferlab.reporting import published_rows
 from ferlab.reporting.published import (
     CONDITIONS,
     CONFIGS,
@@ -26,9 +25,8 @@ from ferlab.reporting.published import (
     STUDIES,
     Entry,
     Json,
-    Measurement,
-    Run,
 )
+from ferlab.reporting.published_rows import Measurement, Run
 
 # Keys of a report that are columns of measurements.csv, arrays of predicted.npz, or computed from these.
 _COLUMNS = (
@@ -83,8 +81,8 @@ def write(folder: Path, entries: Sequence[Entry]) -> None:
     facts = {entry.row.sha256: _facts(entry.reports) for entry in entries}
     measured = [_measurement(entry.row, report, facts[entry.row.sha256]) for entry, report in reports]
     contents = {
-        RUNS: rows.text([entry.row for entry in entries], Run).encode(),
-        MEASUREMENTS: rows.text(measured, Measurement).encode(),
+        RUNS: published_rows.text([entry.row for entry in entries], Run).encode(),
+        MEASUREMENTS: published_rows.text(measured, Measurement).encode(),
         PREDICTED: _predicted([report for _, report in reports]),
         CONFIGS: _jsonl(_documents(entries, facts)),
         CONDITIONS: json.dumps(_conditions([report for _, report in reports]), indent=1).encode() + b"\n",
@@ -205,7 +203,7 @@ def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
     parts = {folder / name: folder / f"{name}.part" for name in contents}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for (file, part), content in zip(parts.items(), contents.values(), strict=True):
+        for part, content in zip(parts.values(), contents.values(), strict=True):
             part.write_bytes(content)
         for file, part in parts.items():
             os.replace(part, file)

@@ -1,0 +1,142 @@
+"""Records of runs, ensembles and exported models in outputs/ -> entries to publish; what must not be, is refused."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from ferlab import runs
+from ferlab.errors import FerlabError
+from ferlab.records import Record
+from ferlab.reporting.published import SHORT, Entry, Json, Published, Study
+from ferlab.reporting.publishing import row_of
+
+_OF_A_RUN = ("checkpoints", "best.ckpt")
+
+
+def merged(known: Published, records: Sequence[Record], dirty: bool = False, replace: bool = False) -> list[Entry]:
+    """What a folder holds after these records are published into it; the same weights are replaced.
+
+    Args:
+        dirty: take what uncommitted code trained or measured.
+        replace: let a name that stands for other weights stand for the new ones.
+
+    Raises:
+        FerlabError: a record is not measured, was trained on since, is dirty, or has the name of other weights.
+    """
+    new = [entry_of(record, known.labels, dirty) for record in records]
+    checksums = {entry.row.sha256 for entry in new}
+    kept = [entry for entry in known.entries if entry.row.sha256 not in checksums]
+    names = {entry.row.name: entry.row.sha256 for entry in new}
+    if taken := [entry.row for entry in kept if entry.row.name in names]:
+        row = taken[0]
+        if not replace:
+            raise FerlabError(
+                f"{row.name} is published with the weights of sha256 {row.sha256[:SHORT]}, and these have "
+                f"{names[row.name][:SHORT]}; type replace=true to take the old ones out, or give the run another name"
+            )
+        kept = [entry for entry in kept if entry.row.name not in names]
+    return [*kept, *new]
+
+
+def entry_of(record: Record, labels: Mapping[str, np.ndarray], dirty: bool = False) -> Entry:
+    """What is published of a record.
+
+    Args:
+        labels: as `Published.labels`, for reports from before they held the labels.
+
+    Raises:
+        FerlabError: as `merged`.
+    """
+    _refuse_unmeasured(record)
+    if not dirty:
+        _refuse_dirty(record)
+    reports = [_portable(report, report.get("config")) | _answers(report, labels, record) for report in record.reports]
+    info = _portable(record.run.info, record.run.config) if record.run else None
+    config = _portable(record.run.config, record.run.config) if record.run else None
+    for report in reports if record.run else ():
+        report |= {"config": config, "run": info}
+    studies = [Study(study.kind, study.folder.name, dict(study.told)) for study in record.studies]
+    curves = record.run.metrics_rows() if record.run else ()
+    return Entry(row_of(record.name, reports, info, _weights_file(record)), reports, config, info, studies, curves)
+
+
+def _refuse_unmeasured(record: Record) -> None:
+    typed = f"python -m ferlab.evaluate runs={record.typed} split=val"
+    if not record.reports:
+        raise FerlabError(f"{record.name} was never measured; type {typed}")
+    if record.run and record.info.get("status", "finished") != "finished":
+        raise FerlabError(f"{record.name} is not finished; train it with ckpt=last, then type {typed}")
+    weights = record.reports[0]["weights_sha256"]
+    current = record.run.weights_sha256 if record.run and record.run.weights.is_file() else weights[0]
+    for what, told in [
+        *((f"its report on {r['split']}, tta={r['tta']}", r) for r in record.reports),
+        *((f"its {s.kind} on {s.title}", s.told) for s in record.studies),
+    ]:
+        if sorted(told["weights_sha256"]) != sorted(weights) or (record.run and current != weights[0]):
+            raise FerlabError(
+                f"{record.name} was trained on, or anew, since it was measured: {what} is of other weights; "
+                "remove what is old and measure it again"
+            )
+
+
+def _refuse_dirty(record: Record) -> None:
+    """A number that no commit's code gives again is not published by oversight."""
+    for what, commit in [
+        ("trained", record.info.get("commit")),
+        *((f"measured ({r['split']}, tta={r['tta']})", r.get("evaluated_commit")) for r in record.reports),
+        *((f"studied ({s.kind})", s.told.get("evaluated_commit")) for s in record.studies),
+    ]:
+        if any(str(one).endswith("+") or one in (None, "unknown") for one in _several(commit)):
+            raise FerlabError(
+                f"{record.name} was {what} by code that no commit holds ({commit}); commit it and do that again, or "
+                "type dirty=true to publish it all the same"
+            )
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _answers(report: Json, labels: Mapping[str, np.ndarray], record: Record) -> Json:
+    """The predicted class and the label of each face, uint8 [N]."""
+    folder = report["folder"]
+    again = f"type python -m ferlab.evaluate runs={record.typed} split={report['split']} tta={report['tta']}"
+    try:
+        predicted, correct = np.load(folder / "predicted.npy"), np.load(folder / "correct.npy")
+        own = np.load(folder / "labels.npy") if (folder / "labels.npy").is_file() else None
+    except (OSError, ValueError) as error:
+        raise FerlabError(f"{folder} lacks predictions ({error}); {again}") from None
+    found = own if own is not None else labels.get(report["faces_sha256"][:SHORT])
+    if found is None:
+        raise FerlabError(f"{folder} has no labels.npy, which older reports lack; {again}")
+    if not np.array_equal(predicted == found, correct):
+        raise FerlabError(f"{folder}: predicted.npy and correct.npy are not of the same faces and labels; {again}")
+    return {"predicted": predicted.astype(np.uint8), "labels": found.astype(np.uint8)}
+
+
+def _weights_file(record: Record) -> str:
+    if record.exported:
+        return str(record.reports[0]["export"]["file"])
+    path = record.path if not record.path.is_absolute() else PurePath("outputs", *record.path.parts[-1:])
+    return (path / (PurePath(*_OF_A_RUN) if record.run else runs.MEMBERS)).as_posix()
+
+
+def _portable(node: Any, config: Mapping[str, Any] | None) -> Any:
+    """Without the places of the machine: paths begin with outputs or data, others are their last part.
+
+    Args:
+        config: of the run, whose outputs and data.root are known by these names.
+    """
+    if isinstance(node, dict):
+        return {key: _portable(value, config) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_portable(value, config) for value in node]
+    if not isinstance(node, str) or not PurePath(node).is_absolute():
+        return node
+    path, config = PurePath(node), config or {}
+    for root, name in ((config.get("outputs"), "outputs"), (config.get("data", {}).get("root"), "data")):
+        if root and path.is_relative_to(root):
+            return PurePath(name, path.relative_to(root)).as_posix()
+    return PurePath("outputs", *path.parts[-3:]).as_posix() if path.parts[-2:] == _OF_A_RUN else path.name
