@@ -46,6 +46,7 @@ def write_report(
     predicted = probabilities.argmax(1)
     np.save(folder / "probabilities.npy", probabilities.astype(np.float16))
     np.save(folder / "predicted.npy", predicted.astype(np.uint8))
+    np.save(folder / "labels.npy", faces.labels.astype(np.uint8))
     np.save(folder / "correct.npy", predicted == faces.labels)  # for McNemar's test, without the data
     report = {**provenance, **measured}
     title = split_title(report["data"], report["split"])

@@ -118,15 +118,6 @@ def _title(reports: Sequence[Report], split: str) -> str:
     return titles.pop() if len(titles) == 1 else split
 
 
-def unfit(report: Report, reference: Report) -> str | None:
-    """Why a report cannot be tested against another face by face, or None where it can."""
-    if not (report["folder"] / "correct.npy").is_file():
-        return f"no correct.npy beside {report['folder'] / 'report.json'}"
-    if (report["n"], report.get("faces_sha256")) != (reference["n"], reference.get("faces_sha256")):
-        return f"measured on other faces than {reference['name']}"
-    return None
-
-
 def order(key: tuple[str, str]) -> tuple:
     """Sorts (split, set of views): val first, then by the views' number."""
     split, tta = key

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ferlab import runs
 from ferlab.errors import FerlabError
-from ferlab.records import Record
 from ferlab.reporting.published import SHORT, Entry, Json, Published, Study
 from ferlab.reporting.publishing import row_of
+from ferlab.reporting.records import Record
+from ferlab.runs import directory
 
 _OF_A_RUN = ("checkpoints", "best.ckpt")
 
@@ -58,8 +58,8 @@ def entry_of(record: Record, labels: Mapping[str, np.ndarray], dirty: bool = Fal
     for report in reports if record.run else ():
         report |= {"config": config, "run": info}
     studies = [Study(study.kind, study.folder.name, dict(study.told)) for study in record.studies]
-    curves = record.run.metrics_rows() if record.run else ()
-    return Entry(row_of(record.name, reports, info, _weights_file(record)), reports, config, info, studies, curves)
+    row = row_of(record.name, reports, info, _weights_file(record))
+    return Entry(row, reports, config, info, studies, source=record.curves())
 
 
 def _refuse_unmeasured(record: Record) -> None:
@@ -120,7 +120,7 @@ def _weights_file(record: Record) -> str:
     if record.exported:
         return str(record.reports[0]["export"]["file"])
     path = record.path if not record.path.is_absolute() else PurePath("outputs", *record.path.parts[-1:])
-    return (path / (PurePath(*_OF_A_RUN) if record.run else runs.MEMBERS)).as_posix()
+    return (path / (PurePath(*_OF_A_RUN) if record.run else directory.MEMBERS)).as_posix()
 
 
 def _portable(node: Any, config: Mapping[str, Any] | None) -> Any:

@@ -17,7 +17,8 @@ import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
-from ferlab.report import by_class
+from ferlab.metrics.scores import by_class
 from ferlab.reporting import published_rows
 from ferlab.reporting.published_rows import Measurement, Run
 
@@ -52,6 +53,7 @@ class Entry:
     Attributes:
         reports: contents of report.json, each with `predicted`, uint8 [N], and `labels`, uint8 [N].
         config, info: config.yaml and run.json; None of an ensemble or an exported model.
+        folder: where it was read.
         curves: rows of metrics.csv, of which empty cells are left out.
     """
 
@@ -60,6 +62,7 @@ class Entry:
     config: Json | None
     info: Json | None
     studies: Sequence[Study] = ()
+    folder: Path = Path()
     source: "Curves | Sequence[Mapping[str, str]]" = ()
 
     @property
@@ -106,6 +109,26 @@ def is_published(folder: Path) -> bool:
     return (folder / RUNS).is_file()
 
 
+def named(pattern: str) -> list[Entry] | None:
+    """What a path or a glob names, as if each entry were a folder: results (all), results/NAME, results/NAM*.
+
+    Returns:
+        None where the pattern names nothing in a folder that publish wrote.
+
+    Raises:
+        FerlabError: as `read`; nothing in the folder has that name.
+    """
+    path = Path(pattern)
+    folder, names = (path, "*") if is_published(path) else (path.parent, path.name)
+    if not is_published(folder):
+        return None
+    entries = read(folder).entries
+    if found := [entry for entry in entries if fnmatchcase(entry.row.name, names)]:
+        return found
+    there = ", ".join(entry.row.name for entry in entries) or "none"
+    raise FerlabError(f"runs={pattern!r} matches no published run; there are in {folder}: {there}")
+
+
 def read(folder: Path) -> Published:
     """What was published into a folder; nothing where nothing was.
 
@@ -114,6 +137,13 @@ def read(folder: Path) -> Published:
     """
     if not is_published(folder):
         return Published()
+    # A pattern after the other reads the same files; whole new ones have another inode.
+    stamps = [(folder / name).stat() for name in (RUNS, MEASUREMENTS, PREDICTED) if (folder / name).is_file()]
+    return _read(folder, tuple((stamp.st_ino, stamp.st_mtime_ns, stamp.st_size) for stamp in stamps))
+
+
+@lru_cache(maxsize=2)
+def _read(folder: Path, _stamps: tuple[tuple[int, int, int], ...]) -> Published:
     documents = {line["sha256"]: line for line in _lines(folder / CONFIGS)}
     runs = published_rows.read(folder / RUNS, Run)
     conditions = _json(folder / CONDITIONS)
@@ -134,7 +164,7 @@ def read(folder: Path) -> Published:
     for run in runs:
         own = documents.get(run.sha256, {})
         of = (reports[run.sha256], own.get("config"), own.get("run"), studies.get(run.sha256, []))
-        entries.append(Entry(run, *of, curves))
+        entries.append(Entry(run, *of, folder, curves))
     labels = {name.removeprefix("labels_"): array for name, array in arrays.items() if name.startswith("labels_")}
     return Published(entries, labels)
 

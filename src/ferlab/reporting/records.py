@@ -1,23 +1,22 @@
 """What the files of a run, an ensemble or an exported model say: nothing is run or measured, no data are opened.
 
-Two layouts are read: a run's directory (reports/SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/metrics.csv), and one as in
-results/, which was published (SPLIT-VIEWS/, studies/KIND-PLACE.json, metrics.csv).
+They lie in its directory (reports/SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/metrics.csv), or were published (results/).
 """
 
 import glob
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ferlab.data.faces import split_title
-from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.pages.figures import data_uri
 from ferlab.pages.page import GALLERIES
-from ferlab.predictors import views
-from ferlab.reporting import markdown
+from ferlab.reporting import markdown, published
+from ferlab.reporting.markdown import Report
+from ferlab.reporting.published import Entry
 from ferlab.reporting.reports import load_report
 from ferlab.runs import directory
 
@@ -30,7 +29,7 @@ _FOUND = {
     "analysis": ("ambiguous_gap", "ambiguous", "clear", "contradictory_twins", "ferplus", "label_issues", "errors"),
     "explain": ("settings", "faces", "left_out_constant", "areas", "regions", "claims", "checks", "sanity", "seconds"),
 }
-_GROUPS = (frozen.FOLDER, "exported")  # folders in outputs whose folders are meant
+_GROUPS = ("ensembles", "exported")  # folders in outputs whose folders are meant
 _INFO = ("model", "data", "class_weights", "seed", "commit", "best_epoch", "parameters", "environment")
 # What a page shows of a report; one that was written otherwise than by evaluate may lack it.
 _MEASURED = (
@@ -74,29 +73,34 @@ class Record:
 
     Attributes:
         run: config and run.json; None of an ensemble or an exported model.
-        reports: as `comparison.load` gives them, val first.
-        frozen: the views that an ensemble was chosen with, in which alone it is measured; None of all else.
+        path: its directory; of what was published none, but a name in the folder of all.
+        reports: as `reports.load_report` gives them, val first.
         studies: those on the run's own val first.
+        curves: gives the rows of metrics.csv.
+        weights_file: of what was published, where the weights lie on the machine that measured them.
     """
 
     path: Path
     name: str
     run: directory.Run | None
-    reports: Sequence[dict[str, Any]]
+    reports: Sequence[Report]
     studies: Sequence[WrittenStudy]
-    frozen: str | None = None
+    curves: Callable[[], Sequence[Mapping[str, str]]]
+    weights_file: PurePath | None = None
+
+    @property
+    def frozen(self) -> str | None:
+        """The views that an ensemble was chosen with, in which alone it is measured; None of all else."""
+        return self.reports[0]["tta"] if self.reports and "ensemble_sha256" in self.reports[0] else None
 
     @property
     def typed(self) -> str:
         """What is typed after runs= to measure it; the weights of what was published lie in outputs, if anywhere."""
         if self.exported:
             return Path("outputs", self.reports[0].get("members", [self.name])[0]).as_posix()
-        home = (
-            self.path
-            if (self.path / directory.CHECKPOINTS).is_dir() or not self.run
-            else Path("outputs", self.path.name)
-        )
-        return home.as_posix()
+        if self.weights_file:
+            return (self.weights_file.parents[1] if self.run else self.weights_file.parent).as_posix()
+        return self.path.as_posix()
 
     @property
     def exported(self) -> bool:
@@ -115,7 +119,7 @@ class Record:
             sha for told in (*self.reports, *(s.told for s in self.studies)) for sha in told.get("weights_sha256", ())
         }
 
-    def report(self, split: str, tta: str) -> dict[str, Any] | None:
+    def report(self, split: str, tta: str) -> Report | None:
         """The report on that split in those views, or in the frozen ones; None where there is none.
 
         Raises:
@@ -158,21 +162,38 @@ def find(patterns: str | Sequence[str] | None) -> list[Record]:
         raise FerlabError("runs is not given; type runs=outputs/NAME, a glob in quotes or runs=[A,B]")
     found: dict[Path, Record] = {}
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        paths = [Path(p) for p in sorted(glob.glob(str(pattern)))]
-        paths = [inner for path in paths for inner in (sorted(path.iterdir()) if path.name in _GROUPS else [path])]
-        here = {path: record for path in paths if (record := found.get(path) or _read(path))}
-        if not here:
-            there = sorted({p.parent.as_posix() for p in Path().glob(f"*/*/{directory.INFO}")})
-            raise FerlabError(
-                f"runs={pattern!r} matches no directory with {directory.INFO} or a report.json in it; "
-                f"there are: {', '.join(there) or 'none'}"
-            )
+        entries = published.named(pattern)
+        here = (
+            _directories(pattern, found) if entries is None else {record.path: record for record in map(_of, entries)}
+        )
         found |= here
     names: dict[str, Path] = {}
     for path, record in found.items():
         if (other := names.setdefault(record.name, path)) != path:
             raise FerlabError(f"{other} and {path} are both called {record.name}; give only one of them")
     return list(found.values())
+
+
+def _directories(pattern: str, known: Mapping[Path, Record]) -> dict[Path, Record]:
+    paths = [Path(p) for p in sorted(glob.glob(str(pattern)))]
+    paths = [inner for path in paths for inner in (sorted(path.iterdir()) if path.name in _GROUPS else [path])]
+    here = {path: record for path in paths if (record := known.get(path) or _read(path))}
+    if not here:
+        there = sorted({p.parent.as_posix() for p in Path().glob(f"*/*/{directory.INFO}")})
+        raise FerlabError(
+            f"runs={pattern!r} matches no directory with {directory.INFO} or a report.json in it; "
+            f"there are: {', '.join(there) or 'none'}"
+        )
+    return here
+
+
+def _of(entry: Entry) -> Record:
+    """What was published, as if it were a directory in the folder of all."""
+    path, row = entry.folder / entry.row.name, entry.row
+    run = None if entry.config is None or entry.info is None else directory.Run(path, entry.config, entry.info)
+    studies = [WrittenStudy(study.kind, study.told, path / study.kind / study.place) for study in entry.studies]
+    studies.sort(key=_own_val_first)
+    return Record(path, row.name, run, entry.reports, studies, lambda: entry.curves, PurePath(row.weights_file))
 
 
 def galleries(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -188,36 +209,28 @@ def _read(path: Path) -> Record | None:
     """What is in a directory; None where it is no run's, ensemble's or exported model's."""
     if not path.is_dir():
         return None
-    reports = sorted({*path.glob("reports/*/report.json"), *path.glob("*/report.json")})
+    reports = path.glob("reports/*/report.json")
     is_run = (path / directory.CONFIG).is_file() or (path / directory.INFO).is_file()
-    if not is_run and not reports:
-        return None
     loaded = sorted((load_report(p) for p in reports), key=lambda r: markdown.order((r["split"], r["tta"])))
+    if not is_run and not loaded:
+        return None
     run = directory.load(path) if is_run else None
     # An exported file lies in a folder that may be called otherwise.
     name = run.name if run else loaded[0]["name"]
-    studies = [_study(kind, file) for kind in STUDIES for file in _study_files(path, kind)]
-    studies.sort(key=lambda s: (s.elsewhere, s.told["split"] != "val"))
-    return Record(path, name, run, loaded, studies, _frozen(path))
+    studies = [_study(kind, file) for kind in STUDIES for file in sorted(path.glob(f"{kind}/*/{kind}.json"))]
+    studies.sort(key=_own_val_first)
+    return Record(path, name, run, loaded, studies, run.metrics_rows if run else tuple)
 
 
-def _frozen(path: Path) -> str | None:
-    """The title of the views that an ensemble's directory was chosen with."""
-    told = frozen.read(path) if (path / directory.MEMBERS).is_file() else []
-    return views.title(told["tta"], told["tta_space"]) if "tta" in told else None  # a soft vote's is a list of runs
-
-
-def _study_files(path: Path, kind: str) -> list[Path]:
-    return sorted([*path.glob(f"{kind}/*/{kind}.json"), *path.glob(f"studies/{kind}-*.json")])
+def _own_val_first(study: WrittenStudy) -> tuple[bool, bool]:
+    return study.elsewhere, study.told["split"] != "val"
 
 
 def _study(kind: str, file: Path) -> WrittenStudy:
     told = _json(file)
     if missing := [key for key in ("data", "split", "weights_sha256", *_FOUND[kind]) if key not in told]:
         raise FerlabError(f"{file} lacks {', '.join(missing)}; write it again with python -m ferlab.{STUDIES[kind]}")
-    # One that was published is a file whose name says the place; its pictures stayed with the run.
-    folder = file.parent if file.stem == kind else file.with_name(file.stem.removeprefix(f"{kind}-"))
-    return WrittenStudy(kind, told, folder)
+    return WrittenStudy(kind, told, file.parent)
 
 
 def _json(file: Path) -> dict[str, Any]:

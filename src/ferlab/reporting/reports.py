@@ -4,52 +4,56 @@ import glob
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ferlab.errors import FerlabError
-from ferlab.reporting import markdown
+from ferlab.reporting import markdown, published
+from ferlab.reporting.markdown import Report
 
 _NEEDED = ("name", "split", "tta", "n", "correct", "accuracy")
 
 
-def read(runs: str | Sequence[str] | None = None, reports: str | Sequence[str] | None = None) -> list[dict[str, Any]]:
-    """Contents of the report.json files of run or ensemble directories and of plain paths or globs.
+def read(runs: str | Sequence[str] | None) -> list[Report]:
+    """All reports of run, ensemble and exported model directories, and of published runs (results, results/NAME).
 
-    Each also gets `folder`, where it was found. The same report found twice (in outputs and published) counts once.
+    Args:
+        runs: a path, a glob or a list of them.
+
+    Returns:
+        Contents of report.json, and `folder`, where it was found. The same report found twice counts once.
 
     Raises:
         FerlabError: a pattern finds no report, a file is none, or two reports of one thing disagree.
     """
-    paths: list[Path] = []
-    for pattern in _several(runs):
-        # outputs/* also holds outputs/ensembles, whose reports lie one folder deeper.
-        found = _glob(f"{pattern}/reports/*/report.json", f"{pattern}/*/reports/*/report.json")
-        if not found:
-            raise FerlabError(
-                f"runs={pattern!r} has no reports/*/report.json; "
-                f"type python -m ferlab.evaluate runs={pattern!r} tta=none split=val first"
-            )
-        paths += found
-    for pattern in _several(reports):
-        found = [p for p in _glob(pattern) if p.is_file()]
-        if not found:
-            raise FerlabError(f"reports={pattern!r} matches no file; expected results/NAME/SPLIT-TTA/report.json")
-        paths += found
-    if not paths:
-        raise FerlabError("nothing to compare; type runs='outputs/*' or reports='results/*/*/report.json'")
-    kept: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for path in dict.fromkeys(paths):
-        report = load_report(path)
+    if not runs:
+        raise FerlabError("nothing to compare; type runs='outputs/*' or runs=results")
+    kept: dict[tuple[str, str, str], Report] = {}
+    for report in (one for pattern in _several(runs) for one in _named(pattern)):
         other = kept.setdefault((report["name"], report["split"], report["tta"]), report)
         if (other["n"], other["correct"]) != (report["n"], report["correct"]):
             raise FerlabError(
-                f"{other['folder']} and {path.parent} are both {report['name']}, {report['split']}, {report['tta']}, "
-                f"but {other['correct']} of {other['n']} and {report['correct']} of {report['n']} faces are right; "
-                "give only one of them"
+                f"{other['folder']} and {report['folder']} are both {report['name']}, {report['split']}, "
+                f"{report['tta']}, but {other['correct']} of {other['n']} and {report['correct']} of {report['n']} "
+                "faces are right; give only one of them"
             )
     return list(kept.values())
+
+
+def _named(pattern: str) -> list[Report]:
+    entries = published.named(pattern)
+    if entries is not None:
+        return [report for entry in entries for report in entry.reports]
+    # outputs/* also holds outputs/ensembles, whose reports lie one folder deeper.
+    globs = (f"{pattern}/reports/*/report.json", f"{pattern}/*/reports/*/report.json")
+    paths = sorted({Path(path) for one in globs for path in glob.glob(one)})
+    if not paths:
+        raise FerlabError(
+            f"runs={pattern!r} has no reports/*/report.json; "
+            f"type python -m ferlab.evaluate runs={pattern!r} tta=none split=val first"
+        )
+    return [load_report(path) for path in paths]
 
 
 class Tests(NamedTuple):
@@ -62,7 +66,7 @@ class Tests(NamedTuple):
 
 
 def compare(
-    reports: Sequence[dict[str, Any]], against: str | None = None, split: str | None = None, tta: str | None = None
+    reports: Sequence[Report], against: str | None = None, split: str | None = None, tta: str | None = None
 ) -> str:
     """The table over reports that `read` gave, and McNemar's test of each run against one, as Markdown.
 
@@ -81,8 +85,8 @@ def compare(
     return "\n\n".join(parts)
 
 
-def detail(reports: Sequence[dict[str, Any]], split: str | None, tta: str | None) -> tuple[str, str]:
-    """As `tables.detail`.
+def detail(reports: Sequence[Report], split: str | None, tta: str | None) -> tuple[str, str]:
+    """As `markdown.detail`.
 
     Raises:
         FerlabError: no report is of what was asked for.
@@ -94,7 +98,7 @@ def detail(reports: Sequence[dict[str, Any]], split: str | None, tta: str | None
     return split, tta
 
 
-def mcnemar_tests(reports: Sequence[dict[str, Any]], split: str, tta: str, against: str | None = None) -> Tests:
+def mcnemar_tests(reports: Sequence[Report], split: str, tta: str, against: str | None = None) -> Tests:
     """McNemar's tests among the reports of one split and set of views; the title says why where there is none.
 
     Raises:
@@ -108,11 +112,11 @@ def mcnemar_tests(reports: Sequence[dict[str, Any]], split: str, tta: str, again
         return Tests("McNemar's test: no report on val says which run is the best; give against=NAME.")
     correct, left_out = {}, []
     for r in (reference, *here):
-        reason = markdown.unfit(r, reference)
+        reason = unfit(r, reference)
         if reason:
             left_out.append(f"{r['name']}: {reason}")
         else:
-            correct[r["name"]] = np.load(r["folder"] / "correct.npy")
+            correct[r["name"]] = right(r)
     head, rows = (), ()
     if reference["name"] in correct and len(correct) > 1:
         head, rows = markdown.paired_cells(markdown.paired_tests(correct, reference["name"])[1], reference["name"])
@@ -120,7 +124,7 @@ def mcnemar_tests(reports: Sequence[dict[str, Any]], split: str, tta: str, again
     return Tests(title, head, rows, list(dict.fromkeys(left_out)))
 
 
-def _reference(reports: Sequence[dict], here: Sequence[dict], against: str | None) -> dict[str, Any] | None:
+def _reference(reports: Sequence[Report], here: Sequence[Report], against: str | None) -> Report | None:
     names = {r["name"]: r for r in here}
     if against is not None:
         if against not in names:
@@ -132,7 +136,7 @@ def _reference(reports: Sequence[dict], here: Sequence[dict], against: str | Non
     return names[max(on_val, key=lambda r: r["accuracy"])["name"]] if on_val else None
 
 
-def load_report(path: Path) -> dict[str, Any]:
+def load_report(path: Path) -> Report:
     """The content of one report.json, and `folder`, where it lies.
 
     Raises:
@@ -151,9 +155,21 @@ def load_report(path: Path) -> dict[str, Any]:
     return {**report, "folder": path.parent}
 
 
-def _several(patterns: str | Sequence[str] | None) -> list[str]:
-    return [patterns] if isinstance(patterns, str) else list(patterns or ())
+def right(report: Report) -> np.ndarray:
+    """Which of a report's faces are right, bool [N]; `unfit` tells where it does not say."""
+    if "predicted" in report:
+        return np.asarray(report["predicted"] == report["labels"])
+    return np.load(report["folder"] / "correct.npy")
 
 
-def _glob(*patterns: str) -> list[Path]:
-    return sorted({Path(p) for pattern in patterns for p in glob.glob(pattern)})
+def unfit(report: Report, reference: Report) -> str | None:
+    """Why a report cannot be tested against another face by face, or None where it can."""
+    if "predicted" not in report and not (report["folder"] / "correct.npy").is_file():
+        return f"no correct.npy beside {report['folder'] / 'report.json'}"
+    if (report["n"], report.get("faces_sha256")) != (reference["n"], reference.get("faces_sha256")):
+        return f"measured on other faces than {reference['name']}"
+    return None
+
+
+def _several(patterns: str | Sequence[str]) -> list[str]:
+    return [patterns] if isinstance(patterns, str) else list(patterns)

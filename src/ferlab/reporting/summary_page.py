@@ -88,9 +88,7 @@ def _accuracies(
 
 def _training(records: Sequence[Record], curves_below: bool) -> list[dict[str, Any]]:
     trained = [record for record in records if record.run]
-    lines = {
-        r.name: {k: v for panel in curves(r.run.metrics_rows()).values() for k, v in panel.items()} for r in trained
-    }
+    lines = {r.name: {k: v for panel in curves(r.curves()).values() for k, v in panel.items()} for r in trained}
     lines = {name: found for name, found in lines.items() if found.keys() & _PANELS.keys()}
     rows = []
     for record in trained:
@@ -177,7 +175,7 @@ def _run(record: Record, report: dict[str, Any] | None, title: str, split: str, 
         f"class weights {info.get('class_weights')}",
         f"seed {listed(info.get('seed'))}",
     ]
-    rows = record.run.metrics_rows() if record.run else ()
+    rows = record.curves()
     gallery = galleries(report["folder"]).get("mistakes") if report else None
     counted = " (a look that the ledger counts)" if split == "test" else ""
     missing = [] if report else [(f"Report, {title}{counted}", *study_tables.evaluate([record], split, tta))]

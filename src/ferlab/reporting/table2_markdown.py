@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from ferlab.metrics.statistics import holm, mcnemar
 from ferlab.reporting import table2
-from ferlab.reporting.markdown import Report, interval, markdown, spread, unfit, view_title
+from ferlab.reporting.markdown import Report, interval, markdown, spread, view_title
+from ferlab.reporting.reports import right, unfit
 from ferlab.reporting.table2 import ENSEMBLE, POSTER_ENSEMBLES, Column, Grid
 
 _MODELS = {"vgg16": "VGG16", "resnet50": "ResNet50", "senet50": "SENet50"}
@@ -76,7 +75,7 @@ def _tests(grid: Grid, tta: str) -> list[str]:
             if reason := unfit(a, b) or unfit(b, a):
                 left_out.append(f"{label}: {reason}")
             else:
-                raw.append((label, *mcnemar(*(np.load(r["folder"] / "correct.npy") for r in (a, b)))))
+                raw.append((label, *mcnemar(right(a), right(b))))
         adjusted = holm([p for *_, p in raw])
         body = [
             [label, str(only_a), str(only_b), f"{p:.3g}", f"{q:.3g}"]

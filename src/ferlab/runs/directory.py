@@ -122,7 +122,7 @@ class Run:
         """Rows of the CSV logs of all starts, one per epoch and kind; what a resumed run repeated counts once."""
         rows: dict[tuple[str, ...], dict[str, str]] = {}
         logs = sorted(self.path.glob(f"{LOG}/*/metrics.csv"), key=lambda p: int(p.parent.name))
-        for path in logs or self.path.glob("metrics.csv"):  # one that was published has a single one, beside run.json
+        for path in logs:
             with path.open(newline="") as file:
                 for row in csv.DictReader(file):
                     filled = {k: v for k, v in row.items() if v}
