@@ -133,7 +133,9 @@ def test_counts_that_the_predictions_do_not_give_are_refused(tmp_path):
 def test_a_row_taken_out_by_hand_takes_its_run_out(tmp_path, entries):
     copied(tmp_path)
     lines = (RESULTS / "runs.csv").read_text().splitlines(keepends=True)
-    (tmp_path / "runs.csv").write_text("".join(line for line in lines if not line.startswith("baseline-fer2013-none-s0")))
+    (tmp_path / "runs.csv").write_text(
+        "".join(line for line in lines if not line.startswith("baseline-fer2013-none-s0"))
+    )
     left = {entry.row.name: entry for entry in published.read(tmp_path).entries}
     assert left.keys() == entries.keys() - {"baseline-fer2013-none-s0"}
     for name, entry in left.items():

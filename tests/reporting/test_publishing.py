@@ -20,7 +20,9 @@ FILES = {
 def entries():
     """A run with studies, another run, and an ensemble that has a member besides."""
     found = {entry.row.name: entry for entry in published.read(RESULTS).entries}
-    return [found[name] for name in ("five_layer_taught-fer2013-none-s0", "vgg16-fer2013-none-s0", "best", "five_layer")]
+    return [
+        found[name] for name in ("five_layer_taught-fer2013-none-s0", "vgg16-fer2013-none-s0", "best", "five_layer")
+    ]
 
 
 def contents(folder):

@@ -1,18 +1,40 @@
 """Records of runs, ensembles and exported models in outputs/ -> entries to publish; what must not be, is refused."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from ferlab.errors import FerlabError
+from ferlab.reporting import published, published_choices, publishing, records
+from ferlab.reporting.markdown import Report
 from ferlab.reporting.published import SHORT, Entry, Json, Published, Study
 from ferlab.reporting.publishing import row_of
 from ferlab.reporting.records import Record
 from ferlab.runs import directory
 
 _OF_A_RUN = ("checkpoints", "best.ckpt")
+
+
+def publish(
+    runs: str | Sequence[str], into: Path, dirty: bool = False, replace: bool = False
+) -> tuple[list[Record], list[Entry]]:
+    """Publish runs, ensembles and exported models, whole or not at all; returns them and all that the folder holds.
+
+    Args:
+        runs: paths or globs of directories that were measured.
+        into: the folder; what an ensemble was chosen from goes into its `ensembles`.
+        dirty, replace: as `merged`.
+
+    Raises:
+        FerlabError: as `merged`; no such directory; the disk refuses.
+    """
+    found = records.find(runs)
+    entries = merged(published.read(into), found, dirty, replace)
+    chosen = {record.name: record.path for record in found if record.frozen and not record.weights_file}
+    publishing.write(into, entries, published_choices.files(into, chosen))
+    return found, entries
 
 
 def merged(known: Published, records: Sequence[Record], dirty: bool = False, replace: bool = False) -> list[Entry]:
@@ -99,8 +121,10 @@ def _several(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _answers(report: Json, labels: Mapping[str, np.ndarray], record: Record) -> Json:
+def _answers(report: Report, labels: Mapping[str, np.ndarray], record: Record) -> Json:
     """The predicted class and the label of each face, uint8 [N]."""
+    if "predicted" in report:  # it was published elsewhere
+        return {"predicted": report["predicted"], "labels": report["labels"]}
     folder = report["folder"]
     again = f"type python -m ferlab.evaluate runs={record.typed} split={report['split']} tta={report['tta']}"
     try:
@@ -121,6 +145,22 @@ def _weights_file(record: Record) -> str:
         return str(record.reports[0]["export"]["file"])
     path = record.path if not record.path.is_absolute() else PurePath("outputs", *record.path.parts[-1:])
     return (path / (PurePath(*_OF_A_RUN) if record.run else directory.MEMBERS)).as_posix()
+
+
+def _trained(report: Report, record: Record) -> Json:
+    """Config and run.json, of an ensemble those of each member, without the places of the machine."""
+    if record.run:
+        config = record.run.config
+        return {"config": _portable(config, config), "run": _portable(record.run.info, config)}
+    configs, infos = report.get("config", {}), report.get("run", {})
+    return (
+        {
+            "config": {name: _portable(config, config) for name, config in configs.items()},
+            "run": {name: _portable(info, configs[name]) for name, info in infos.items()},
+        }
+        if configs
+        else {}
+    )
 
 
 def _portable(node: Any, config: Mapping[str, Any] | None) -> Any:

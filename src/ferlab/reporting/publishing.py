@@ -67,8 +67,11 @@ def row_of(name: str, reports: Sequence[Json], info: Json | None, weights_file: 
     )
 
 
-def write(folder: Path, entries: Sequence[Entry]) -> None:
+def write(folder: Path, entries: Sequence[Entry], also: Mapping[str, bytes] | None = None) -> None:
     """Write these entries and nothing else into a folder; what is in its other files stays.
+
+    Args:
+        also: name -> content of further files, written together with these.
 
     Raises:
         FerlabError: two entries share a name or a checksum, or disagree about views or labels; the disk refuses.
@@ -93,7 +96,7 @@ def write(folder: Path, entries: Sequence[Entry]) -> None:
             for study in entry.studies
         ),
     }
-    _replace(folder, contents)
+    _replace(folder, contents | dict(also or {}))
 
 
 def _facts(reports: Sequence[Json]) -> Json:
@@ -139,7 +142,7 @@ def _documents(entries: Sequence[Entry], facts: Mapping[str, Json]) -> list[Json
     others: dict[str, Json] = {}
     for entry in entries:
         sha256 = entry.row.sha256
-        line = {"sha256": sha256, "name": entry.row.name, "facts": facts[sha256]}
+        line: Json = {"sha256": sha256, "name": entry.row.name, "facts": facts[sha256]}
         if entry.config is not None:
             line |= {"config": entry.config, "run": entry.info}
         elif entry.reports and "config" in (first := entry.reports[0]):
@@ -180,7 +183,8 @@ def _predicted(reports: Sequence[Json]) -> bytes:
     }
     arrays |= {f"reliability_{key}": array for key, array in found.items()}
     out = BytesIO()
-    np.savez_compressed(out, **{name: np.stack(a) if isinstance(a, list) else a for name, a in arrays.items()})
+    stacked: Json = {name: np.stack(a) if isinstance(a, list) else a for name, a in arrays.items()}
+    np.savez_compressed(out, **stacked)
     return out.getvalue()
 
 
@@ -202,8 +206,8 @@ def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
     """All files or none: they are written beside the old ones first."""
     parts = {folder / name: folder / f"{name}.part" for name in contents}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for part, content in zip(parts.values(), contents.values(), strict=True):
+            part.parent.mkdir(parents=True, exist_ok=True)
             part.write_bytes(content)
         for file, part in parts.items():
             os.replace(part, file)

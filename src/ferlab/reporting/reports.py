@@ -117,7 +117,8 @@ def mcnemar_tests(reports: Sequence[Report], split: str, tta: str, against: str 
             left_out.append(f"{r['name']}: {reason}")
         else:
             correct[r["name"]] = right(r)
-    head, rows = (), ()
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
     if reference["name"] in correct and len(correct) > 1:
         head, rows = markdown.paired_cells(markdown.paired_tests(correct, reference["name"])[1], reference["name"])
     title = f"McNemar's exact test, {reference['split']}, tta={reference['tta']}, n = {reference['n']}:"

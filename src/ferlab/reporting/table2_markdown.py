@@ -212,7 +212,7 @@ def _millions(report: Report) -> str:
     return f"{parameters / 1e6:.1f} M" if isinstance(parameters, int) else "–"
 
 
-def poster_table(reports: Sequence[dict[str, Any]], conf: dict[str, Any], split: str | None, tta: str | None) -> str:
+def poster_table(reports: Sequence[Report], conf: dict[str, Any], split: str | None, tta: str | None) -> str:
     """The poster's Table 2 over reports that `read` gave, as Markdown; `conf` is table2 of conf/compare.yaml.
 
     Raises:

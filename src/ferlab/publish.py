@@ -1,0 +1,29 @@
+"""`python -m ferlab.publish`: what was measured of runs in, the files of results/ and the tables of the READMEs out."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ferlab.cli import command
+from ferlab.config import plain
+from ferlab.errors import FerlabError
+from ferlab.reporting import generated, publishable
+
+
+@command("publish")
+def main(cfg: DictConfig) -> None:
+    config = plain(cfg)
+    if not config["runs"] and not config["tables"]:
+        raise FerlabError("nothing to publish; type runs=outputs/NAME for its measurements, tables=true for tables")
+    if config["runs"]:
+        into = Path(config["into"])
+        new, entries = publishable.publish(config["runs"], into, config["dirty"], config["replace"])
+        measured = sum(len(entry.reports) for entry in entries)
+        print(f"{len(new)} published; {into} holds {len(entries)} runs and ensembles with {measured} measurements")
+    if config["tables"]:
+        for path in generated.write(config["written"]):
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
