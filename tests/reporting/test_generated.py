@@ -1,0 +1,82 @@
+"""The tables of both READMEs from results/: McNemar's tests as they were published, and files that are up to date."""
+
+from pathlib import Path
+
+import pytest
+
+from ferlab.errors import FerlabError
+from ferlab.metrics.statistics import holm, mcnemar
+from ferlab.reporting import generated, reports
+from tests.reporting.test_published import BEFORE, RESULTS
+from tests.test_conf import composed
+
+ROOT = RESULTS.parent
+
+
+def declared(**config):
+    return composed(config="publish", **config)["written"]
+
+
+def test_every_published_mcnemar_count_is_as_it_was():
+    found = {(r["name"], r["split"], r["tta"]): r for r in reports.read(str(RESULTS))}
+    tests = [test for test in BEFORE["tests"] if test["table"] != "table2"]
+    assert len(tests) == 141
+    for test in tests:
+        split, tta = test["title"].split(", ")[1], test["title"].split("tta=")[1].split(",")[0]
+        pair = [found[name, split, tta] for name in (test["head"][0].removeprefix("against "), test["name"])]
+        *counts, p = mcnemar(*map(reports.right, pair))
+        assert (counts, f"{p:.3g}") == (test["counts"], test["p"][0]), test["name"]
+
+
+def test_p_values_corrected_for_a_table_are_as_they_were():
+    found = {(r["name"], r["split"], r["tta"]): r for r in reports.read(str(RESULTS))}
+    for table in ("single", "views12", "fer2013"):
+        tests = [test for test in BEFORE["tests"] if test["table"] == table]
+        tta = tests[0]["title"].split("tta=")[1].split(",")[0]
+        reference = reports.right(found[tests[0]["head"][0].removeprefix("against "), "test", tta])
+        p = [mcnemar(reference, reports.right(found[test["name"], "test", tta]))[2] for test in tests]
+        assert [f"{q:.3g}" for q in holm(p)] == [test["p"][1] for test in tests]
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """The repository's two READMEs, and what declares their tables."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").symlink_to(RESULTS)
+    tables = declared()
+    for table in tables:
+        file = Path(table["into"])
+        table["into"] = file.as_posix().replace("/", "_")
+        Path(table["into"]).write_text((ROOT / file).read_text())
+    return tables
+
+
+def test_every_mcnemar_row_of_table_2_is_as_it_was(copied):
+    text = "".join(path.read_text() for path in generated.write(copied))
+    tests = [test for test in BEFORE["tests"] if test["table"] == "table2"]
+    assert len(tests) == 14
+    for test in tests:
+        row = [test["name"], *map(str, test["counts"]), *test["p"]]
+        assert f"| {' | '.join(row)} |" in text
+
+
+def test_both_readmes_hold_what_publish_writes(copied):
+    before = {table["into"]: Path(table["into"]).read_text() for table in copied}
+    assert sorted(map(str, generated.write(copied))) == sorted(before)
+    for path, text in before.items():
+        assert Path(path).read_text() == text, f"{path}: type python -m ferlab.publish tables=true"
+
+
+def test_a_table_of_some_views_has_no_other_columns(copied):
+    (table,) = [table for table in copied if table["name"] == "fer2013"]
+    Path("all.md").write_text("<!-- table:fer2013 -->\n<!-- /table -->")
+    generated.write([table | {"into": "all.md"}])
+    assert "flip" not in Path("all.md").read_text()
+    generated.write([table | {"into": "all.md", "columns": None}])
+    assert "flip" in Path("all.md").read_text()
+
+
+def test_a_file_without_marks_is_refused(copied):
+    Path("none.md").write_text("nothing")
+    with pytest.raises(FerlabError, match="expected <!-- table:single --> once"):
+        generated.write([copied[0] | {"into": "none.md"}])
