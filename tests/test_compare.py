@@ -71,7 +71,7 @@ def rows(markdown):
 
 
 def test_reports_of_runs_and_ensembles_are_found_once(made):
-    found = reports.read("outputs/*", "outputs/*/reports/*/report.json")
+    found = reports.read(["outputs/*", "outputs/*"])
     assert len(found) == len(made) == 11
     assert sorted({r["name"] for r in found}) == sorted({r["name"] for r in made})
     assert len(reports.read("outputs/ensembles/a__b")) == 1
@@ -109,9 +109,9 @@ def test_one_run_has_its_interval_and_its_details(made):
 
 
 def test_what_no_report_says_has_no_column(tmp_path):
-    write(tmp_path / "a", "a", without_train_twins=None, macro_recall=None, disgust_misclassification=None)
-    write(tmp_path / "b", "b", without_train_twins=None, macro_recall=None)
-    head, body = rows(markdown.table(reports.read(reports=[str(tmp_path / x / "report.json") for x in "ab"])))
+    write(tmp_path / "a/reports/x", "a", without_train_twins=None, macro_recall=None, disgust_misclassification=None)
+    write(tmp_path / "b/reports/x", "b", without_train_twins=None, macro_recall=None)
+    head, body = rows(markdown.table(reports.read([str(tmp_path / x) for x in "ab"])))
     assert head == ["run", "PublicTest, single view", "disgust missed (PublicTest, single view)"]
     assert (body["a"][1], body["b"][1]) == ("–", "34.5")
 
@@ -121,9 +121,9 @@ def test_what_no_report_says_has_no_column(tmp_path):
     [{"class_weights": "balanced"}, {"data": "fer2013+aux"}, {"model": "baseline"}, {"members": ["x", "y"]}],
 )
 def test_only_seeds_of_one_configuration_share_a_row(tmp_path, other):
-    write(tmp_path / "a", "run-s0", seed=0)
-    write(tmp_path / "b", "run-s1", **{"seed": 1, **other})
-    found = reports.read(reports=str(tmp_path / "*" / "report.json"))
+    write(tmp_path / "a/reports/x", "run-s0", seed=0)
+    write(tmp_path / "b/reports/x", "run-s1", **{"seed": 1, **other})
+    found = reports.read(str(tmp_path / "*"))
     assert "±" not in rows(markdown.table(found))[1].__str__()
     assert len(rows(markdown.table(found))[1]) == 2
 
@@ -172,38 +172,39 @@ def test_what_cannot_be_tested_is_said(tmp_path, made):
     assert "a__b: no correct.npy beside" in text
     assert "five_layer-fer2013-none-s0: measured on other faces than senet50" in text
     assert "only one result" in reports.compare(reports.read("outputs/ensembles/*"))
-    write(tmp_path / "p/a", "a", "test")
-    write(tmp_path / "p/b", "b", "test")
-    assert "no report on val says" in reports.compare(reports.read(reports=str(tmp_path / "p/*/report.json")))
+    write(tmp_path / "p/a/reports/x", "a", "test")
+    write(tmp_path / "p/b/reports/x", "b", "test")
+    assert "no report on val says" in reports.compare(reports.read(str(tmp_path / "p/*")))
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("runs", "message"),
     [
-        ({}, "type runs='outputs/\\*'"),
-        ({"runs": "outputs/none*"}, "python -m ferlab.evaluate runs='outputs/none\\*'"),
-        ({"reports": "results/*/report.json"}, "matches no file; expected results/NAME/SPLIT-TTA/report.json"),
+        (None, r"type runs='outputs/\*' or runs=results"),
+        ("outputs/none*", r"python -m ferlab.evaluate runs='outputs/none\*'"),
     ],
 )
-def test_missing_reports_say_what_to_type(made, arguments, message):
+def test_missing_reports_say_what_to_type(made, runs, message):
     with pytest.raises(FerlabError, match=message):
-        reports.read(**arguments)
+        reports.read(runs)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"name": "x"}', '{"split": "train"}'])
 def test_a_damaged_report_is_named(tmp_path, content):
-    (tmp_path / "report.json").write_text(content)
+    file = tmp_path / "run/reports/val-none/report.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
     with pytest.raises(FerlabError, match=r"report\.json is no report"):
-        reports.read(reports=str(tmp_path / "report.json"))
+        reports.read(str(tmp_path / "run"))
 
 
 def test_reports_that_disagree_are_refused(tmp_path):
-    write(tmp_path / "a", "same")
-    write(tmp_path / "b", "same")
-    assert len(reports.read(reports=str(tmp_path / "?/report.json"))) == 1
-    write(tmp_path / "c", "same", correct=1)
+    write(tmp_path / "a/reports/x", "same")
+    write(tmp_path / "b/reports/x", "same")
+    assert len(reports.read(str(tmp_path / "?"))) == 1
+    write(tmp_path / "c/reports/x", "same", correct=1)
     with pytest.raises(FerlabError, match="both same, val, none"):
-        reports.read(reports=str(tmp_path / "?/report.json"))
+        reports.read(str(tmp_path / "?"))
 
 
 def test_splice_replaces_what_stands_between_the_marks(tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,8 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.reporting import describing
 from tests.test_conf import composed
-from tests.test_summarise import NAMES, RESULTS, STUDENT, copied, shown, study, told
+from tests.test_summarise import NAMES, STUDENT, shown
+from tests.unpacked import ENTRIES, RESULTS, report_of, study_of, unpacked
 
 SMALL = ["data=drawn", "data.n_train=60", "data.n_val=20", "data.n_test=20"]
 
@@ -64,8 +64,8 @@ def test_the_sections_are_those_of_mitchell(card):
 def test_accuracies_are_those_of_the_reports_with_wilson_intervals(card):
     table = card.split("## Quantitative analyses")[1]
     found = {(row["split"], row["views"]): row for row in rows(table, "split")}
-    assert len(found) == len(list((RESULTS / STUDENT).glob("*/report.json")))
-    report = told(STUDENT)
+    assert len(found) == len(ENTRIES[STUDENT].reports)
+    report = report_of(STUDENT)
     row, alone = found["fer2013, PrivateTest", "single view"], report["without_train_twins"]
     assert row["accuracy"] == with_interval(report["correct"], report["n"])
     assert row["without training twins"] == with_interval(alone["correct"], alone["n"])
@@ -74,7 +74,7 @@ def test_accuracies_are_those_of_the_reports_with_wilson_intervals(card):
 
 
 def test_recall_and_precision_by_expression_come_from_the_matrix(card):
-    matrix = np.array(told(STUDENT)["confusion_matrix"])
+    matrix = np.array(report_of(STUDENT)["confusion_matrix"])
     found = rows(card, "expression")
     assert [row["expression"] for row in found] == list(EXPRESSIONS)
     for k, row in enumerate(found):
@@ -87,17 +87,17 @@ def test_recall_and_precision_by_expression_come_from_the_matrix(card):
 
 def test_limits_follow_from_what_was_measured(card):
     limits = card.split("## Ethical considerations and limits")[1]
-    report = told(STUDENT)
+    report = report_of(STUDENT)
     matrix, n = np.array(report["confusion_matrix"]), report["n"]
     worst = min(report["recall"], key=report["recall"].get)
     k, d = EXPRESSIONS.index(worst), EXPRESSIONS.index("disgust")
     assert f"{worst} is found in {with_interval(matrix[k, k], matrix[k].sum())} of {matrix[k].sum()} faces" in limits
     missed, disgust = matrix[d].sum() - matrix[d, d], matrix[d].sum()
     assert f"missed in {missed} of {disgust} faces, {with_interval(missed, disgust)}" in limits
-    groups = study("analysis-val-none")["ferplus"]
+    groups = study_of(STUDENT, "analysis")["ferplus"]
     disputed = groups["disputes"]["n"]
     assert f"{disputed} of 3589 faces of fer2013, PublicTest, {with_interval(disputed, 3589)}" in limits
-    drops = {name: c["drop"] for name, c in study("robustness-val-none")["corruptions"].items()}
+    drops = {name: c["drop"] for name, c in study_of(STUDENT, "robustness")["corruptions"].items()}
     assert f"{max(drops, key=drops.get)} costs {shown(max(drops.values()))} points" in limits
     surest = [b for b in report["reliability"] if b["n"]][-1]
     assert (
@@ -111,7 +111,7 @@ def test_limits_follow_from_what_was_measured(card):
 
 
 def test_training_data_and_details_are_those_of_run_json(card):
-    info = json.loads((RESULTS / STUDENT / "run.json").read_text())
+    info = ENTRIES[STUDENT].info
     (row,) = rows(card.split("## Training data")[1], "faces")
     assert {name: float(row[name].replace(",", "")) for name in EXPRESSIONS} == info["class_counts"]
     assert row["faces"] == f"{sum(info['class_counts'].values()):,.0f}"
@@ -122,7 +122,7 @@ def test_training_data_and_details_are_those_of_run_json(card):
         *info["teacher"]["members"],
     ):
         assert value in card
-    assert told(STUDENT)["weights_sha256"][0] in card
+    assert report_of(STUDENT)["weights_sha256"][0] in card
     assert "/tmp" not in card  # where it was trained is nobody's business
 
 
@@ -132,16 +132,16 @@ def test_what_was_not_measured_is_said_to_be_not_measured(tmp_path):
         assert re.search(rf"not measured; type `python -m ferlab\.{command} runs=outputs/{run}`", text)
     assert "Looks at the test split: not known" in text
     assert "Who is shown (age, gender, skin, culture): not measured" in text
-    folder = copied(tmp_path, STUDENT, "run.json", "config.yaml")
+    folder = unpacked(STUDENT, tmp_path, "run.json", "config.yaml")
     bare = cards(tmp_path, folder)[f"{STUDENT}.md"]
-    assert f"Accuracy on val: not measured; type `python -m ferlab.evaluate runs=outputs/{STUDENT}`" in bare
+    assert f"Accuracy on val: not measured; type `python -m ferlab.evaluate runs={folder.as_posix()}`" in bare
     # No ratio without a file that has it: what is left are counts, seeds, versions and names.
     assert not re.search(r"\d\d\.\d \(", bare)
 
 
 def test_an_expression_without_faces_and_one_that_is_never_said(tmp_path):
-    folder = copied(tmp_path)
-    path = folder / "val-none" / "report.json"
+    folder = unpacked(STUDENT, tmp_path)
+    path = folder / "reports" / "val-none" / "report.json"
     report = json.loads(path.read_text())
     matrix = np.array(report["confusion_matrix"])
     matrix[1] = 0
@@ -157,7 +157,7 @@ def test_an_expression_without_faces_and_one_that_is_never_said(tmp_path):
 
 
 def test_an_exported_model_has_a_card_too(tmp_path):
-    (text,) = cards(tmp_path, RESULTS / "onnx-int8").values()
+    (text,) = cards(tmp_path, RESULTS / f"{STUDENT}-int8").values()
     assert text.startswith(f"# Model card: {STUDENT}-int8")
     assert f"Members: {STUDENT}" in text
     assert f"see the card of {STUDENT}" in text
@@ -202,7 +202,7 @@ def test_near_twins_empty_splits_and_another_file_are_told(prepared):
     assert "Agreement with FER+'s votes: not measured" in text  # the run's study is of other data
     made["name"] = "fer2013"
     path.write_text(json.dumps(made))
-    groups = study("analysis-val-none")["ferplus"]
+    groups = study_of(STUDENT, "analysis")["ferplus"]
     text = cards(folder, RESULTS / STUDENT, data=SMALL)["data-fer2013.md"]
     assert f"disputes {groups['disputes']['n']}, {with_interval(groups['disputes']['n'], 3589)} %" in text
 
@@ -216,7 +216,7 @@ def test_what_cannot_be_described_says_what_to_type(tmp_path):
         cards(tmp_path, data=SMALL)
     with pytest.raises(FerlabError, match="matches no directory"):
         cards(tmp_path, "outputs/none*")
-    shutil.copytree(RESULTS / STUDENT, tmp_path / STUDENT)
+    unpacked(STUDENT, tmp_path)
     Path(tmp_path / STUDENT / "run.json").unlink()
     with pytest.raises(FerlabError, match="is no run directory"):
         cards(tmp_path, tmp_path / STUDENT)

@@ -1,6 +1,5 @@
 """The page of several runs: its numbers against the files by json and statsmodels; what is missing or damaged."""
 
-import csv
 import html
 import json
 import re
@@ -20,13 +19,13 @@ from ferlab.evaluation import ledger, measuring
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference import models
 from ferlab.pages import figures
-from ferlab.reporting import model_card, records, summary_page
+from ferlab.reporting import model_card, records, reports, summary_page
 from ferlab.studies import calibration, corruption_study, explanation, mistakes, opening
 from tests.pages import Page
 from tests.test_cli import typed  # noqa: F401
 from tests.test_conf import composed
+from tests.unpacked import ENTRIES, RESULTS, report_of, study_of, unpacked
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 # The run that the package's model came from, which alone has every study and exported files beside it.
 STUDENT = json.loads(models.find("five_layer").with_suffix(".json").read_text())["runs"][0]["name"]
 NAMES = [STUDENT, "resnet18-fer2013-none-s0", "resnet18-fer2013-none-s1", "resnet18-fer2013-none-s2"]
@@ -44,35 +43,27 @@ def several(tmp_path_factory):
     return page_of(tmp_path_factory.mktemp("several"), *paths, looks=looks, split="test", tta="none")
 
 
-def told(name, folder="test-none"):
-    return json.loads((RESULTS / name / folder / "report.json").read_text())
-
-
-def study(kind):
-    return json.loads((RESULTS / STUDENT / "studies" / f"{kind}.json").read_text())
-
-
 def shown(ratio, digits=1):
     return f"{100 * ratio:.{digits}f}"
 
 
 def test_accuracies_and_their_intervals_are_those_of_the_reports(several):
     alone, seeds = several.table("run", "PublicTest, single view")
-    low, high = proportion_confint(told(STUDENT)["correct"], 3589, method="wilson")
-    assert alone["PrivateTest, single view"] == f"{shown(told(STUDENT)['accuracy'])} ({shown(low)}–{shown(high)})"
-    accuracies = [told(name)["accuracy"] for name in NAMES[1:]]
+    low, high = proportion_confint(report_of(STUDENT)["correct"], 3589, method="wilson")
+    assert alone["PrivateTest, single view"] == f"{shown(report_of(STUDENT)['accuracy'])} ({shown(low)}–{shown(high)})"
+    accuracies = [report_of(name)["accuracy"] for name in NAMES[1:]]
     mean, spread = shown(np.mean(accuracies)), shown(np.std(accuracies, ddof=1))
     assert seeds["run"] == "resnet18-fer2013-none"
     assert seeds["PrivateTest, single view"].startswith(f"{mean} ± {spread} (")
 
 
 def test_the_runs_are_tested_against_each_other(several):
-    best = max(NAMES, key=lambda name: told(name, "val-none")["accuracy"])
+    best = max(NAMES, key=lambda name: report_of(name, "val-none")["accuracy"])
     rows = several.table(f"against {best}", "p")
     assert [row[f"against {best}"] for row in rows] == [name for name in NAMES if name != best]
-    ours = np.load(RESULTS / best / "test-none" / "correct.npy")
+    ours = reports.right(report_of(best))
     for row in rows:
-        other = np.load(RESULTS / row[f"against {best}"] / "test-none" / "correct.npy")
+        other = reports.right(report_of(row[f"against {best}"]))
         table = [[(ours & other).sum(), (ours & ~other).sum()], [(~ours & other).sum(), (~ours & ~other).sum()]]
         assert [row["only it right"], row["only the other right"]] == [str(table[0][1]), str(table[1][0])]
         assert row["p"] == f"{mcnemar(table, exact=True).pvalue:.3g}"
@@ -82,7 +73,7 @@ def test_recall_by_expression_has_wilson_intervals(several):
     rows = {row["run"]: row for row in several.table("run", *EXPRESSIONS) if "clean %" not in row}
     assert list(rows) == NAMES
     for name in NAMES:
-        matrix = np.array(told(name)["confusion_matrix"])
+        matrix = np.array(report_of(name)["confusion_matrix"])
         for k, expression in enumerate(EXPRESSIONS):
             low, high = proportion_confint(matrix[k, k], matrix[k].sum(), method="wilson")
             expected = f"{shown(matrix[k, k] / matrix[k].sum())} ({shown(low)}–{shown(high)})"
@@ -93,9 +84,8 @@ def test_training_is_told_from_run_json_and_metrics_csv(several):
     rows = {row["run"]: row for row in several.table("run", "best epoch")}
     alt = next(image["alt"] for image in several.images if image["alt"].startswith("Accuracy on val over epochs"))
     for name in NAMES:
-        info = json.loads((RESULTS / name / "run.json").read_text())
-        with (RESULTS / name / "metrics.csv").open() as file:
-            points = [(int(r["epoch"]), float(r["val/accuracy"])) for r in csv.DictReader(file) if r["val/accuracy"]]
+        info, rows_of = ENTRIES[name].info, ENTRIES[name].curves
+        points = [(int(r["epoch"]), float(r["val/accuracy"])) for r in rows_of if "val/accuracy" in r]
         assert rows[name]["best val accuracy %"] == shown(max(value for _, value in points))
         assert rows[name]["parameters"] == f"{info['parameters']:,}"
         assert rows[name]["epochs"] == str(info["epochs"])
@@ -104,26 +94,29 @@ def test_training_is_told_from_run_json_and_metrics_csv(several):
 
 def test_studies_are_compared_and_shown_as_they_were_written(several):
     on_val, on_test = several.table("temperature", "error after %")
-    for row, found in ((on_val, study("calibration-val-none")), (on_test, study("calibration-test-none"))):
+    for row, found in (
+        (on_val, study_of(STUDENT, "calibration")),
+        (on_test, study_of(STUDENT, "calibration", "test-none")),
+    ):
         assert row["run"] == STUDENT
         assert row["temperature"] == f"{found['temperature']:.3f}"
         assert row["error before %"] == shown(found["before"]["ece"], 2)
         assert row["error after %"] == shown(found["after"]["ece"], 2)
         assert row["right %"] == shown(found["abstention"]["accuracy"])
     assert on_test["cross-fitted %"] == "–"
-    found = study("robustness-val-none")
+    found = study_of(STUDENT, "robustness")
     (row,) = several.table("mean corrupted %")
     means = {n: np.mean([s["accuracy"] for s in c["by_strength"].values()]) for n, c in found["corruptions"].items()}
     assert {n: row[n.replace("_", " ")] for n in means} == {n: shown(mean) for n, mean in means.items()}
     assert row["mean corrupted %"] == shown(np.mean(list(means.values())))
     by_strength = {row["corruption"]: row for row in several.table("corruption", "strength 5")}
     assert by_strength["noise"]["strength 3"] == shown(found["corruptions"]["noise"]["by_strength"]["3"]["accuracy"])
-    found = study("analysis-val-none")
+    found = study_of(STUDENT, "analysis")
     (row,) = several.table("right where FER+ agrees %")
     assert row["right where FER+ agrees %"] == shown(found["ferplus"]["agrees"]["accuracy"])
     assert row["errors that FER+ disputes"] == f"{found['disputed_errors']} of {found['errors']}"
     regions = next(t for t in several.tables if t[0][2:] and t[0][2].startswith("brows"))
-    density = study("explain-val")["regions"]["occlusion"]["happy"]["mouth"]
+    density = study_of(STUDENT, "explain", "val")["regions"]["occlusion"]["happy"]["mouth"]
     happy = next(row for row in regions if row[0] == "happy")
     assert f"{density['mean']:.2f} ({density['low']:.2f}–{density['high']:.2f})" in happy
 
@@ -141,7 +134,7 @@ def test_what_no_file_holds_is_named_with_the_command_that_measures_it(several):
 
 def test_looks_are_those_of_these_weights(several):
     lines = [json.loads(line) for line in (RESULTS / "ledger.jsonl").read_text().splitlines()]
-    ours = {told(name)["weights_sha256"][0] for name in NAMES}
+    ours = {report_of(name)["weights_sha256"][0] for name in NAMES}
     expected = [look["time"] for look in lines if ours & set(look["weights_sha256"])]
     assert [row["time"] for row in several.table("time", "by anything")] == expected
     assert f"{len(expected)} of the ledger's {len(lines)} looks" in several.text
@@ -159,7 +152,7 @@ def test_the_page_is_self_contained_and_every_picture_is_told_in_words(several):
 
 def test_environment_and_provenance_are_told(several):
     for name in NAMES:
-        report = told(name)
+        report = report_of(name)
         assert report["weights_sha256"][0] in several.text
         assert report["faces_sha256"] in several.text
         assert report["commit"] in several.text
@@ -172,33 +165,21 @@ def test_nothing_is_opened_or_written_but_the_page(tmp_path, monkeypatch):
 
     for module, name in ((store, "open_faces"), (store, "open_each"), (torch, "load"), (ledger, "look")):
         monkeypatch.setattr(module, name, refuse)
-    before = sorted(p for p in (RESULTS / STUDENT).rglob("*"))
+    before = sorted(RESULTS.rglob("*"))
     page = page_of(tmp_path, RESULTS / STUDENT)
     assert page.headings[0] == STUDENT
     assert "type ledger=FILE" in page.text
-    assert sorted(p for p in (RESULTS / STUDENT).rglob("*")) == before
+    assert sorted(RESULTS.rglob("*")) == before
     assert [p.name for p in tmp_path.rglob("*") if p.is_file()] == ["page.html"]
 
 
-def copied(tmp_path, name=STUDENT, *parts):
-    folder = tmp_path / "runs" / name
-    folder.mkdir(parents=True)
-    for part in parts or [p.name for p in (RESULTS / name).iterdir()]:
-        source = RESULTS / name / part
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / part)
-    return folder
-
-
 def test_a_run_without_reports_shows_its_curves_and_what_to_type(tmp_path):
-    folder = copied(tmp_path, STUDENT, "run.json", "config.yaml", "metrics.csv")
-    (folder / "checkpoints").mkdir()
+    folder = unpacked(STUDENT, tmp_path, "run.json", "config.yaml", "log")
     page = page_of(tmp_path, folder)
     assert "No run has a report yet." in page.text
     assert f"python -m ferlab.evaluate runs={folder.as_posix()} split=val tta=none" in page.code
-    with (folder / "metrics.csv").open(newline="") as file:
-        best = max(
-            (row for row in csv.DictReader(file) if row["val/accuracy"]), key=lambda row: float(row["val/accuracy"])
-        )
+    on_val = [row for row in ENTRIES[STUDENT].curves if "val/accuracy" in row]
+    best = max(on_val, key=lambda row: float(row["val/accuracy"]))
     assert page.table("run", "best epoch")[0]["best epoch"] == best["epoch"]
     assert any(image["alt"].startswith("Accuracy on val over epochs") for image in page.images)
     beside = page_of(tmp_path, folder, RESULTS / NAMES[1], split="val", tta="none")
@@ -207,8 +188,8 @@ def test_a_run_without_reports_shows_its_curves_and_what_to_type(tmp_path):
 
 
 def test_a_class_without_faces_is_a_dash(tmp_path):
-    folder = copied(tmp_path, STUDENT, "run.json", "config.yaml", "val-none")
-    path = folder / "val-none" / "report.json"
+    folder = unpacked(STUDENT, tmp_path, "run.json", "config.yaml", "reports/val-none")
+    path = folder / "reports" / "val-none" / "report.json"
     report = json.loads(path.read_text())
     report["confusion_matrix"][1] = [0] * 7
     for key in ("recall", "precision", "f1"):
@@ -223,10 +204,8 @@ def test_a_class_without_faces_is_a_dash(tmp_path):
 
 
 def test_a_study_of_other_weights_is_said_to_be_one(tmp_path):
-    folder = copied(tmp_path)
-    path = folder / "studies" / "robustness-val-none.json"
-    for other in set(path.parent.iterdir()) - {path}:
-        other.unlink()
+    folder = unpacked(STUDENT, tmp_path, "run.json", "config.yaml", "reports", "robustness")
+    path = folder / "robustness/val-none/robustness.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights_sha256": ["other"]}))
     assert page_of(tmp_path, folder).headings.count("Other weights") == 1
 
@@ -236,9 +215,10 @@ def test_a_study_of_other_weights_is_said_to_be_one(tmp_path):
     [
         (None, "runs is not given; type runs=outputs/NAME"),
         ([], "runs is not given"),
-        (["results/nothing*"], r"runs='results/nothing\*' matches no directory with run.json.*results/resnet18-fer"),
-        (["results/*.md"], "matches no directory"),
-        ([f"results/{STUDENT}", f"./results/../results/{STUDENT}"], "are both called .*; give only one of them"),
+        (["outputs/nothing*"], r"runs='outputs/nothing\*' matches no directory with run.json or a report.json"),
+        (["results/nothing*"], r"runs='results/nothing\*' matches no published run; .* in results: .*resnet18-fer"),
+        (["results/*.md"], "matches no published run"),
+        ([f"results/{STUDENT}", f"docs/../results/{STUDENT}"], "are both called .*; give only one of them"),
     ],
 )
 def test_patterns_that_name_nothing_or_one_run_twice_are_refused(patterns, message, monkeypatch):
@@ -247,28 +227,35 @@ def test_patterns_that_name_nothing_or_one_run_twice_are_refused(patterns, messa
         records.find(patterns)
 
 
-def test_a_glob_passes_over_what_is_no_run(monkeypatch):
+def test_published_runs_are_named_as_if_each_were_a_folder(monkeypatch):
     monkeypatch.chdir(RESULTS.parent)
-    names = [record.name for record in records.find("results/*")]
-    assert {*NAMES, f"{STUDENT}-int8"} <= set(names)
-    assert "ensemble-teachers" not in names  # chosen, but never measured
-    assert len(names) == sum(
-        (path / "run.json").is_file() or any(path.glob("*/report.json")) for path in RESULTS.iterdir()
-    )
+    names = [record.name for record in records.find("results")]
+    assert names == [record.name for record in records.find("results/*")] == sorted(ENTRIES)
+    assert [record.name for record in records.find(["results/resnet18-fer2013-none-s?", "results/best"])] == [
+        *NAMES[1:],
+        "best",
+    ]
+
+
+def test_a_glob_passes_over_what_is_no_run(tmp_path):
+    unpacked(STUDENT, tmp_path)
+    (tmp_path / "table.md").write_text("text")
+    (tmp_path / "sweeps").mkdir()
+    assert [record.name for record in records.find(str(tmp_path / "*"))] == [STUDENT]
 
 
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
         ("run.json", "{", "is no run directory"),
-        ("val-none/report.json", "{", "is no report"),
-        ("val-none/report.json", None, "lacks recall, precision.*python -m ferlab.evaluate runs=outputs/"),
-        ("studies/explain-val.json", "[]", r"cannot read .*explain-val.json \(no JSON object\)"),
-        ("studies/explain-val.json", "{}", "lacks data, split, weights_sha256, settings.*python -m ferlab.explain"),
+        ("reports/val-none/report.json", "{", "is no report"),
+        ("reports/val-none/report.json", None, "lacks recall, precision.*python -m ferlab.evaluate runs=.*split=val"),
+        ("explain/val/explain.json", "[]", r"cannot read .*explain.json \(no JSON object\)"),
+        ("explain/val/explain.json", "{}", "lacks data, split, weights_sha256, settings.*python -m ferlab.explain"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, file, content, message):
-    folder = copied(tmp_path)
+    folder = unpacked(STUDENT, tmp_path)
     if content is None:
         report = json.loads((folder / file).read_text())
         content = json.dumps({k: report[k] for k in ("name", "split", "tta", "n", "correct", "accuracy")})
@@ -359,8 +346,8 @@ def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied
         shutil.copytree(studied, outputs / f"small-s{seed}")
     both = [str(outputs / f"small-s{seed}") for seed in (0, 1)]
     [folder] = measuring.evaluate(both, "flip", "val", name="best", outputs=outputs)
-    members = {"tta": "flip", "tta_space": "probability", "members": []}
-    (folder.parent.parent / "members.json").write_text(json.dumps(members))
+    report = json.loads((folder / "report.json").read_text())
+    (folder / "report.json").write_text(json.dumps(report | {"ensemble_sha256": "of members.json"}))
     page = page_of(tmp_path, outputs / "*", tta="none")
     rows = {row["run"]: row for row in page.table("run", *EXPRESSIONS)}
     assert set(rows) == {"best, flip", "small-s0", "small-s1", "small-s2"}
@@ -368,7 +355,9 @@ def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied
     assert rows["best, flip"]["happy"].startswith(f"{100 * told[3][3] / sum(told[3]):.1f}")
     shutil.rmtree(folder)
     measuring.evaluate(both, "flip", "test", name="other", outputs=outputs, ledger_path=tmp_path / "ledger.jsonl")
-    shutil.move(outputs / "ensembles/other/reports/test-flip", folder.parent)
+    other = outputs / "ensembles/other/reports/test-flip/report.json"
+    other.write_text(json.dumps(json.loads(other.read_text()) | {"name": "best", "ensemble_sha256": "of members.json"}))
+    shutil.move(other.parent, folder.parent)
     page = page_of(tmp_path, outputs / "*", tta="none", split="val")
     assert f"python -m ferlab.evaluate runs={(outputs / 'ensembles/best').as_posix()} split=val" in page.code
 

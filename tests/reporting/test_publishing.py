@@ -108,6 +108,6 @@ def test_a_full_disk_leaves_all_files_as_they_were(tmp_path, entries, monkeypatc
         return written(path, content)
 
     monkeypatch.setattr(type(tmp_path), "write_bytes", full)
-    with pytest.raises(FerlabError, match="No space left on device.*free some space"):
+    with pytest.raises(FerlabError, match=r"No space left on device.*free some space"):
         publishing.write(tmp_path, entries[:1])
     assert contents(tmp_path) == before
