@@ -152,13 +152,13 @@ def test_table2_is_the_first_part_of_readme():
 
 
 def test_with_kept_answers_nothing_is_trained_to_teach(new):
-    config = plain(composed("paper=readme", "teacher=results/ensemble-teachers/answers.npz"))
+    config = plain(composed("paper=readme", "teacher=results/ensembles/teachers/answers.npz"))
     made = plan(config, by_rule)
     assert set(steps_of("paper=readme")) - {job.name.split("/")[0] for job in made.jobs} == {"teachers", "chosen"}
     taught = [job for job in made.jobs if any(word.startswith("teacher=") for word in job.line())]
     assert {job.name.split("/")[0] for job in taught} == {"starts", "cells", "students"}
     for job in taught:
-        assert {"teacher=results/ensemble-teachers/answers.npz", "teacher_tta=frozen"} <= set(job.line())
+        assert {"teacher=results/ensembles/teachers/answers.npz", "teacher_tta=frozen"} <= set(job.line())
     (best,) = [job.line() for job in made.jobs if job.name == "best"]
     assert "vgg16_bn" not in " ".join(best)  # which is a teacher alone
     assert "resnet18-fer2013-none-s2" in " ".join(best)
