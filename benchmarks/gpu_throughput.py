@@ -61,7 +61,7 @@ def config_of(folder: Path, batch: int, epochs: int, rehearse: bool) -> dict[str
 
 def speeds(config: dict[str, Any], faces: Faces) -> list[float]:
     """train/faces_per_second of each epoch after the first, from the run's own CSV log."""
-    with mock.patch.object(training, "open_data", return_value=faces):
+    with mock.patch.object(training, "open_config", return_value=faces):
         run = training.train(config)
     rows = [row for row in run.metrics_rows() if row.get("train/faces_per_second")]
     return [float(row["train/faces_per_second"]) for row in rows][1:]

@@ -30,7 +30,7 @@ from tests.conftest import made_faces
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {
-    group: sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+    group: sorted(path.stem for path in (ROOT / "conf" / group).glob("[!_]*.yaml"))
     for group in ("model", "data", "augment", "experiment")
 }
 PARTS = ("command", "abstention")  # of several commands
@@ -107,7 +107,7 @@ def test_every_key_says_what_train_reads(config, monkeypatch):
             return super().__getitem__(key)
 
     faces = made_faces(8, 8, 8)
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
     dump = yaml.safe_dump
     monkeypatch.setattr(yaml, "safe_dump", lambda watched, **k: dump(dict(watched), **k))
     answers = faces.of_split("train").targets

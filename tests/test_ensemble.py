@@ -61,7 +61,7 @@ def trained(tmp_path_factory) -> Path:
     small = ["batch_size=16", "trainer.max_epochs=2", "trainer.accelerator=cpu", "trainer.enable_progress_bar=false"]
     small.append("trainer.precision=32-true")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "open_data", lambda *a, **k: FACES)
+        patch.setattr(training, "open_config", lambda *a, **k: FACES)
         for name, overrides in NETS.items():
             given = [*small, *overrides, f"name={name}", "wandb=off", f"outputs={folder / 'outputs'}"]
             training.train(_composed("train", *given))
@@ -73,7 +73,7 @@ def made(trained, tmp_path, monkeypatch):
     """The runs in outputs/ of the working directory, and the faces that they find."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(directory, "open_data", lambda *a, **k: FACES)
+    monkeypatch.setattr(directory, "open_config", lambda *a, **k: FACES)
     monkeypatch.setattr("ferlab.pages.report_page.write", lambda folder, *_: folder / "index.html")
 
 
@@ -173,7 +173,7 @@ def test_no_face_of_the_test_split_is_read_while_choosing(made, monkeypatch):
     test = FACES.split == 2
     poisoned.pixels[test] = 255 - poisoned.pixels[test]
     poisoned.targets[test] = np.roll(poisoned.targets[test], 1, axis=1)
-    monkeypatch.setattr(directory, "open_data", lambda *a, **k: poisoned)
+    monkeypatch.setattr(directory, "open_config", lambda *a, **k: poisoned)
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     shutil.rmtree(folder)
     shutil.rmtree("outputs/answers")

@@ -83,13 +83,17 @@ def test_missing_raw_data_say_what_belongs_where(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def config(name):
-    """conf/data/NAME.yaml with what it inherits, without Hydra."""
+def loaded(name):
     node = OmegaConf.load(ROOT / "conf" / "data" / f"{name}.yaml")
     for parent in node.pop("defaults", []):
         if parent != "_self_":
-            node = OmegaConf.merge(OmegaConf.load(ROOT / "conf" / "data" / f"{parent}.yaml"), node)
-    return OmegaConf.to_container(OmegaConf.create({"data": node, "near": False}), resolve=True)
+            node = OmegaConf.merge(loaded(parent), node)
+    return node
+
+
+def config(name):
+    """conf/data/NAME.yaml with what it inherits, without Hydra."""
+    return OmegaConf.to_container(OmegaConf.create({"data": loaded(name), "near": False}), resolve=True)
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -106,7 +110,7 @@ def test_every_data_config_is_one_that_the_store_takes(name):
 
 
 def test_all_data_configs_are_tested():
-    assert sorted(DATA) == sorted(path.stem for path in (ROOT / "conf" / "data").glob("*.yaml"))
+    assert sorted(DATA) == sorted(path.stem for path in (ROOT / "conf" / "data").glob("[!_]*.yaml"))
 
 
 @pytest.mark.parametrize("name", [n for n in DATA if n != "drawn"])

@@ -47,7 +47,7 @@ def needs(choice: str) -> None:
 
 @pytest.fixture
 def small_data(monkeypatch, faces):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
 
 
 def closed(*args, **kwargs):
@@ -58,7 +58,7 @@ def closed(*args, **kwargs):
 def test_a_finished_run_is_returned_at_once(config, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     run = training.train(config("trainer.max_epochs=1"))
-    monkeypatch.setattr(training, "open_data", closed)
+    monkeypatch.setattr(training, "open_config", closed)
     how = ("num_workers=2", "save_every=5", "compile=false", "data.root=elsewhere", "trainer.devices=2")
     again = training.train(config("trainer.max_epochs=1", "skip_finished=true", *how))
     assert again.path == run.path

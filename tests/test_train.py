@@ -30,7 +30,7 @@ from tests.conftest import made_faces
 
 @pytest.fixture(autouse=True)
 def _small_data(monkeypatch, faces):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
 
 
 def weights_of(run: directory.Run, name: str = checkpoints.LAST) -> str:
@@ -233,7 +233,7 @@ def test_continuing_as_another_run_is_refused(config, override, message):
 def test_missing_class(config, monkeypatch):
     faces = made_faces()
     some = faces.take(faces.labels != 1)
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: some)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: some)
     with pytest.raises(FerlabError, match="class_weights=balanced needs every class"):
         training.train(config("class_weights=balanced"))
     assert training.train(config("trainer.max_epochs=1")).info["class_counts"]["disgust"] == 0
@@ -241,7 +241,7 @@ def test_missing_class(config, monkeypatch):
 
 @pytest.mark.parametrize("n_train", [1, 2, 33])
 def test_batches_of_small_sets(config, monkeypatch, n_train):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: made_faces(n_train))
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: made_faces(n_train))
     if n_train == 1:
         with pytest.raises(FerlabError, match="at least 2 training faces"):
             training.train(config())
@@ -264,7 +264,7 @@ def test_training_never_sees_a_test_face(config, monkeypatch):
     poisoned = np.where((faces.split == 2)[:, None, None], 255, faces.pixels).astype(np.uint8)
     other = Faces(poisoned, faces.targets, faces.split, faces.subject, faces.row)
     first = training.train(config())
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: other)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: other)
     assert weights_of(training.train(config())) == weights_of(first)
 
 

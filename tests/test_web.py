@@ -69,7 +69,7 @@ def collected(tmp_path):
 def test_what_the_page_collects_is_fine_tuned_on_and_held_out_by_person(collected, config, monkeypatch, tmp_path):
     with monkeypatch.context() as patched:
         faces = made_faces(64, 16, 16)
-        patched.setattr(training, "open_data", lambda *a, **k: faces)
+        patched.setattr(training, "open_config", lambda *a, **k: faces)
         source = training.train(config("model=five_layer", "trainer.max_epochs=1", "name=source"))
     words = ["experiment=webcam", f"data.root={collected.parent}", "trainer.max_epochs=1"]
     run = training.train(config(*words, f"weights={source.weights}"))

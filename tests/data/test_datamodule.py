@@ -129,7 +129,7 @@ def test_a_class_without_faces_is_said_or_refused(caplog):
     ],
 )
 def test_balancing_twice_is_said(config, monkeypatch, caplog, overrides, warned):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: unequal())
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: unequal())
     with caplog.at_level(logging.WARNING):
         run = training.train(config(*overrides, "trainer.max_epochs=1", "trainer.limit_train_batches=1"))
     assert ("both even the classes out" in caplog.text) == warned

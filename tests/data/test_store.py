@@ -278,7 +278,7 @@ def test_an_archive_is_a_raw_file_too(tmp_path, raw, reads):
     shutil.make_archive(str(tmp_path / "fer2013"), "gztar", raw)
     entry = [{"name": "fer2013", "layout": "fer2013", "path": "fer2013"}]
     for _ in range(2):
-        assert len(store.open_data(tmp_path, entry)) == 12  # data/fer2013.tar.gz in place of data/fer2013/
+        assert len(opened(tmp_path, entry)) == 12  # data/fer2013.tar.gz in place of data/fer2013/
     assert reads == ["fer2013"]
 
 
@@ -304,7 +304,7 @@ def test_opening_is_hundreds_of_times_cheaper_than_reading(tmp_path):
     assert reading > 200 * cpu(5, lambda: store.open_faces("fer2013", raw, tmp_path / "stores", "fer", verify=False))
 
 
-# open_data
+# open_config
 
 FER = {"name": "fer2013", "layout": "fer2013", "path": "fer2013"}
 AUX = {"name": "aux", "layout": "class_folders", "path": "aux"}
@@ -318,15 +318,19 @@ def root(tmp_path):
     return tmp_path
 
 
+def opened(root, sources, auxiliary=(), **more):
+    return store.open_config({"root": str(root), "sources": sources, "auxiliary": auxiliary, **more})
+
+
 def test_one_source_stays_memory_mapped(root):
-    faces = store.open_data(str(root), [FER])
+    faces = opened(root, [FER])
     assert isinstance(faces.pixels, np.memmap)
     assert faces.origin(3) == "row 3"
 
 
 def test_auxiliary_faces_come_last_and_train_only(root, caplog):
     with caplog.at_level("INFO"):
-        faces = store.open_data(root, [FER], [JAFFE, AUX])
+        faces = opened(root, [FER], [JAFFE, AUX])
     main = sources.read("fer2013", root / "fer2013")
     assert np.array_equal(faces.pixels[:12], main.pixels)
     assert np.array_equal(faces.split[:12], main.split)
@@ -353,7 +357,7 @@ def plant_twins(root):
 def test_auxiliary_twins_of_val_and_test_are_left_out(root, caplog):
     plant_twins(root)
     with caplog.at_level("INFO"):
-        faces = store.open_data(root, [FER], [JAFFE, AUX])
+        faces = opened(root, [FER], [JAFFE, AUX])
     kept = {faces.origin(i) for i in range(12, len(faces))}
     assert len(kept) == 29
     assert "aux-train: happy/twin0.png" in kept
@@ -363,16 +367,16 @@ def test_auxiliary_twins_of_val_and_test_are_left_out(root, caplog):
 
 
 def test_auxiliary_twins_of_val_and_test_can_be_refused(root):
-    assert len(store.open_data(root, [FER], [AUX], leaks="refuse")) == 12 + 28
+    assert len(opened(root, [FER], [AUX], leaks="refuse")) == 12 + 28
     plant_twins(root)
     with pytest.raises(FerlabError) as error:
-        store.open_data(root, [FER], [AUX], leaks="refuse")
+        opened(root, [FER], [AUX], leaks="refuse")
     assert str(error.value) == (
         "auxiliary faces also stand in val or test: aux-train: 4 of 33 faces (2 exact, 1 mirrored, 1 near), "
         "as happy/twin1.png, happy/twin2.png, happy/twin3.png. Leave them out with data.leaks=drop"
     )
     with pytest.raises(FerlabError, match=r"data\.leaks is 'keep'; choose drop, refuse"):
-        store.open_data(root, [FER], [AUX], leaks="keep")
+        opened(root, [FER], [AUX], leaks="keep")
 
 
 def test_subjects_of_different_data_sets_stay_different(tmp_path):
@@ -382,14 +386,14 @@ def test_subjects_of_different_data_sets_stay_different(tmp_path):
         (tmp_path / "jaffe").mkdir(exist_ok=True)
         Image.fromarray(np.full((48, 48), i, np.uint8)).save(tmp_path / "jaffe" / f"{name}.HA1.{i}.tiff")
     other = {**JAFFE, "name": "jaffe2"}
-    faces = store.open_data(tmp_path, [JAFFE, other])
+    faces = opened(tmp_path, [JAFFE, other])
     assert faces.subject.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_no_auxiliary_data_at_all_is_an_error(root):
     shutil.rmtree(root / "aux")
     with pytest.raises(FerlabError, match=r"at least one of .*jaffe, .*aux"):
-        store.open_data(root, [FER], [JAFFE, AUX])
+        opened(root, [FER], [JAFFE, AUX])
 
 
 def test_wrong_entries_are_named(root):
@@ -400,21 +404,31 @@ def test_wrong_entries_are_named(root):
         ({"layout": "fer2013", "path": "x"}, "lacks 'name'"),
     ]:
         with pytest.raises(FerlabError) as error:
-            store.open_data(root, [entry])
+            opened(root, [entry])
         assert message in str(error.value)
     with pytest.raises(FerlabError, match=r"data\.auxiliary, aux: .*no option splits"):
-        store.open_data(root, [FER], [{**AUX, "splits": "x"}])
+        opened(root, [FER], [{**AUX, "splits": "x"}])
     with pytest.raises(FerlabError, match="sources is empty"):
-        store.open_data(root, [])
+        opened(root, [])
 
 
 def test_drawn_faces_are_known_by_their_options(tmp_path, reads):
     entry = {"name": "drawn", "layout": "drawn", "n_train": 9, "n_val": 8, "n_test": 7, "seed": 1}
-    first = store.open_data(tmp_path, [entry])
+    first = opened(tmp_path, [entry])
     assert isinstance(first, Faces)
-    assert same(store.open_data(tmp_path, [entry]), first)
+    assert same(opened(tmp_path, [entry]), first)
     assert reads == ["drawn"]
-    other = store.open_data(tmp_path, [{**entry, "seed": 2}])
+    other = opened(tmp_path, [{**entry, "seed": 2}])
     assert len(other) == len(first) == 24
     assert not np.array_equal(other.pixels, first.pixels)
     assert len(reads) == 2
+
+
+def test_ferlab_data_says_where_a_recorded_config_has_its_data_now(root, monkeypatch):
+    data = {"root": "/gone", "sources": [FER]}
+    monkeypatch.setenv("FERLAB_DATA", str(root))
+    assert len(store.open_config(data, recorded=True)) == 12
+    with pytest.raises(FerlabError, match="no FER2013 in /gone/fer2013"):
+        store.open_config(data)  # its root was typed, or is FERLAB_DATA's already
+    monkeypatch.delenv("FERLAB_DATA")
+    assert len(store.open_config({**data, "root": str(root)}, recorded=True)) == 12

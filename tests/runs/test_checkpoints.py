@@ -278,7 +278,7 @@ def test_a_zip_that_is_no_checkpoint_is_refused(tmp_path):
 
 @pytest.fixture
 def run(config, monkeypatch, faces):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
     return training.train(config("trainer.max_epochs=1", "name=run"))
 
 
@@ -326,7 +326,7 @@ def test_a_damaged_run_directory_is_refused(tmp_path, content):
 
 
 def test_training_onto_a_full_disk_ends_in_a_plain_message(config, monkeypatch, faces, disk):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
     # The first epoch's best and last fit (0.6 + 1.9 MB), the second's do not.
     outputs = disk("3m")
     with pytest.raises(FerlabError, match=r"No space left|could not (save|write)|file write failed"):

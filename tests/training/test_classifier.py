@@ -242,7 +242,7 @@ def test_a_second_validation_starts_at_nothing():
 
 @pytest.fixture
 def small_data(monkeypatch, faces):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
 
 
 class Record(pl.Callback):
@@ -324,7 +324,7 @@ def test_plateau_halves_the_rate_when_accuracy_stands_still(patience, expected):
 def test_class_weights_reach_the_loss_and_training_with_everything_on_learns(config, small_data, monkeypatch):
     faces = made_faces(200)
     few = faces.take(~((faces.labels == 1) & (np.arange(len(faces)) % 3 > 0)))
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: few)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: few)
     for kind in ("balanced", "effective"):
         _, module = compose.compose(config(f"class_weights={kind}"), few, cuda=False)
         counts = few.of_split("train").targets.sum(0)

@@ -111,9 +111,7 @@ def test_with_batch_norm_what_is_measured_is_what_is_saved(typed):
     words = ("data.n_train=320", "model=five_layer", "+model.net.width=0.25", "trainer.max_epochs=2", "wandb=off")
     finished(typed(*words, "ema_decay=0.5", "name=norm", *TWO))
     run = directory.load(typed.folder / "outputs" / "norm")
-    root = str(typed.folder / "data")
-    data = run.config["data"]
-    val = training.open_data(root, data["sources"], []).of_split("val")
+    val = training.open_config({**run.config["data"], "root": str(typed.folder / "data")}).of_split("val")
     with torch.inference_mode():
         probabilities = predictor_of(run)(torch.from_numpy(val.pixels).unsqueeze(1))
     at = int(run.info["best_epoch"])
@@ -187,7 +185,7 @@ def test_each_job_of_a_sweep_starts_its_own_ranks(typed, launcher):
 def test_what_two_processes_would_train_otherwise_is_refused_before_anything_is_written(
     config, faces, monkeypatch, tmp_path, overrides, message
 ):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
     with pytest.raises(FerlabError, match=message):
         training.train(config("trainer.devices=2", *overrides))
     assert not list((tmp_path / "outputs").glob("*"))

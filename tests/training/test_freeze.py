@@ -136,7 +136,7 @@ SMALL = ["+model.net.stochastic_depth=0.0", "model.net.backbone=resnet18", "mode
 def trained(config, monkeypatch):
     """Weights before and after training a small transfer net as the overrides say, and the run."""
     faces = made_faces(64, 16, 16)
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
 
     def train(*overrides: str):
         asked = config("~model.net.width", "model=resnet50", *SMALL, "trainer.max_epochs=3", "ema_decay=0", *overrides)

@@ -35,7 +35,7 @@ def _own_home(tmp_path, monkeypatch):
     home = tmp_path / "the_home_folder"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: made_faces())
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: made_faces())
     yield
     import wandb
 

@@ -23,7 +23,7 @@ MEAN, STD = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
 @pytest.fixture
 def train(config, monkeypatch):
     faces = made_faces(64, 16, 16)
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
     return lambda *overrides: training.train(config(*overrides))
 
 

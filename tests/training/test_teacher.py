@@ -24,7 +24,7 @@ FACES = made_faces(48, 14, 14)
 
 @pytest.fixture
 def train(config, monkeypatch):
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: FACES)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: FACES)
     return lambda *overrides: training.train(config("trainer.max_epochs=1", "batch_size=16", *overrides))
 
 
@@ -194,7 +194,7 @@ def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tm
         "trainer.precision=32-true",
         "name=taught",
     )
-    monkeypatch.setattr(training, "open_data", lambda *a, **k: FACES)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: FACES)
     seen = []
     loss = ExpressionClassifier.loss
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from ferlab.data.drawn import draw
-from ferlab.data.store import open_data
+from ferlab.data.store import open_config
 from ferlab.deploy.export_files import write
 from ferlab.deploy.graph import Crops, store_as_fp16, trace
 from ferlab.errors import FerlabError
@@ -36,7 +36,7 @@ def photographed() -> np.ndarray:
     root = os.environ.get("FERLAB_DATA", "data")
     try:
         source = {"name": "fer2013", "layout": "fer2013", "path": "fer2013"}
-        return open_data(root, [source], []).of_split("val").pixels[:200]
+        return open_config({"root": root, "sources": [source]}).of_split("val").pixels[:200]
     except FerlabError:
         print("no FER2013 here: the tests look at drawn faces")
         return draw(7, 200, 7, 0).of_split("val").pixels

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 from fixtures import frame
 
-from ferlab.data.store import open_data
+from ferlab.data.store import open_config
 from ferlab.inference.detector import FaceDetector, crop
 from ferlab.inference.onnx_model import OnnxModel
 
@@ -23,7 +23,7 @@ SHARES = (0, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.33)
 
 def main() -> None:
     source = {"name": "fer2013", "layout": "fer2013", "path": "fer2013"}
-    split = open_data(os.environ.get("FERLAB_DATA", "data"), [source], []).of_split("val")
+    split = open_config({"root": os.environ.get("FERLAB_DATA", "data"), "sources": [source]}).of_split("val")
     model, detect = OnnxModel.open(sys.argv[1], threads=1), FaceDetector(threads=1)
     rng, labels, answers = np.random.default_rng(0), [], []
     for face, label in zip(split.pixels[:FACES], split.labels, strict=False):

@@ -21,11 +21,11 @@ def prepare(config: dict[str, Any]) -> list[dict[str, Any]]:
     """Open or build the stores of `config` (conf/prepare.yaml, resolved), and write and return a card of each.
 
     Raises:
-        FerlabError: as `store.open_data`.
+        FerlabError: as `store.open_config`.
     """
     data = config["data"]
     started = time.perf_counter()
-    opened = store.open_each(data["root"], data["sources"], data["auxiliary"])
+    opened = store.open_each(data)
     log.info("opened %d stores in %.1f s", len(opened), time.perf_counter() - started)
     stores = Path(data["root"]) / store.STORES
     judged = np.concatenate([part.faces.pixels[part.faces.split != 0] for part in opened if not part.auxiliary])

@@ -1,12 +1,13 @@
-"""Raw data enter, memory-mapped faces leave: parsed once, kept in stores/NAME, rebuilt only when raw files change."""
+"""Raw data in, memory-mapped faces out: parsed once, kept in stores/NAME, rebuilt only when raw files change."""
 
 import contextlib
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from ferlab.data import sources, store_folder
 from ferlab.data.faces import Faces
-from ferlab.data.leaks import twins_in
+from ferlab.data.leaks import Twins, twins_in
 from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
@@ -67,72 +68,68 @@ class Opened:
     raw_files: Sequence[Path] = ()
 
 
-def open_data(
-    root: str | Path,
-    sources: Sequence[Mapping],
-    auxiliary: Sequence[Mapping] = (),
-    leaks: str = "drop",
-    verify: bool = True,
-) -> Faces:
-    """All faces of a data config (conf/data/*.yaml): its sources, then what is there of its auxiliary data.
+def open_config(data: Mapping[str, Any], recorded: bool = False, verify: bool = True) -> Faces:
+    """All faces of a data config (conf/data/*.yaml): its sources, then those of its auxiliary data that are there.
 
     Auxiliary faces that also stand in val or test, as they are, mirrored or re-encoded, would make a score better than
-    it is: `drop` leaves them out and says so, `refuse` is an error that names them.
+    it is: with `leaks: drop` they are left out and counted, `leaks: refuse` is an error that names them.
+
+    Args:
+        data: `root` and `sources`; `auxiliary` and `leaks` where there are auxiliary data.
+        recorded: the config is that of a finished run, so its root counts unless FERLAB_DATA is set.
+        verify: as for `open_faces`.
 
     Raises:
         FerlabError: unknown keys, missing raw data, auxiliary data asked for and none there, leaks that are refused, or
             as `open_faces`.
     """
+    leaks = data.get("leaks", "drop")
     if leaks not in LEAKS:
         raise FerlabError(f"data.leaks is {leaks!r}; choose {', '.join(LEAKS)}")
-    opened = open_each(root, sources, auxiliary, verify)
+    opened = open_each(data, recorded, verify)
     main = _join([part for part in opened if not part.auxiliary])
-    judged = main.faces.pixels[main.faces.split != 0] if auxiliary else None
-    extra, faults = [], []
-    for part in opened:
-        if part.auxiliary:
-            faces, twins = part.faces, twins_in(part.faces.pixels, judged)
-            found = np.flatnonzero(twins.any)
-            counts = ", ".join(f"{n} {kind}" for kind, n in twins.counts().items())
-            if len(found):
-                some = ", ".join(faces.origin(i) for i in found[:3])
-                faults.append(f"{part.name}: {len(found)} of {len(faces)} faces ({counts}), as {some}")
-                faces = faces.take(~twins.any)
-            log.info(
-                "auxiliary %s: left out %d faces that also stand in val or test: %s", part.name, len(found), counts
-            )
-            classes = ", ".join(f"{n} {name}" for name, n in faces.class_counts("train").items())
-            log.info("auxiliary %s: %d faces for training: %s", part.name, len(faces), classes)
-            extra.append(Opened(part.name, faces, True))
+    evaluated = main.faces.pixels[main.faces.split != 0] if data.get("auxiliary") else main.faces.pixels[:0]
+    parts, faults = [main], []
+    for part in (part for part in opened if part.auxiliary):
+        twins = twins_in(part.faces.pixels, evaluated)
+        if twins.any.any():
+            faults.append(_fault(part, twins))
+        parts.append(_without(part, twins))
     if faults and leaks == "refuse":
         raise FerlabError(
             f"auxiliary faces also stand in val or test: {'; '.join(faults)}. Leave them out with data.leaks=drop"
         )
-    return _join([main, *extra]).faces
+    return _join(parts).faces
 
 
-def open_each(
-    root: str | Path, sources: Sequence[Mapping], auxiliary: Sequence[Mapping] = (), verify: bool = True
-) -> list[Opened]:
-    """Each entry of a data config by itself; stores lie in `root`/stores. Raises as `open_data`."""
-    root = Path(root)
-    if not sources:
+def root_of(data: Mapping[str, Any], recorded: bool = False) -> Path:
+    """The folder of a data config's raw data and stores; arguments as for `open_config`.
+
+    conf/data/_root.yaml has read FERLAB_DATA for a config that was just composed, so that a typed data.root counts.
+    """
+    return Path(os.environ.get("FERLAB_DATA", data["root"]) if recorded else data["root"])
+
+
+def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = True) -> list[Opened]:
+    """Each entry of a data config by itself, from the stores in its root; arguments and errors as `open_config`."""
+    root = root_of(data, recorded)
+    if not data["sources"]:
         raise FerlabError("data.sources is empty; expected a list of {name, layout, path}, the main data set first")
     opened = []
-    for entry in sources:
+    for entry in data["sources"]:
         name, layout, raw, options = _entry(root, entry, "sources")
         faces = open_faces(layout, raw, root / STORES, name, verify, **options)
         opened.append(Opened(name, faces, False, _raw_files_there(layout, raw)))
     missing = []
-    for entry in auxiliary:
+    for entry in (auxiliary := data.get("auxiliary", ())):
         name, layout, raw, options = _entry(root, entry, "auxiliary")
         name += "-train"  # the same folder may serve as a data set of its own, divided otherwise
         if raw is None or raw.exists() or (root / STORES / name / store_folder.NOTE).is_file():
-            if _divides(layout):
+            if "split" in sources.options_of(layout):
                 options["split"] = "train"
             faces = open_faces(layout, raw, root / STORES, name, verify, **options)
             if faces.split.any():
-                faces = Faces(faces.pixels, faces.targets, faces.split * 0, faces.subject, faces.row, faces.files)
+                faces = replace(faces, split=np.zeros_like(faces.split))
             opened.append(Opened(name, faces, True, _raw_files_there(layout, raw)))
         else:
             log.info("auxiliary %s: no %s, left out", entry["name"], raw)
@@ -142,14 +139,29 @@ def open_each(
     return opened
 
 
+def _fault(part: Opened, twins: Twins) -> str:
+    counts = ", ".join(f"{n} {kind}" for kind, n in twins.counts().items())
+    found = np.flatnonzero(twins.any)
+    some = ", ".join(part.faces.origin(i) for i in found[:3])
+    return f"{part.name}: {len(found)} of {len(part.faces)} faces ({counts}), as {some}"
+
+
+def _without(part: Opened, twins: Twins) -> Opened:
+    """An auxiliary part without its twins, both counted in the log."""
+    faces = part.faces.take(~twins.any) if twins.any.any() else part.faces
+    counts = ", ".join(f"{n} {kind}" for kind, n in twins.counts().items())
+    log.info(
+        "auxiliary %s: left out %d faces that also stand in val or test: %s", part.name, int(twins.any.sum()), counts
+    )
+    classes = ", ".join(f"{n} {name}" for name, n in faces.class_counts("train").items())
+    log.info("auxiliary %s: %d faces for training: %s", part.name, len(faces), classes)
+    return Opened(part.name, faces, True)
+
+
 def _raw_files_there(layout: str, raw: Path | None) -> list[Path]:
     with contextlib.suppress(FerlabError):
         return sources.raw_files(layout, raw)
     return []
-
-
-def _divides(layout: str) -> bool:
-    return "split" in sources.options_of(layout)
 
 
 def _entry(root: Path, entry: Mapping, key: str) -> tuple[str, str, Path | None, dict]:

@@ -19,7 +19,7 @@ import yaml
 
 from ferlab import files
 from ferlab.data.faces import Faces
-from ferlab.data.store import open_data
+from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
 from ferlab.files import write_text
 from ferlab.runs import checkpoints
@@ -113,10 +113,7 @@ class Run:
 
     def faces(self) -> Faces:
         """Every split of the run's data, memory-mapped; FERLAB_DATA, where set, says where they lie on this machine."""
-        data = self.config["data"]
-        root = os.environ.get("FERLAB_DATA", data["root"])
-        # Runs without auxiliary data do not say `leaks`, nor do those from before it could be said.
-        return open_data(root, data["sources"], data["auxiliary"], data.get("leaks", "drop"))
+        return open_config(self.config["data"], recorded=True)
 
     def metrics_rows(self) -> list[dict[str, str]]:
         """Rows of the CSV logs of all starts, one per epoch and kind; what a resumed run repeated counts once."""

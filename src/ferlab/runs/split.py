@@ -1,14 +1,13 @@
 """The faces of one split that several runs are measured on."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ferlab.data.faces import SPLITS, Faces, faces_sha256, have_twin_in
-from ferlab.data.store import open_data
+from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
 from ferlab.runs.directory import Run
 
@@ -61,8 +60,7 @@ class Splits:
         Raises:
             FerlabError: the data have no such faces.
         """
-        root = os.environ.get("FERLAB_DATA", data["root"])
-        faces = open_data(root, data["sources"], data["auxiliary"], data.get("leaks", "drop")).of_split(self.name)
+        faces = open_config(data).of_split(self.name)
         if not len(faces):
             raise FerlabError(
                 f"data={data['name']} has no {self.name} faces; choose one of split={', '.join(SPLITS[1:])}"

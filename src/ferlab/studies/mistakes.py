@@ -4,7 +4,6 @@ What the report has (confusion matrix, surest mistakes) is not repeated here.
 """
 
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ferlab.data.sources.ferplus import VOTES
+from ferlab.data.store import root_of
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.metrics import statistics
@@ -92,7 +92,7 @@ def _votes(study: Study, config: Mapping[str, Any]) -> Path | None:
     main = data.get("sources", [{}])[0]
     if main.get("layout") not in ("fer2013", "ferplus"):
         return None
-    path = Path(os.environ.get("FERLAB_DATA", data["root"])) / main["path"] / VOTES
+    path = root_of(data, recorded=not config.get("data")) / main["path"] / VOTES
     if not path.is_file():
         log.info("no %s: FER+ as a second opinion is left out", path)
         return None

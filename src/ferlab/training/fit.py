@@ -15,7 +15,7 @@ from torch import nn
 from ferlab import files
 from ferlab.data.augment import Augment
 from ferlab.data.datamodule import FacesDataModule
-from ferlab.data.store import open_data
+from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.jobs import sweep_record
@@ -49,9 +49,7 @@ def train(config: dict[str, Any]) -> directory.Run:
     precision = setup.precision_of(config["trainer"]["precision"], cuda)
     if not cuda:
         setup.keep_heap_pages()
-    described = config["data"]  # `leaks` is said only where there are auxiliary data
-    faces = open_data(described["root"], described["sources"], described["auxiliary"], described.get("leaks", "drop"))
-    data, classifier = compose(config, faces, cuda, pretrained)
+    data, classifier = compose(config, open_config(config["data"]), cuda, pretrained)
     wandb = wandb_mode(config)
     if config["trainer"]["fast_dev_run"]:
         wandb = "off"  # a trial run is no result
