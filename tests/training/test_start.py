@@ -79,7 +79,7 @@ def test_weights_that_cannot_be_had_stop_before_a_run_begins(train, tmp_path, mo
     def unreachable(*args, **kwargs):
         raise OSError("no route to host")
 
-    monkeypatch.setattr("ferlab.training.pretrained.weights._fetch", unreachable)
+    monkeypatch.setattr("ferlab.training.pretrained.hub._fetch", unreachable)
     net = [o for o in SMALL if "backbone" not in o]
     with pytest.raises(FerlabError, match=message or "cannot be fetched .*no route to host.*weights=PATH"):
         train(*net, *overrides, "name=pupil")

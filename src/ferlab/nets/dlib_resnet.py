@@ -76,7 +76,7 @@ class DlibResNet(nn.Module):
 
 @register_model
 def dlib_resnet29(pretrained: bool = False, in_chans: int = 3, num_classes: int = 0, **kwargs: Any) -> DlibResNet:
-    """timm.create_model("dlib_resnet29"); its weights are dlib's file, weights=FILE.dat."""
+    """timm.create_model("dlib_resnet29"); its weights are dlib's file (tools/convert_weights.py)."""
     if pretrained:
-        raise RuntimeError("dlib_resnet29 has no weights at timm's hub; give dlib's file, weights=FILE.dat")
+        raise RuntimeError("no hub has dlib_resnet29's weights; convert dlib's file by tools/convert_weights.py")
     return DlibResNet(in_chans, num_classes)

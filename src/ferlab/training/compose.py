@@ -1,6 +1,7 @@
 """A config and faces in, the data module and the classifier out: the one place where the two meet."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ferlab.predictors import of_run, predictor
 from ferlab.runs import checkpoints
 from ferlab.training import freeze, teacher
 from ferlab.training.classifier import ExpressionClassifier, class_weights
-from ferlab.training.pretrained import weights
+from ferlab.training.pretrained import norms, weights
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ def pretrained_for(config: dict[str, Any]) -> tuple[dict[str, Any], weights.Pret
         return config, None
     pretrained = weights.open_weights(config["weights"], model["net"]["backbone"], model["net"]["channels"])
     log.info("weights: %s", pretrained.summary)
-    fitted = {"net": {**model["net"], **pretrained.net}, "input": {**model["input"], **pretrained.input}}
+    strides = {"caffe_strides": True} if pretrained.caffe_strides else {}
+    fitted = {"net": {**model["net"], **strides}, "input": {**model["input"], **asdict(pretrained.input)}}
     return {**config, "model": {**model, **fitted}}, pretrained
 
 
@@ -71,7 +73,7 @@ def compose(
         net.backbone.load_state_dict(pretrained.state, strict=False)  # open_weights has said what it lacks
         if pretrained.folded:
             some = torch.from_numpy(data.train.pixels[:_STATISTICS, None])
-            weights.unfold(net.backbone, preprocess(some))
+            norms.unfold(net.backbone, preprocess(some))
         _start_head(net.head, pretrained)
     elif config["weights"] != "none":
         of_run.load_net(net, checkpoints.load(config["weights"])["state_dict"], Path(config["weights"]))

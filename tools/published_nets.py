@@ -1,15 +1,13 @@
-"""How publishers of weights name the tensors that timm names otherwise, and what else their files need."""
+"""Nets whose publishers name their tensors otherwise than timm, and what else their files need in timm's nets."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from torch import Tensor
 
-from ferlab.errors import FerlabError
-from ferlab.training.pretrained import dlib_file
+from ferlab.training.pretrained.found import Normalisation
+from tools import dlib_file
 
 
 def _same(name: str, expected: Collection[str]) -> str:
@@ -17,39 +15,28 @@ def _same(name: str, expected: Collection[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Kind:
-    """Files of one publisher and net.
+class Net:
+    """One publisher's net.
 
     Attributes:
-        name: publisher and net, for the user; empty for timm's own names.
-        rename: (name in the file, names of the timm backbone) -> the tensor's name in timm.
-        backbone: pattern of the timm backbones that compute the same.
-        model: what to type for such a backbone.
-        input, net, folded: see `weights.Pretrained`; an input of None is not known.
+        name: publisher and net.
+        rename: (name in the file, names of the timm backbone's tensors) -> the tensor's name in timm.
+        backbones: timm's nets of the same function, of which the file's shapes fit one.
+        hint: what to type for such a backbone, `{backbone}` being the one that fits.
+        input, caffe_strides, folded: see `ferlab.training.pretrained.weights.Pretrained`.
     """
 
-    name: str = ""
-    rename: Callable[[str, Collection[str]], str] = _same
-    backbone: str = ".*"
-    model: str = ""
-    input: dict[str, Any] | None = None
-    net: dict[str, Any] = field(default_factory=dict)
+    name: str
+    rename: Callable[[str, Collection[str]], str]
+    backbones: tuple[str, ...]
+    hint: str
+    input: Normalisation
+    caffe_strides: bool = False
     folded: bool = False
 
-    def refuse_other(self, path: Path, backbone: str) -> None:
-        """Refuse a backbone that has the same tensors and computes something else.
 
-        Raises:
-            FerlabError: it is one.
-        """
-        if not re.fullmatch(self.backbone, backbone.split(".")[0]):
-            raise FerlabError(
-                f"{path} is {self.name}; {backbone} would not compute the same, whatever of it fits: type {self.model}"
-            )
-
-
-def recognise(state: Mapping[str, Tensor], numpy: bool) -> Kind:
-    """Whose file a state is of, by its names; `numpy` says that it was a plain pickle of numpy arrays."""
+def recognise(state: Mapping[str, Tensor], pickled: bool) -> Net | None:
+    """Whose net a state is of, by its names; `pickled` says that it was a plain pickle of numpy arrays."""
     if f"{dlib_file.PREFIX}conv1.weight" in state:
         return _DLIB
     if "_conv_stem.weight" in state:
@@ -59,8 +46,8 @@ def recognise(state: Mapping[str, Tensor], numpy: bool) -> Kind:
     if "layer1.0.conv4.weight" in state:
         return _CYDONIA_SENET
     # cydonia999's ResNet-50 has timm's names: that it is VGGFace2's shows in its classifier, or in how it was saved.
-    identities = len(state["fc.weight"]) if "fc.weight" in state else 8631 if numpy else 0
-    return _CYDONIA_RESNET if identities == 8631 and "layer1.0.conv3.weight" in state else Kind()
+    identities = len(state["fc.weight"]) if "fc.weight" in state else 8631 if pickled else 0
+    return _CYDONIA_RESNET if identities == 8631 and "layer1.0.conv3.weight" in state else None
 
 
 def _cydonia_senet(name: str, expected: Collection[str]) -> str:
@@ -121,29 +108,28 @@ _LITE_PARTS_UNEXPANDED = {"depthwise_conv": "conv_dw", "bn1": "bn1", "project_co
 # cydonia999's files keep that order (his datasets/vgg_face2.py turns RGB into BGR and takes off mean_bgr), so plane 0
 # of conv1 is blue; the official PyTorch files were converted to RGB (`meta` in their modules, and ox-vgg's feature
 # extractor). A grey face is the same in all planes, but each plane must lose its own mean.
-_BGR = {"mean": [91.4953, 103.8827, 131.0912], "std": [1.0, 1.0, 1.0], "scale": 255.0}
-_RGB = _BGR | {"mean": [131.0912, 103.8827, 91.4953]}
-_CAFFE = {"caffe_strides": True}
-_SENET = ("legacy_seresnet50", "model=senet50, whose backbone is timm's legacy_seresnet50")
-_RESNET = ("resnet50", "model=resnet50")
-_CYDONIA_SENET = Kind("VGGFace2's SENet-50 (cydonia999)", _cydonia_senet, *_SENET, _BGR)
-_OXFORD_SENET = Kind("VGGFace2's SENet-50 (Oxford)", _oxford_senet, *_SENET, _RGB)
-_CYDONIA_RESNET = Kind("VGGFace2's ResNet-50 (cydonia999)", _same, *_RESNET, _BGR, _CAFFE)
-_OXFORD_RESNET = Kind("VGGFace2's ResNet-50 (Oxford)", _oxford_resnet, *_RESNET, _RGB, _CAFFE)
+_BGR = Normalisation([91.4953, 103.8827, 131.0912], [1.0, 1.0, 1.0], 255.0)
+_RGB = Normalisation([131.0912, 103.8827, 91.4953], [1.0, 1.0, 1.0], 255.0)
+_SENET = (("legacy_seresnet50",), "model=senet50")
+_RESNET = (("resnet50",), "model=resnet50")
+_CYDONIA_SENET = Net("VGGFace2's SENet-50 (cydonia999)", _cydonia_senet, *_SENET, _BGR)
+_OXFORD_SENET = Net("VGGFace2's SENet-50 (Oxford)", _oxford_senet, *_SENET, _RGB)
+_CYDONIA_RESNET = Net("VGGFace2's ResNet-50 (cydonia999)", _same, *_RESNET, _BGR, caffe_strides=True)
+_OXFORD_RESNET = Net("VGGFace2's ResNet-50 (Oxford)", _oxford_resnet, *_RESNET, _RGB, caffe_strides=True)
 # Pixels as (x - 127) / 128, and TensorFlow's padding (tensorflow/tpu, efficientnet/lite/efficientnet_lite_builder.py).
-_LITE = Kind(
+_LITE = Net(
     "EfficientNet-lite (efficientnet_lite_pytorch)",
     _lite,
-    r"tf_efficientnet_lite\d",
-    "model=efficientnet_lite0, whose backbone is timm's tf_efficientnet_lite0",
-    {"mean": [127 / 255] * 3, "std": [128 / 255] * 3, "scale": 1.0},
+    tuple(f"tf_efficientnet_lite{n}" for n in range(5)),
+    "model=efficientnet_lite0 model.net.backbone={backbone}",
+    Normalisation([127 / 255] * 3, [128 / 255] * 3),
 )
-_DLIB = Kind(
+_DLIB = Net(
     "dlib's face recognition net",
     lambda name, expected: name.removeprefix(dlib_file.PREFIX),
-    "dlib_resnet29",
+    ("dlib_resnet29",),
     "model=dlib_resnet29",
     # dlib's input_rgb_image: RGB in 0..255 minus these means, divided by 256
-    {"mean": [122.782, 117.001, 104.298], "std": [256.0, 256.0, 256.0], "scale": 255.0},
+    Normalisation([122.782, 117.001, 104.298], [256.0, 256.0, 256.0], 255.0),
     folded=True,
 )

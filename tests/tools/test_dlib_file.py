@@ -1,19 +1,22 @@
-"""dlib's face recognition net: its file's tensors, what it computes, and norms that come back to life."""
+"""dlib's face recognition net: its file's tensors and what they compute."""
 
 import struct
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from ferlab.errors import FerlabError
+from ferlab.nets.preprocess import Preprocess
 from ferlab.nets.transfer import Transfer
-from ferlab.training.pretrained import weights
-from tests.training.test_weights import backbone_of
+from ferlab.training.pretrained.weights import open_weights
+from tests.training.pretrained.conftest import backbone_of
+from tools import published_nets
+from tools.convert_weights import convert
 
 # filters of the residual blocks, from dlib's dnn_face_recognition_ex.cpp; a star halves the sides
 BLOCKS = ["32", "32", "32", "64*", "64", "64", "64", "128*", "128", "128", "256*", "256", "256", "256*"]
@@ -59,6 +62,12 @@ def file(layers, tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def converted(file) -> Path:
+    convert(file, file.with_suffix(".safetensors"))
+    return file.with_suffix(".safetensors")
+
+
 def reference(layers: list[np.ndarray], x: torch.Tensor) -> torch.Tensor:
     """Features [B,256] by dlib's own layers: convolution with bias, affine constants, add_prev with zeros."""
     parts = iter([torch.from_numpy(values) for values in layers])
@@ -84,8 +93,8 @@ def reference(layers: list[np.ndarray], x: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", [128, 150])
-def test_the_file_gives_what_dlibs_layers_compute(file, layers, size):
-    found = weights.open_weights(str(file), "dlib_resnet29", 3)
+def test_the_file_gives_what_dlibs_layers_compute(converted, layers, size):
+    found = open_weights(str(converted), "dlib_resnet29", 3)
     assert found.folded
     assert "145 of 145" in found.summary
     x = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 3, size, size), np.float32))
@@ -96,52 +105,33 @@ def test_the_file_gives_what_dlibs_layers_compute(file, layers, size):
 
 
 def test_pixels_are_dlibs():
-    from ferlab.nets.preprocess import Preprocess
-    from ferlab.training.pretrained.weight_names import _DLIB
-
     grey = torch.arange(256.0).view(1, 1, 16, 16)
     expected = (grey - torch.tensor([122.782, 117.001, 104.298]).view(1, 3, 1, 1)) / 256
-    torch.testing.assert_close(Preprocess(16, 3, **_DLIB.input)(grey), expected, atol=1e-6, rtol=0)
-
-
-def test_unfolding_keeps_the_function_and_gives_the_norms_their_statistics(file):
-    net = backbone_of(weights.open_weights(str(file), "dlib_resnet29", 3), "dlib_resnet29")
-    x, other = torch.randn(2, 32, 3, 128, 128, generator=torch.Generator().manual_seed(0))
-    with torch.no_grad():
-        before = net(x), net(other)
-        first = net.conv1(x)
-        weights.unfold(net, x)
-        torch.testing.assert_close(net(x), before[0], rtol=1e-3, atol=1e-3)
-        torch.testing.assert_close(net(other), before[1], rtol=1e-3, atol=1e-3)
-        np.testing.assert_allclose(net.bn1.running_mean, first.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(net.bn1.running_var, first.var((0, 2, 3)), rtol=1e-4)
-        assert not net.training
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.train()  # which then takes the batch's statistics: those of x
-        torch.testing.assert_close(net(x), before[0], rtol=0.05, atol=0.05)
+    torch.testing.assert_close(
+        Preprocess(16, 3, **asdict(published_nets._DLIB.input))(grey), expected, atol=1e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize(
-    ("spoil", "expected"),
+    ("damage", "expected"),
     [
         (lambda data: data[: len(data) // 2], "expected the 59 tensors"),
         (lambda data: b"anything else", "expected the 59 tensors .* found 0 tensors"),
     ],
 )
-def test_another_dat_is_refused(file, tmp_path, spoil, expected):
-    (tmp_path / "other.dat").write_bytes(spoil(file.read_bytes()))
+def test_another_dat_is_refused(file, tmp_path, damage, expected):
+    (tmp_path / "other.dat").write_bytes(damage(file.read_bytes()))
     with pytest.raises(FerlabError, match=rf"other\.dat holds no weights that can be loaded safely: {expected}"):
-        weights.open_weights(str(tmp_path / "other.dat"), "dlib_resnet29", 3)
+        convert(tmp_path / "other.dat", tmp_path / "out.safetensors")
 
 
-def test_another_net_is_told_which_model_to_type(file):
+def test_another_net_is_refused_with_the_model_to_type(converted):
     with pytest.raises(FerlabError, match="type model=dlib_resnet29"):
-        weights.open_weights(str(file), "resnet18", 3)
+        open_weights(str(converted), "resnet18", 3)
 
 
 def test_timm_knows_it_and_says_where_its_weights_are():
     assert sum(p.numel() for p in Transfer("dlib_resnet29", 3, 7, [], 0.0).backbone.parameters()) == 5_578_272
     assert timm.create_model("dlib_resnet29", num_classes=5).eval()(torch.zeros(1, 3, 150, 150)).shape == (1, 5)
-    with pytest.raises(RuntimeError, match=r"weights=FILE\.dat"):
+    with pytest.raises(RuntimeError, match=r"tools/convert_weights\.py"):
         timm.create_model("dlib_resnet29", pretrained=True)
