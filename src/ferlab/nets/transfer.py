@@ -14,6 +14,7 @@ import timm
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
+from ferlab.nets import dlib_resnet  # noqa: F401  # timm knows it from here on
 from ferlab.nets.heads import feature_norm
 
 
