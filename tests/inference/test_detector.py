@@ -66,7 +66,7 @@ def test_graph_gives_what_googles_interpreter_gives(find, name):
     assert len(faces) == len(expected["faces"]) >= 2
     for face, golden, pixels in zip(faces, expected["faces"], expected["faces_in_pixels"], strict=True):
         same(face, golden, 1e-4)
-        same(detector._in_pixels(face, expected["width"], expected["height"], model.about["side"]), pixels, 0.05)
+        same(detector._in_pixels(face, expected["width"], expected["height"], model.settings["side"]), pixels, 0.05)
 
 
 def test_graph_does_not_read_alpha(find):

@@ -1,8 +1,8 @@
-"""Where the faces of an image are, and the square that a classifier sees of each: RGB enters, boxes in pixels leave.
+"""Images in, the boxes of their faces in pixels out, and the square of each face that a classifier takes.
 
 Two BlazeFace graphs (models/face_*.onnx; Bazarevsky et al. 2019, arXiv:1907.05047) give 896 decoded boxes each. This
-file alone decides how an image is put into their square, which boxes are one face, and what of the face is cut out.
-web/ has the same in TypeScript; tests/golden/detector.json is what both must give.
+module alone decides how an image is put into their square, which boxes are one face, and which part of an image is cut
+out. web/ has the same in TypeScript; tests/golden/detector.json holds the results that both must give.
 """
 
 import json
@@ -18,8 +18,8 @@ import onnxruntime
 
 from ferlab.errors import FerlabError
 
-RANGES = ("short", "back")  # the second is asked where the first finds nothing
-CROP_SIDE = 96  # twice a face's side in the data, so that the model's own resizing has the last word
+RANGES = ("short", "back")  # the second runs where the first finds nothing
+CROP_SIDE = 96  # twice a face's side in the data, so that the model's own resizing decides
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class FaceDetector:
         """Faces of each image uint8 [H,W,3 or 4], RGB, any sizes; the most certain face first.
 
         Args:
-            everyone: ask both ranges of every image, so that a large face hides no small ones; four times the time.
+            everyone: run both ranges on every image, so that a large face hides no small ones; four times the time.
 
         Raises:
             FerlabError: an image is something else.
@@ -70,7 +70,7 @@ class FaceDetector:
 
 
 def _same(one: Detection, other: Detection) -> bool:
-    """Whether two ranges mean one face: more than half of the smaller box lies in the larger one."""
+    """Whether detections of two ranges are one face: more than half of the smaller box lies in the larger one."""
     low, high = (
         np.maximum(one.box[:2], other.box[:2]),
         np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:]),
@@ -83,7 +83,7 @@ class _Model:
         self.name, self.threads = name, threads
 
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         return json.loads(_file(f"face_{self.name}.json"))
 
     @cached_property
@@ -93,13 +93,13 @@ class _Model:
         return onnxruntime.InferenceSession(_file(f"face_{self.name}.onnx"), options, ["CPUExecutionProvider"])
 
     def __call__(self, images: Sequence[np.ndarray], min_score: float | None) -> list[list[Detection]]:
-        side = self.about["side"]
+        side = self.settings["side"]
         squares = np.stack([letterbox(image, side) for image in images])
         boxes, keypoints, scores = self.session.run(["boxes", "keypoints", "scores"], {"rgba": squares})
-        least = self.about["score_threshold"] if min_score is None else min_score
+        least = self.settings["score_threshold"] if min_score is None else min_score
         out = []
         for n, image in enumerate(images):
-            faces = merge(boxes[n], keypoints[n], scores[n], least, self.about["overlap_threshold"])
+            faces = merge(boxes[n], keypoints[n], scores[n], least, self.settings["overlap_threshold"])
             out.append([_in_pixels(face, image.shape[1], image.shape[0], side) for face in faces])
         return out
 
@@ -171,7 +171,7 @@ def _in_pixels(face: Detection, width: int, height: int, side: int) -> Detection
     return Detection(np.concatenate([corner, size]), face.score, (face.keypoints * side - (left, top)) * scale)
 
 
-def square(box: Sequence[float], side_ratio: float, raise_ratio: float) -> tuple[int, int, int]:
+def square(box: Sequence[float] | np.ndarray, side_ratio: float, raise_ratio: float) -> tuple[int, int, int]:
     """Left, top and side in whole pixels of the square that frames a face as the data frame it.
 
     Args:
@@ -185,7 +185,7 @@ def square(box: Sequence[float], side_ratio: float, raise_ratio: float) -> tuple
     return int(np.floor(x + 0.5)), int(np.floor(y + 0.5)), side
 
 
-def crop(image: np.ndarray, box: Sequence[float], side_ratio: float, raise_ratio: float) -> np.ndarray:
+def crop(image: np.ndarray, box: Sequence[float] | np.ndarray, side_ratio: float, raise_ratio: float) -> np.ndarray:
     """The face in a box of an image uint8 [H,W,3 or 4] as RGBA uint8 [96,96,4]; outside, the image's rim goes on."""
     left, top, side = square(box, side_ratio, raise_ratio)
     height, width = image.shape[:2]

@@ -1,9 +1,9 @@
-"""Faces of pictures and frames enter one after another, a CSV, a JSON or lines for a reader leave."""
+"""Faces of pictures and frames in, one after another; a CSV, a JSON or lines for a reader out."""
 
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,40 +18,46 @@ NO_FACE = "no face"
 
 
 class Predictions:
-    """What was seen, written as it comes, so that what was done is kept however the command ends.
+    """A file of predictions, written as they come, so that they are kept however the command ends.
 
     Args:
         out: a .csv or .json file, `-` for CSV on stdout, None for lines on stdout.
         label_order: the order and the names of the classes in a CSV or JSON.
-        about: what a JSON says of the model.
+        provenance: of the model, for the head of a JSON.
+
+    Attributes:
+        name: the file's path, or `stdout`.
 
     Raises:
         FerlabError: another suffix or order, or the file cannot be written.
     """
 
-    def __init__(self, out: str | None, label_order: str, about: dict[str, Any]):
+    def __init__(self, out: str | None, label_order: str, provenance: Mapping[str, Any]):
         self.order, self.names = label_order, labels_of(label_order)
         self.kind = "lines" if out is None else "csv" if out == "-" else Path(out).suffix.lower().lstrip(".")
         if self.kind not in ("lines", "csv", "json"):
             raise FerlabError(f"out is {out}; expected a file that ends in .csv or .json, or - for CSV on stdout")
-        self._file = sys.stdout if out in (None, "-") else _opened(Path(out))
+        self.name = "stdout" if out is None or out == "-" else out
+        self._file = sys.stdout if out is None or out == "-" else _opened(Path(out))
         self._first = True
         if self.kind == "csv":
             where = ["source", "frame", "time_s", "face", "track", "x", "y", "width", "height", "score"]
             self._csv = csv.writer(self._file, lineterminator="\n")
             self._csv.writerow([*where, "label", "confidence", *self.names])
         elif self.kind == "json":
-            head = {**about, "label_order": label_order, "labels": self.names}
+            head = {**provenance, "label_order": label_order, "labels": self.names}
             self._file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "pictures": [')
 
     def add(
         self, source: str, size: tuple[int, int], faces: Sequence[Face], frame: int | None = None, time_s: float = 0
     ) -> None:
-        """Faces of a picture of size width, height, or of a video's frame."""
+        """Add the faces of a picture of `size` (width, height), or of a video's frame."""
         if self.kind == "json":
-            where = {} if frame is None else {"frame": frame, "time_s": round(time_s, 4)}
-            entry = {"source": source, **where, "width": size[0], "height": size[1]}
-            self._entry({**entry, "faces": [self._as_json(face) for face in faces]})
+            entry: dict[str, Any] = {"source": source}
+            if frame is not None:
+                entry |= {"frame": frame, "time_s": round(time_s, 4)}
+            entry |= {"width": size[0], "height": size[1]}
+            self._entry(entry | {"faces": [self._as_json(face) for face in faces]})
         elif self.kind == "csv":
             where = [source, *(("", "") if frame is None else (frame, f"{time_s:.4f}"))]
             self._csv.writerows([*where, n, *self._as_row(face)] for n, face in enumerate(faces))
@@ -62,7 +68,7 @@ class Predictions:
                 print(source if frame is None else f"{source} {time_s:.2f} s", words, sep="\t", file=self._file)
 
     def close(self, failures: Sequence[tuple[str, str]]) -> None:
-        """Ends the file, a JSON with what could not be read and why."""
+        """End the file, a JSON with the inputs that could not be read and why."""
         if self.kind == "json":
             rest = [{"source": source, "error": error} for source, error in failures]
             self._file.write(f'\n], "failed": {json.dumps(rest, ensure_ascii=False)}}}\n')
@@ -75,7 +81,7 @@ class Predictions:
         self._first = False
 
     def _label(self, face: Face) -> str:
-        """The label under its name in the order that was asked for."""
+        """The label by its name in the label order of the file."""
         if face.label == UNCERTAIN:
             return UNCERTAIN
         return next(name for name in self.names if index_of(name) == index_of(face.label))
@@ -84,8 +90,8 @@ class Predictions:
         return reorder(face.probabilities[None], "fer2013", self.order)[0]
 
     def _as_row(self, face: Face) -> list[Any]:
-        seen = face.detection
-        where = [""] * 5 if seen is None else [*(f"{v:.1f}" for v in seen.box), f"{seen.score:.4f}"]
+        found = face.detection
+        where = [""] * 5 if found is None else [*(f"{v:.1f}" for v in found.box), f"{found.score:.4f}"]
         rest = [self._label(face), f"{face.confidence:.4f}", *(f"{p:.6f}" for p in self._in_order(face))]
         return ["" if face.track is None else face.track, *where, *rest]
 

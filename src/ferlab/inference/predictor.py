@@ -1,14 +1,11 @@
-"""Pictures enter, their faces with an expression each leave: detector, crop and exported model in one, without torch.
-
-This file alone decides when a label is withheld.
-"""
+"""Pictures in, their faces with an expression each out: detector, crop and exported model in one, without torch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,19 +13,19 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.images import picture
 from ferlab.inference.detector import Detection, FaceDetector, crop, resized
-from ferlab.inference.media import Frame, Video
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks
+from ferlab.inference.video import Frame, Video
 
 UNCERTAIN = "uncertain"
 _SHIPPED = "five_layer.onnx"
 _LARGEST = 1024  # px a side of a picture that is a face
-_FRAMES = 16  # of a video file that are looked at in one go
+_FRAMES = 16  # of a video file that are predicted together
 
 
 @dataclass(frozen=True)
 class Face:
-    """What is seen in one face.
+    """A face and its expression.
 
     Attributes:
         label: an expression of `EXPRESSIONS`, or `uncertain`.
@@ -45,12 +42,10 @@ class Face:
     track: int | None = None
 
 
-class VideoFrame(NamedTuple):
-    """A frame of a video, uint8 [H,W,3] RGB at time_s from the start, and its faces."""
+@dataclass(frozen=True)
+class VideoFrame(Frame):
+    """A frame of a video with its faces."""
 
-    index: int
-    time_s: float
-    image: np.ndarray
     faces: list[Face]
 
 
@@ -63,11 +58,11 @@ class Predictor:
         min_confidence: a face whose largest probability is below it is labelled `uncertain`; None takes the model's
             own threshold, which its JSON states.
         min_score: the detector's least score of a face; None takes its own.
-        batch_size: faces that the model is given at a time.
+        batch_size: largest number of faces in one call of the model.
         threads: 0 for all cores.
 
     Raises:
-        FerlabError: no such model, or a threshold that is none.
+        FerlabError: no such model, or a number outside its range.
     """
 
     def __init__(
@@ -88,12 +83,18 @@ class Predictor:
         self.detector = FaceDetector(min_score, threads) if detect else None
         self.batch_size = batch_size
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The model's file name and sha256, and the confidence below which labels are withheld."""
+        checksum = self.model.sidecar["sha256"]
+        return {"model": self.model.path.name, "sha256": checksum, "min_confidence": self.min_confidence}
+
     def __call__(self, image: np.ndarray | str | Path) -> list[Face]:
         """Faces of a picture: a file, or uint8 [H,W] grey, [H,W,3] RGB or [H,W,4] RGBA; the most certain face first."""
         return self.batch([image])[0]
 
     def batch(self, images: Sequence[np.ndarray | str | Path], everyone: bool = True) -> list[list[Face]]:
-        """Faces of each picture. Pictures and faces of any sizes are worked on together.
+        """Faces of each picture; pictures and faces may be of any sizes.
 
         Args:
             everyone: False looks for small faces only where there is no large one, as `video` does.
@@ -121,11 +122,11 @@ class Predictor:
         lost_s: float = LOST_S,
         everyone: bool = False,
     ) -> Iterator[VideoFrame]:
-        """Frames of a video file, or of the webcam of a number, with their faces, which are followed and smoothed.
+        """Frames of a video file or of a webcam (its number) with their faces, which are followed and smoothed.
 
         Args:
             time_constant_s: of the exponential smoothing of probabilities; 0 for none.
-            lost_s: a face not seen for longer starts anew.
+            lost_s: a face that is missing for longer starts anew.
             everyone: look for small faces beside large ones too, in four times the detector's time.
 
         Raises:
@@ -136,15 +137,15 @@ class Predictor:
         for frames, error in _batches(video, 1 if video.live else _FRAMES):
             found = self.batch([frame.image for frame in frames], everyone)
             for frame, faces in zip(frames, found, strict=True):
-                yield VideoFrame(*frame, self._followed(frame, faces, tracks))
+                yield VideoFrame(frame.index, frame.time_s, frame.image, self._followed(frame, faces, tracks))
             if error:
                 raise error
 
     def _followed(self, frame: Frame, faces: list[Face], tracks: Tracks) -> list[Face]:
         whole = np.array([0, 0, frame.image.shape[1], frame.image.shape[0]], float)
         boxes = [face.detection.box if face.detection else whole for face in faces]
-        given = np.stack([face.probabilities for face in faces]) if faces else np.zeros((0, K), np.float32)
-        numbers, smoothed = tracks.update(frame.time_s, boxes, given)
+        single = np.stack([face.probabilities for face in faces]) if faces else np.zeros((0, K), np.float32)
+        numbers, smoothed = tracks.update(frame.time_s, boxes, single)
         return [
             self._face(row, face.detection, number) for row, face, number in zip(smoothed, faces, numbers, strict=True)
         ]
@@ -171,7 +172,8 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[tuple[list[Frame], 
     """Up to `size` frames at a time, and with the last of them the error that ended them, if one did."""
     each = iter(frames)
     while True:
-        batch, error = [], None
+        batch: list[Frame] = []
+        error: FerlabError | None = None
         try:
             for frame in islice(each, size):
                 batch.append(frame)
@@ -184,7 +186,7 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[tuple[list[Frame], 
 
 
 def _small(image: np.ndarray) -> np.ndarray:
-    """A picture without the pixels that a model would average away at a gigabyte's cost."""
+    """A picture of at most 1024 pixels a side: the model would average more of them away at a gigabyte's cost."""
     height, width = image.shape[:2]
     if max(height, width) <= _LARGEST:
         return image

@@ -1,5 +1,4 @@
-"""One person's face from frame to frame: boxes and probabilities of a frame enter, the same with a number each and
-smoothed over time leave."""
+"""Boxes and probabilities of a frame in, the same smoothed over time out, each with the number of its face."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +18,12 @@ class _Track:
     number: int
     box: np.ndarray
     probabilities: np.ndarray
-    seen_s: float
+    last_s: float
 
 
 class Tracks:
     """Faces of one video. Smoothing is exponential in time, not in frames: at any frame rate a new expression has
-    reached 63 % after `time_constant_s`. A face not seen for longer than `lost_s` comes back as another.
+    reached 63 % after `time_constant_s`. A face that is missing for longer than `lost_s` comes back as another.
 
     Args:
         time_constant_s: 0 leaves probabilities as they are.
@@ -43,7 +42,7 @@ class Tracks:
 
         Returns: their numbers, from 0 in order of appearance, and their smoothed probabilities [N,K].
         """
-        self._tracks = [t for t in self._tracks if time_s - t.seen_s <= self.lost_s]
+        self._tracks = [t for t in self._tracks if time_s - t.last_s <= self.lost_s]
         numbers, smoothed = [], np.array(probabilities, np.float32)
         matched = self._match(boxes)
         for i, box in enumerate(boxes):
@@ -53,9 +52,9 @@ class Tracks:
                 self._count += 1
                 self._tracks.append(track)
             elif self.time_constant_s > 0:
-                kept = math.exp(-max(time_s - track.seen_s, 0) / self.time_constant_s)
+                kept = math.exp(-max(time_s - track.last_s, 0) / self.time_constant_s)
                 smoothed[i] = kept * track.probabilities + (1 - kept) * smoothed[i]
-            track.box, track.probabilities, track.seen_s = box, smoothed[i].copy(), time_s
+            track.box, track.probabilities, track.last_s = box, smoothed[i].copy(), time_s
             numbers.append(track.number)
         return numbers, smoothed
 

@@ -1,65 +1,28 @@
-"""What is typed as input, as files; videos and webcams as frames; and frames as a video. All OpenCV video is here."""
+"""Video files and webcams in, frames out; and frames in, a video file out."""
 
 import contextlib
-import glob
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from ferlab.errors import FerlabError
-from ferlab.images import files_under
 
-# Both libraries under OpenCV write to stderr of every damaged packet; read when a video is opened.
+# Both libraries under OpenCV report every damaged packet on stderr; this is read when a video is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
-IMAGES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".avif"}
-VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mjpeg", ".y4m"}
-_WHOLE = 0.9  # of the frames that a video's header promises; it is an estimate in some containers
-_TRIES = 30  # frames in a row that a webcam may owe
+_WHOLE = 0.9  # of the header's number of frames, which is an estimate in some containers
+_TRIES = 30  # attempts in a row after which a webcam without a frame is given up
 
 
-def is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEOS
-
-
-def find(typed: Sequence[str]) -> tuple[list[Path], list[tuple[str, FerlabError]]]:
-    """Files, folders and patterns (`faces/**/*.jpg`) -> image and video files, each once, and what was not found.
-
-    A folder gives what its names say are images and videos; a file is taken whatever its name.
-    """
-    found: dict[Path, None] = {}
-    failed = []
-    for word in typed:
-        try:
-            found.update(dict.fromkeys(_files(word)))
-        except FerlabError as error:
-            failed.append((word, error))
-    return list(found), failed
-
-
-def _files(word: str) -> list[Path]:
-    path = Path(word)
-    if path.is_dir():
-        files = [file for file in files_under(path) if file.suffix.lower() in IMAGES | VIDEOS]
-        if not files:
-            raise FerlabError(f"{path} has no images or videos; expected files that end in {', '.join(sorted(IMAGES))}")
-        return files
-    if path.is_symlink() or path.exists():
-        return [path]
-    matches = [Path(match) for match in sorted(glob.glob(word, recursive=True)) if Path(match).is_file()]
-    if not matches:
-        raise FerlabError(f"{word} is not there; expected a file, a folder or a pattern in quotes, as 'faces/*.jpg'")
-    return matches
-
-
-class Frame(NamedTuple):
-    """index from 0, time_s from the start, image uint8 [H,W,3] RGB."""
+@dataclass(frozen=True)
+class Frame:
+    """A picture of a video: index from 0, time_s from the start, image uint8 [H,W,3] RGB."""
 
     index: int
     time_s: float
@@ -72,8 +35,8 @@ class Video:
     Attributes:
         name: the path, or `webcam 0`.
         live: whether it is a webcam.
-        fps: frames a second as its header says, 30 where it says none.
-        count: frames that its header promises, None where it does not.
+        fps: frames a second by its header, 30 where that has none.
+        count: number of frames by its header, None where that has none.
 
     Raises:
         FerlabError: it cannot be opened. While frames are read: it has none, ends before its time or was unplugged.
@@ -102,18 +65,18 @@ class Video:
         return "it is empty" if not size else "it is damaged, or of a kind that OpenCV does not know: convert it to mp4"
 
     def __iter__(self) -> Iterator[Frame]:
-        started, index, owed, last = time.monotonic(), 0, 0, -1.0
+        started, index, missed, last = time.monotonic(), 0, 0, -1.0
         try:
             while True:
                 with _quiet():
                     good, image = self._capture.read()
                 if not good:
-                    owed += 1
-                    if not self.live or owed >= _TRIES:
+                    missed += 1
+                    if not self.live or missed >= _TRIES:
                         break
                     time.sleep(0.02)
                     continue
-                owed = 0
+                missed = 0
                 now = time.monotonic() - started if self.live else self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 # Some containers give no times, or the same one twice.
                 last = next(t for t in (now, index / self.fps, last + 1 / self.fps) if t > last)
@@ -134,7 +97,7 @@ class Video:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """OpenCV's own warnings held back; what they mean is said as an error."""
+    """Hold OpenCV's own warnings back: what they mean becomes an error."""
     before = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
@@ -144,7 +107,7 @@ def _quiet() -> Iterator[None]:
 
 
 class VideoFile:
-    """An mp4 that frames uint8 [H,W,3] RGB of one size are added to.
+    """An mp4 file; frames uint8 [H,W,3] RGB of one size are added to it.
 
     Raises:
         FerlabError: it cannot be written.

@@ -1,0 +1,133 @@
+"""Inputs of `python -m ferlab.predict` in, predictions and annotated files out: one that fails stops no other."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ferlab.errors import FerlabError
+from ferlab.inference.annotate import AnnotatedFolder, annotated
+from ferlab.inference.inputs import find, is_video, read
+from ferlab.inference.prediction_files import Predictions
+from ferlab.inference.predictor import UNCERTAIN, Face, Predictor
+from ferlab.inference.tracks import TIME_CONSTANT_S
+from ferlab.inference.video import Video, VideoFile
+
+
+@dataclass
+class Session:
+    """Predictions for everything that one command was given.
+
+    Attributes:
+        predictor: what predicts.
+        out: where the predictions go.
+        drawings: where annotated pictures and videos go; None for none.
+        time_constant_s: of the smoothing in videos.
+        everyone: look for small faces beside large ones in videos too.
+        seconds: after which a webcam ends; None for no end.
+        failures: inputs that could not be read, each with the reason.
+    """
+
+    predictor: Predictor
+    out: Predictions
+    drawings: AnnotatedFolder | None = None
+    time_constant_s: float = TIME_CONSTANT_S
+    everyone: bool = False
+    seconds: float | None = None
+    failures: list[tuple[str, str]] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.console = Console(stderr=True)
+        self.pictures = self.faces = self.uncertain = self.without = 0
+
+    def run(self, typed: Sequence[str], webcam: int | None = None) -> int:
+        """Predict for files, folders, patterns and a webcam, and print a summary on stderr.
+
+        Returns: the exit status: 1 where anything failed, 130 where Ctrl-C ended anything but a webcam, else 0.
+        """
+        status = 0
+        try:
+            self._predict(typed, webcam)
+        except FerlabError as error:  # annotated files that cannot be written
+            self._fail(self.drawings.folder if self.drawings else "", error)
+        except OSError as error:  # of the results: no room, or a pipe without a reader
+            where = self.out.name
+            self._fail(where, FerlabError(f"{where} cannot be written ({error.strerror}); stopped"))
+        except KeyboardInterrupt:
+            status = 0 if webcam is not None else 130
+        with contextlib.suppress(OSError):  # reported above
+            self.out.close(self.failures)
+        print(self.summary(), file=sys.stderr)
+        return 1 if self.failures else status
+
+    def summary(self) -> str:
+        """Numbers of faces, pictures and failures, in one line."""
+        parts = [f"{self.faces} faces in {self.pictures} pictures"]
+        parts += [f"{self.uncertain} uncertain"] if self.uncertain else []
+        hint = "larger in the picture, more light, or --no-detect"
+        parts += [f"no face in {self.without} ({hint})"] if self.without else []
+        parts += [f"{len(self.failures)} inputs failed"] if self.failures else []
+        return "; ".join(parts)
+
+    def _predict(self, typed: Sequence[str], webcam: int | None) -> None:
+        paths, missing = find(typed)
+        for word, error in missing:
+            self._fail(word, error)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
+            self._images([path for path in paths if not is_video(path)], progress)
+            for path in filter(is_video, paths):
+                self._video(path, progress)
+            if webcam is not None:
+                self._video(webcam, progress)
+
+    def _images(self, paths: Sequence[Path], progress: Progress) -> None:
+        task = progress.add_task("images", total=len(paths), visible=bool(paths))
+        for batch in read(paths):
+            good = [(path, image) for path, image in batch if not isinstance(image, FerlabError)]
+            for path, error in batch:
+                if isinstance(error, FerlabError):
+                    self._fail(path, error)
+            for (path, image), faces in zip(good, self.predictor.batch([image for _, image in good]), strict=True):
+                self._count(faces)
+                self.out.add(str(path), image.shape[1::-1], faces)
+                if self.drawings:
+                    self.drawings.save(path, annotated(image, faces))
+            progress.advance(task, len(batch))
+
+    def _video(self, source: Path | int, progress: Progress) -> None:
+        file = None
+        try:
+            video = Video(source)
+            task = progress.add_task(Path(video.name).name, total=video.count)
+            for frame in self.predictor.video(video, self.time_constant_s, everyone=self.everyone):
+                if video.live and self.seconds is not None and frame.time_s >= self.seconds:
+                    break
+                self._count(frame.faces)
+                self.out.add(video.name, frame.image.shape[1::-1], frame.faces, frame.index, frame.time_s)
+                if self.drawings:
+                    drawn = annotated(frame.image, frame.faces)
+                    height, width = drawn.shape[:2]
+                    place = self.drawings.place
+                    file = file or VideoFile(place(Path(video.name), ".mp4"), video.fps, width, height)
+                    file.add(drawn)
+                progress.advance(task)
+        except FerlabError as error:
+            self._fail(source, error)
+        finally:
+            if file:
+                file.close()
+
+    def _count(self, faces: Sequence[Face]) -> None:
+        self.pictures += 1
+        self.faces += len(faces)
+        self.without += not faces
+        self.uncertain += sum(face.label == UNCERTAIN for face in faces)
+
+    def _fail(self, source: object, error: FerlabError) -> None:
+        self.failures.append((str(source), str(error)))
+        self.console.print(f"ferlab: {error}", style="red", markup=False, highlight=False, soft_wrap=True)

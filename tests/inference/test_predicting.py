@@ -1,0 +1,65 @@
+"""A session over good and bad inputs, without the command line."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ferlab.errors import FerlabError
+from ferlab.inference.annotate import AnnotatedFolder
+from ferlab.inference.predicting import Session
+from ferlab.inference.prediction_files import Predictions
+from ferlab.inference.predictor import Predictor
+from tests.pictures import photo, write_clip, write_model
+
+
+@pytest.fixture
+def session(tmp_path):
+    predictor = Predictor(write_model(tmp_path), min_confidence=0.99, threads=1)
+    out = Predictions(str(tmp_path / "faces.csv"), "fer2013", predictor.provenance)
+    return Session(predictor, out, AnnotatedFolder(tmp_path / "drawn"))
+
+
+def test_pictures_and_clips_are_counted_and_one_that_fails_stops_no_other(session, tmp_path, capsys):
+    Image.fromarray(photo()).save(tmp_path / "a.png")
+    Image.new("L", (50, 50)).save(tmp_path / "black.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    typed = [str(tmp_path / name) for name in ("bad.png", "a.png", "black.png", "gone.png")]
+    assert session.run([*typed, str(write_clip(tmp_path))]) == 1
+    assert (session.pictures, session.faces, session.uncertain, session.without) == (22, 19, 19, 3)
+    assert [source for source, _ in session.failures] == [typed[3], typed[0]]
+    printed = capsys.readouterr().err
+    assert printed.splitlines()[-1] == session.summary()
+    assert "19 faces in 22 pictures; 19 uncertain; no face in 3" in session.summary()
+    assert session.summary().endswith("2 inputs failed")
+    names = sorted(path.name for path in (tmp_path / "drawn").iterdir())
+    assert names == ["a.faces.jpg", "black.faces.jpg", "clip.faces.mp4"]
+    assert len(list(csv.DictReader((tmp_path / "faces.csv").open()))) == 22
+
+
+@pytest.mark.parametrize(("webcam", "status"), [(None, 130), (0, 0)])
+def test_ctrl_c_keeps_what_was_written(session, tmp_path, monkeypatch, webcam, status):
+    def interrupted(typed, camera):
+        session.out.add("a.png", (9, 9), [])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "_predict", interrupted)
+    assert session.run([], webcam) == status
+    assert len((tmp_path / "faces.csv").read_text().splitlines()) == 2
+
+
+def test_annotated_files_that_cannot_be_written_end_the_session(session, tmp_path, capsys):
+    Image.fromarray(photo()).save(tmp_path / "a.png")
+    (tmp_path / "drawn" / "a.faces.jpg").mkdir()
+    assert session.run([str(tmp_path / "a.png")]) == 1
+    assert isinstance(session.failures[0], tuple)
+    assert "a.faces.jpg cannot be written" in capsys.readouterr().err
+
+
+def test_provenance_names_the_model_and_the_threshold(session):
+    found = session.predictor.provenance
+    assert (found["model"], found["min_confidence"], len(found["sha256"])) == ("grey.onnx", 0.99, 64)
+    with pytest.raises(FerlabError, match="expected a number from 0 to 1"):
+        Predictor(session.predictor.model, min_confidence=2)
+    assert np.isfinite(session.predictor(photo())[0].probabilities).all()

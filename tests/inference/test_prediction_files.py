@@ -1,0 +1,72 @@
+"""CSV, JSON and lines of the same faces."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from ferlab.inference.detector import Detection
+from ferlab.inference.prediction_files import NO_FACE, Predictions
+from ferlab.inference.predictor import UNCERTAIN, Face
+
+PROBABILITIES = np.array([0.04, 0.01, 0.05, 0.6, 0.1, 0.15, 0.05], np.float32)
+FOUND = Detection(np.array([10.04, 20, 30, 40.06]), 0.87654, np.arange(12.0).reshape(6, 2))
+FACE, WHOLE = Face("happy", 0.6, PROBABILITIES, FOUND, 3), Face(UNCERTAIN, 0.6, PROBABILITIES)
+
+
+def written(out, order="fer2013", failures=()):
+    file = Predictions(out, order, {"model": "m.onnx"})
+    file.add("a.png", (64, 48), [FACE, WHOLE])
+    file.add("clip.mp4", (64, 48), [], 7, 0.7)
+    file.close(failures)
+
+
+def test_a_row_a_face_and_one_where_there_is_none(tmp_path):
+    written(str(tmp_path / "new" / "faces.csv"))
+    first, second, third = csv.DictReader((tmp_path / "new" / "faces.csv").open())
+    assert (first["source"], first["frame"], first["face"], first["track"]) == ("a.png", "", "0", "3")
+    assert [first[key] for key in ("x", "y", "width", "height", "score")] == ["10.0", "20.0", "30.0", "40.1", "0.8765"]
+    assert [float(first[name]) for name in EXPRESSIONS] == pytest.approx(PROBABILITIES.tolist(), abs=1e-6)
+    assert (second["label"], second["confidence"], second["x"]) == (UNCERTAIN, "0.6000", "")
+    assert (third["frame"], third["time_s"], third["label"]) == ("7", "0.7000", NO_FACE)
+
+
+def test_json_in_another_order_with_its_failures(tmp_path):
+    written(str(tmp_path / "faces.json"), "ferplus", [("b.png", "damaged")])
+    found = json.loads((tmp_path / "faces.json").read_text())
+    assert (found["model"], found["label_order"], found["labels"][:2]) == (
+        "m.onnx",
+        "ferplus",
+        ["neutral", "happiness"],
+    )
+    picture, frame = found["pictures"]
+    assert (picture["source"], picture["width"], picture["height"]) == ("a.png", 64, 48)
+    assert "frame" not in picture
+    assert picture["faces"][0]["label"] == "happiness"
+    assert picture["faces"][0]["probabilities"][:2] == pytest.approx([0.05, 0.6])
+    assert picture["faces"][0]["keypoints"][1] == [2.0, 3.0]
+    assert (picture["faces"][1]["label"], picture["faces"][1].get("box")) == (UNCERTAIN, None)
+    assert (frame["frame"], frame["time_s"], frame["faces"]) == (7, 0.7, [])
+    assert found["failed"] == [{"source": "b.png", "error": "damaged"}]
+
+
+def test_lines_for_a_reader(capsys):
+    written(None)
+    assert capsys.readouterr().out.splitlines() == [
+        "a.png\thappy 60% at 10,20 size 30x40 #3",
+        "a.png\tuncertain 60%",
+        "clip.mp4 0.70 s\tno face",
+    ]
+
+
+def test_other_suffixes_and_orders_are_refused(tmp_path):
+    with pytest.raises(FerlabError, match=r"ends in \.csv or \.json"):
+        Predictions("faces.txt", "fer2013", {})
+    with pytest.raises(FerlabError, match="label order is 'fer'"):
+        Predictions(None, "fer", {})
+    (tmp_path / "file").touch()
+    with pytest.raises(FerlabError, match="choose another place for out"):
+        Predictions(str(tmp_path / "file" / "faces.csv"), "fer2013", {})
