@@ -192,8 +192,8 @@ def crop(image: np.ndarray, box: Sequence[float] | np.ndarray, side_ratio: float
     # One row and column of the image at least, wherever the box lies.
     x0, y0 = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
     x1, y1 = min(max(left + side, x0 + 1), width), min(max(top + side, y0 + 1), height)
-    rims = [max(n, 0) for n in (y0 - top, top + side - y1, x0 - left, left + side - x1)]
-    whole = cv2.copyMakeBorder(image[y0:y1, x0:x1, :3], *rims, cv2.BORDER_REPLICATE)
+    above, below, before, after = (max(n, 0) for n in (y0 - top, top + side - y1, x0 - left, left + side - x1))
+    whole = cv2.copyMakeBorder(image[y0:y1, x0:x1, :3], above, below, before, after, cv2.BORDER_REPLICATE)
     out = np.full((CROP_SIDE, CROP_SIDE, 4), 255, np.uint8)
     out[..., :3] = resized(whole, CROP_SIDE, CROP_SIDE)
     return out
