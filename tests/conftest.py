@@ -1,7 +1,7 @@
 """Small faces and configs that every test may use."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -15,9 +15,12 @@ from torch import nn
 
 from ferlab.config import CONF, plain
 from ferlab.data.faces import Faces, hard_targets
+from ferlab.evaluation import measuring
+from ferlab.evaluation.door import Door
 from ferlab.expressions import K
 from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model, predict
+from ferlab.runs.provenance import Provenance
 from ferlab.studies.opening import Study
 
 
@@ -58,6 +61,23 @@ def config(tmp_path: Path):
     return config_of
 
 
+def measure(
+    runs: str | Sequence[str],
+    tta: str | Sequence[str] | None = None,
+    split: str = "val",
+    name: str | None = None,
+    each: bool = False,
+    **options,
+) -> Iterable[Path]:
+    """`ferlab.evaluate` as a function: the folders of the reports; options as conf/evaluate.yaml calls them."""
+    kept = {key: options.pop(key) for key in ("batch_size", "outputs", "skip_measured") if key in options}
+    measured_by = measuring.Options(**kept | {"outputs": Path(kept.get("outputs", "outputs"))})
+    door = Door(split, tta, options.pop("space", None), **options)
+    if each:
+        return measuring.evaluate_each(runs, door, measured_by)
+    return measuring.evaluate(runs, door, measured_by, name)
+
+
 class SmallNet(nn.Sequential):
     """Two convolutions and a dense layer with the parts that real nets have: norms, in-place ReLU, pooling."""
 
@@ -88,12 +108,15 @@ def made_study(
         rng = np.random.default_rng(seed)
         labels = np.where(rng.random(len(own)) < 0.6, predict(predictor, own.pixels).argmax(1), own.labels)
         faces = Faces(own.pixels, hard_targets(labels), own.split, own.subject, own.row)
-    about = {"name": "small", "data": "made", "split": split, "members": ["small"], "weights_sha256": ["w"]}
-    about |= {"faces_sha256": "f", "tta": "none", "evaluated_commit": "c", "evaluated_at": "t"}
-    twins, home = np.zeros(len(faces), bool), folder / "small"
-    return Study(
-        kind, home / kind / f"{split}-none", home, members, predictor, torch.device("cpu"), faces, twins, about
+    of = Provenance(
+        *("small", "net", ["small"], "made", split, ["w"], "f", "cpu"),
+        evaluated_commit="c",
+        evaluated_at="t",
+        environment={},
+        tta="none",
     )
+    twins, home = np.zeros(len(faces), bool), folder / "small"
+    return Study(kind, home / kind / f"{split}-none", home, members, predictor, torch.device("cpu"), faces, twins, of)
 
 
 @pytest.fixture(scope="session")

@@ -20,18 +20,17 @@ from torch import nn
 from ferlab import evaluate, files
 from ferlab.config import CONF, plain
 from ferlab.deploy import exporting
-from ferlab.ensembling import choosing, frozen, search, weighting
+from ferlab.ensembling import choosing, frozen, search, subject, weighting
 from ferlab.errors import FerlabError
-from ferlab.evaluation import measuring
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
-from ferlab.predictors import answers, of_run, predictor, views
+from ferlab.predictors import of_run, predictor, views
 from ferlab.predictors.warping import warp
 from ferlab.runs import directory
 from ferlab.studies import opening
 from ferlab.training import fit as training
 from ferlab.training import teacher
-from tests.conftest import made_faces
+from tests.conftest import made_faces, measure
 
 FACES = made_faces(96, 70, 56)
 NETS = {
@@ -116,7 +115,7 @@ def test_what_is_frozen_is_what_is_measured(made, overrides):
     assert folder == Path("outputs/ensembles/best")
     assert [f"method={about['method']}", f"tta={about['tta']}"] == list(overrides[:2])
     for split in ("val", "test"):
-        (report,) = measuring.evaluate(str(folder), split=split, device="cpu")
+        (report,) = measure(str(folder), split=split, device="cpu")
         told = json.loads((report / "report.json").read_text())
         faces = FACES.of_split(split)
         expected = by_hand(about, faces.pixels)
@@ -125,7 +124,7 @@ def test_what_is_frozen_is_what_is_measured(made, overrides):
         assert told["ensemble_sha256"] == about["sha256"]
         assert report.name == f"{split}-{views.title(about['tta'], about['tta_space'])}"
     assert about["chosen_on"]["accuracy"] == choices[0].accuracy
-    (val,) = measuring.evaluate(str(folder), device="cpu")
+    (val,) = measure(str(folder), device="cpu")
     assert json.loads((val / "report.json").read_text())["accuracy"] == pytest.approx(about["chosen_on"]["accuracy"])
     look = json.loads(Path("outputs/ledger.jsonl").read_text())
     assert (look["ensemble_sha256"], look["looks_before"]) == (about["sha256"], 0)
@@ -157,9 +156,9 @@ def test_members_differ_in_size_and_channels_and_are_measured_as_alone(made):
     assert [(i["size"], i["channels"]) for i in inputs] == [(48, 1), (48, 3), (24, 1)]
     alone = []
     for name in sorted(NETS):
-        (report,) = measuring.evaluate(f"outputs/{name}", device="cpu")
+        (report,) = measure(f"outputs/{name}", device="cpu")
         alone.append(np.load(report / "probabilities.npy"))
-    (report,) = measuring.evaluate(str(folder), device="cpu")
+    (report,) = measure(str(folder), device="cpu")
     np.testing.assert_allclose(np.load(report / "probabilities.npy"), np.mean(alone, axis=0), atol=1e-3)
     with (folder / "members.csv").open() as file:
         rows = {row["name"]: float(row["none"]) for row in csv.DictReader(file)}
@@ -188,8 +187,8 @@ def test_no_face_of_the_test_split_is_read_while_choosing(made, monkeypatch):
 
 def test_a_look_at_test_changes_no_choice(made):
     first, _ = choose("first", "tta=[none,flip]")
-    measuring.evaluate(str(first), split="test", device="cpu")
-    measuring.evaluate("outputs/plain-s0", split="test", device="cpu")
+    measure(str(first), split="test", device="cpu")
+    measure("outputs/plain-s0", split="test", device="cpu")
     second, _ = choose("second", "tta=[none,flip]")
     one, two = said(first), said(second)
     for circumstance in ("name", "sha256", "frozen_at"):
@@ -215,7 +214,7 @@ def test_a_changed_file_is_refused(made, change):
     change(about)
     files.write_json(folder / "members.json", about)
     with pytest.raises(FerlabError, match="was changed after it was frozen"):
-        measuring.evaluate(str(folder), split="test")
+        measure(str(folder), split="test")
     with pytest.raises(FerlabError, match="was changed after it was frozen"):
         teacher.find(str(folder), "flip", Path("kept"))
     with pytest.raises(FerlabError, match="frozen with another choice"):
@@ -228,7 +227,7 @@ def test_a_changed_member_is_refused(made):
     checkpoint = Path("outputs/plain-s0/checkpoints/best.ckpt")
     shutil.copy("outputs/colour-s1/checkpoints/best.ckpt", checkpoint)
     with pytest.raises(FerlabError, match=r"best\.ckpt is not what .* was frozen with"):
-        measuring.evaluate(str(folder), split="test")
+        measure(str(folder), split="test")
     assert not Path("outputs/ledger.jsonl").exists()
 
 
@@ -240,11 +239,11 @@ def test_a_name_stays_with_its_first_choice(made):
     with pytest.raises(FerlabError, match="frozen with another choice; give another name="):
         choose("best", "method=soft", "tta=flip")
     with pytest.raises(FerlabError, match="is an ensemble chosen on val; give another name="):
-        measuring.evaluate("outputs/*-s?", name="best")
+        measure("outputs/*-s?", name="best")
     with pytest.raises(FerlabError, match=r"chosen with tta=none tta_space=probability, not flip"):
-        measuring.evaluate(str(folder), "flip")
+        measure(str(folder), "flip")
     with pytest.raises(FerlabError, match="leave out name"):
-        measuring.evaluate(str(folder), name="other")
+        measure(str(folder), name="other")
     assert said(folder) == before
 
 
@@ -252,11 +251,11 @@ def test_weights_are_never_lost_silently(made):
     folder, _ = choose("best", "method=greedy", "greedy.size=2", "tta=none")
     for typed in ([str(folder), "outputs/plain-s0"], ["outputs/plain-s0", str(folder)]):
         with pytest.raises(FerlabError, match="frozen with weights and views of its own; give it alone"):
-            measuring.evaluate(typed)
+            measure(typed)
         with pytest.raises(FerlabError, match="give it alone, as teacher="):
             teacher.find(typed, "none", Path())
-    with pytest.raises(FerlabError, match="not measured"):
-        list(measuring.evaluate_each(str(folder)))
+    (report,) = measure(str(folder), each=True)  # each by itself: the ensemble as it was frozen
+    assert json.loads((report / "report.json").read_text())["ensemble_sha256"] == said(folder)["sha256"]
 
 
 def test_soft_votes_frozen_before_still_load(made):
@@ -266,26 +265,26 @@ def test_soft_votes_frozen_before_still_load(made):
     now = [directory.load(f"outputs/{name}") for name in ("plain-s0", "colour-s1")]
     listed = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in now]
     (folder / "members.json").write_text(json.dumps(listed))
-    (report,) = measuring.evaluate(str(folder), "flip", name="old", device="cpu")
+    (report,) = measure(str(folder), "flip", name="old", device="cpu")
     assert json.loads((report / "report.json").read_text())["members"] == ["plain-s0", "colour-s1"]
     assert json.loads((folder / "members.json").read_text()) == listed
 
 
 def test_what_is_measured_is_left_alone_but_not_under_another_space(made, caplog):
     caplog.set_level("INFO")
-    (flip,) = measuring.evaluate("outputs/plain-s0", "flip", device="cpu")
-    (logit,) = measuring.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
+    (flip,) = measure("outputs/plain-s0", "flip", device="cpu")
+    (logit,) = measure("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
     assert (flip.name, logit.name) == ("val-flip", "val-flip-logit")
     told = [json.loads((folder / "report.json").read_text()) for folder in (flip, logit)]
     assert [(t["tta"], t["tta_space"]) for t in told] == [("flip", "probability"), ("flip-logit", "logit")]
     # A folder with the right name and weights, and the other space's answers in it
     shutil.copy(flip / "report.json", logit / "report.json")
     caplog.clear()
-    measuring.evaluate("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
+    measure("outputs/plain-s0", "flip", device="cpu", space="logit", skip_measured=True)
     assert "measured already" not in caplog.text
     folder, _ = choose("best", "method=soft", "tta=flip", "tta_space=logit")
     for times in (0, 1):
-        measuring.evaluate(str(folder), split="test", device="cpu", skip_measured=True)
+        measure(str(folder), split="test", device="cpu", skip_measured=True)
         assert ("best, test: measured already: flip-logit" in caplog.text) == bool(times)
     assert len(Path("outputs/ledger.jsonl").read_text().splitlines()) == 1
 
@@ -301,9 +300,9 @@ def test_auto_takes_the_best_cross_validated_choice_and_of_equals_the_simplest(m
     assert best.cross_validated == max(c.cross_validated for c in choices)
     assert about["chosen_on"]["cross_validated_accuracy"] == best.cross_validated
     assert about["chosen_on"]["choices"] == 30
-    assert (about["tta"], about["method"], about["temperature"]) == (best.seen.name, best.method, best.temperature)
+    assert (about["tta"], about["method"], about["temperature"]) == (best.view_set.name, best.method, best.temperature)
     equals = [c for c in choices if c.cross_validated == best.cross_validated]
-    assert len(best.seen.views) == min(len(c.seen.views) for c in equals)
+    assert len(best.view_set.views) == min(len(c.view_set.views) for c in equals)
     with (folder / "choices.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert float(rows[0]["optimism"]) == pytest.approx(best.accuracy - best.cross_validated)
@@ -330,35 +329,37 @@ def test_each_view_is_asked_once_and_kept(made, monkeypatch):
     choose("first", "tta=[none,flip]", "method=soft")
     assert asked == [2, 2, 2]
     choose("second", "tta=[flip,views8]", "method=soft")
-    assert asked == [2, 2, 2, 6, 6, 6]
+    assert asked == [2, 2, 2, 8, 8, 8]  # of view sets, flip is known
     choose("third", "tta=[none,views8]", "method=soft")
     assert len(asked) == 6
-    run = directory.load("outputs/plain-s0")
-    val = FACES.of_split("val").pixels
-    kept = answers.ask(run, val, views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
-    np.testing.assert_allclose(kept, predict_views(of_run.predictor_of(run), val, views.VIEWS["flip"]), atol=1e-6)
+    one, val = subject.of_run(directory.load("outputs/plain-s0")), FACES.of_split("val").pixels
+    flip = views.view_set("flip", "probability")
+    kept = one.ask(val, [flip], Path("outputs/answers"), 64, torch.device("cpu"))["flip"]
+    expected = predict_views(of_run.predictor_of(one.runs[0]), val, flip.views).mean(0)
+    np.testing.assert_allclose(kept, expected, atol=1e-6)
+    backwards = one.ask(val[::-1], [flip], Path("outputs/answers"), 64, torch.device("cpu"))["flip"]
+    np.testing.assert_array_equal(backwards, kept[::-1])  # a face is known by its pixels, whatever its place
     assert len(asked) == 6
-    answers.ask(run, val[::-1], views.VIEWS["flip"], Path("outputs/answers"), 64, torch.device("cpu"))
+    one.ask(255 - val, [flip], Path("outputs/answers"), 64, torch.device("cpu"))
     assert len(asked) == 7  # other faces
 
 
 def test_damaged_answers_are_asked_again(made, caplog):
-    run, val = directory.load("outputs/plain-s0"), FACES.of_split("val").pixels
+    val, single = FACES.of_split("val").pixels, views.view_set("none", "probability")
 
-    def ask():
-        return answers.ask(run, val, views.VIEWS["none"], Path("outputs/answers"), 64, torch.device("cpu"))
+    def ask(name):
+        one = subject.of_run(directory.load(f"outputs/{name}"))
+        return one.ask(val, [single], Path("outputs/answers"), 64, torch.device("cpu"))["none"]
 
-    first = ask()
+    first = ask("plain-s0")
     (file,) = Path("outputs/answers").iterdir()
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
-    np.testing.assert_array_equal(ask(), first)
-    assert "it is asked again" in caplog.text
-    other = answers.ask(
-        directory.load("outputs/colour-s1"), val, views.VIEWS["none"], file.parent, 64, torch.device("cpu")
-    )
+    np.testing.assert_array_equal(ask("plain-s0"), first)
+    assert "its faces are asked again" in caplog.text
+    other = ask("colour-s1")
     shutil.copy(next(p for p in file.parent.iterdir() if p != file), file)  # another run's answers under this name
-    np.testing.assert_array_equal(ask(), first)
+    np.testing.assert_array_equal(ask("plain-s0"), first)
     assert np.abs(other - first).max() > 0
 
 
@@ -438,7 +439,7 @@ def test_an_ensemble_of_another_order_of_classes_is_refused(made):
     about = said(folder) | {"expressions": list(EXPRESSIONS[::-1])}
     files.write_json(folder / "members.json", about | {"sha256": frozen.frozen_sha256(about)})
     with pytest.raises(FerlabError, match="answers in the order neutral"):
-        measuring.evaluate(str(folder))
+        measure(str(folder))
 
 
 @pytest.mark.slow
@@ -492,7 +493,7 @@ def specialist(made, monkeypatch):
     """Adds a run for the two classes that all others take for each other; gives them and how often a vote is wrong."""
     pair = (4, 6)
     nets = {name: _BrightestBar(0.04 + 0.01 * i, pair) for i, name in enumerate(NETS)} | {"special": _BrightestBar()}
-    for user in ("predictors.of_run", "predictors.answers", "ensembling.subject", "evaluation.measuring"):
+    for user in ("predictors.of_run", "ensembling.subject"):
         monkeypatch.setattr(f"ferlab.{user}.predictor_of", lambda run: nets[run.name])
     val = FACES.of_split("val")
     base = np.mean([predictor.predict(nets[name], val.pixels) for name in NETS], 0)
@@ -520,7 +521,7 @@ def test_a_specialist_that_gains_is_kept_frozen_and_measured(specialist):
     (one,) = about["specialists"]
     assert (one["name"], one["pair"], one["gained"], one["lost"]) == ("special", pair, gained, 0)
     for split in ("val", "test"):
-        (report,) = measuring.evaluate(str(folder), split=split, device="cpu")
+        (report,) = measure(str(folder), split=split, device="cpu")
         told = json.loads((report / "report.json").read_text())
         faces = FACES.of_split(split)
         base = by_hand(about, faces.pixels)
@@ -539,7 +540,7 @@ def test_a_specialist_that_gains_is_kept_frozen_and_measured(specialist):
     about["specialists"] = []
     files.write_json(folder / "members.json", about)
     with pytest.raises(FerlabError, match="was changed after it was frozen"):
-        measuring.evaluate(str(folder))
+        measure(str(folder))
 
 
 def test_a_specialist_without_a_sure_gain_is_left_out_and_told(specialist):

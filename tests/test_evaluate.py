@@ -15,10 +15,10 @@ from ferlab import config, evaluate
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
-from ferlab.evaluation import measuring
 from ferlab.predictors.predictor import Ensemble, Model, TestTimeAugmentation, predict
 from ferlab.predictors.views import VIEWS
 from ferlab.runs import directory
+from tests.conftest import measure
 
 
 def faces_of(seed=0, n=60):
@@ -97,7 +97,7 @@ def made(tmp_path, monkeypatch):
     for name, seed, data in (("a-s0", 0, ""), ("a-s1", 1, ""), ("b-s2", 2, ""), ("other", 0, "drawn7")):
         add(known, name, seed=seed, data=data or "fer2013")
     monkeypatch.setattr(directory, "load", lambda path: known[Path(path)])
-    monkeypatch.setattr("ferlab.evaluation.measuring.predictor_of", lambda run: run.predictor())
+    monkeypatch.setattr("ferlab.ensembling.subject.predictor_of", lambda run: run.predictor())
     monkeypatch.setattr("ferlab.pages.report_page.write", lambda folder, *_: folder / "index.html")
     return known
 
@@ -107,7 +107,7 @@ def told(folder):
 
 
 def test_one_run_is_measured_beside_its_weights(made):
-    (folder,) = measuring.evaluate("outputs/a-s0", "flip")
+    (folder,) = measure("outputs/a-s0", "flip")
     assert folder == Path("outputs/a-s0/reports/val-flip")
     run, report = made[Path("outputs/a-s0")], told(folder)
     faces = run.faces().of_split("val")
@@ -126,7 +126,7 @@ def test_one_run_is_measured_beside_its_weights(made):
 
 
 def test_several_runs_vote_softly_and_are_frozen_to_a_file(made):
-    (folder,) = measuring.evaluate("outputs/*-s*")
+    (folder,) = measure("outputs/*-s*")
     assert folder == Path("outputs/ensembles/a-s0__a-s1__b-s2/reports/val-none")
     members = [made[Path("outputs") / name] for name in ("a-s0", "a-s1", "b-s2")]
     expected = predict(Ensemble([m.predictor() for m in members]), members[0].faces().of_split("val").pixels)
@@ -140,7 +140,7 @@ def test_several_runs_vote_softly_and_are_frozen_to_a_file(made):
     frozen = json.loads((folder.parents[1] / "members.json").read_text())
     assert [m["weights_sha256"] for m in frozen] == [m.weights_sha256 for m in members]
     # The ensemble's own directory can be typed back.
-    assert measuring.evaluate(str(folder.parents[1]), "flip") == [folder.parent / "val-flip"]
+    assert measure(str(folder.parents[1]), "flip") == [folder.parent / "val-flip"]
     assert told(folder.parent / "val-flip")["members"] == report["members"]
 
 
@@ -148,7 +148,7 @@ def test_several_sets_of_views_ask_the_net_once_per_view(made, monkeypatch):
     seen = []
     scale = _Scale.forward
     monkeypatch.setattr(_Scale, "forward", lambda self, faces: seen.append(len(faces)) or scale(self, faces))
-    folders = measuring.evaluate("outputs/a-s0", ["none", "flip", "views8", "flip"])
+    folders = measure("outputs/a-s0", ["none", "flip", "views8", "flip"])
     assert [f.name for f in folders] == ["val-none", "val-flip", "val-views8"]
     assert sum(seen) == 8 * 20
     run = made[Path("outputs/a-s0")]
@@ -160,10 +160,10 @@ def test_several_sets_of_views_ask_the_net_once_per_view(made, monkeypatch):
 
 
 def test_a_look_at_test_is_one_line_in_the_ledger(made):
-    folders = measuring.evaluate("outputs/a-s0", ["none", "flip"], "test")
+    folders = measure("outputs/a-s0", ["none", "flip"], "test")
     assert [f.name for f in folders] == ["test-none", "test-flip"]
-    measuring.evaluate("outputs/a-s0", "none", "test")
-    measuring.evaluate(["outputs/a-s0", "outputs/a-s1"], "none", "test")
+    measure("outputs/a-s0", "none", "test")
+    measure(["outputs/a-s0", "outputs/a-s1"], "none", "test")
     assert [(e["runs"], e["tta"]) for e in looks()] == [
         (["a-s0"], ["none", "flip"]),
         (["a-s0"], ["none"]),
@@ -177,7 +177,7 @@ def test_a_look_at_test_is_one_line_in_the_ledger(made):
 
 def test_members_measured_on_different_faces_are_refused_before_the_look(made):
     with pytest.raises(FerlabError, match=r"a-s0 and other have different test faces"):
-        measuring.evaluate(["outputs/a-s0", "outputs/other"], split="test")
+        measure(["outputs/a-s0", "outputs/other"], split="test")
     assert not Path("outputs/ledger.jsonl").exists()
     assert not Path("outputs/ensembles").exists()
 
@@ -202,26 +202,26 @@ def test_a_name_too_long_ends_in_a_mark_of_its_members(tmp_path):
         ({"tta": []}, "tta is empty; choose from none, flip"),
         ({"split": "train"}, "split is 'train'; choose val or test"),
         ({"device": "gpu"}, "device is 'gpu'; choose auto, cpu or cuda"),
-        ({"patterns": None}, "type runs=outputs/NAME"),
-        ({"patterns": []}, "type runs=outputs/NAME"),
-        ({"patterns": "outputs/none*"}, "outputs/a-s0, outputs/a-s1"),
+        ({"runs": None}, "type runs=outputs/NAME"),
+        ({"runs": []}, "type runs=outputs/NAME"),
+        ({"runs": "outputs/none*"}, "outputs/a-s0, outputs/a-s1"),
     ],
 )
 def test_wrong_values_are_refused_with_the_choices(made, arguments, message):
     with pytest.raises(FerlabError, match=message):
-        measuring.evaluate(**{"patterns": "outputs/a-s0", **arguments})
+        measure(**{"runs": "outputs/a-s0", **arguments})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_named(made):
     with pytest.raises(FerlabError, match="type device=cpu"):
-        measuring.evaluate("outputs/a-s0", device="cuda")
+        measure("outputs/a-s0", device="cuda")
 
 
 def test_a_split_without_faces_is_named(made, monkeypatch):
     monkeypatch.setattr(FakeRun, "faces", lambda self: faces_of().take(np.arange(40)))
     with pytest.raises(FerlabError, match="a-s0 has no test faces"):
-        measuring.evaluate("outputs/a-s0", split="test")
+        measure("outputs/a-s0", split="test")
 
 
 def _main(*typed):
@@ -257,14 +257,14 @@ def test_the_command_prints_the_headline_and_where_the_page_is(made, capsys, cap
 def test_each_run_is_measured_as_alone_and_shared_data_are_opened_once(made, monkeypatch):
     opened, faces = [], FakeRun.faces
     monkeypatch.setattr(FakeRun, "faces", lambda self: opened.append(self.name) or faces(self))
-    folders = list(measuring.evaluate_each(["outputs/*-s*", "outputs/other"], ["none", "flip"]))
+    folders = list(measure(["outputs/*-s*", "outputs/other"], ["none", "flip"], each=True))
     runs_in_order = ("a-s0", "a-s1", "b-s2", "other")
     assert folders == [Path("outputs") / r / f"reports/val-{tta}" for r in runs_in_order for tta in ("none", "flip")]
     assert opened == ["a-s0", "other"]
     assert not Path("outputs/ensembles").exists()
     together = {folder: (folder / "probabilities.npy").read_bytes() for folder in folders}
     for run in runs_in_order:
-        for folder in measuring.evaluate(f"outputs/{run}", ["none", "flip"]):
+        for folder in measure(f"outputs/{run}", ["none", "flip"]):
             assert (folder / "probabilities.npy").read_bytes() == together[folder]
 
 
@@ -281,7 +281,7 @@ def test_what_fails_does_not_stop_the_others_and_is_listed(made, monkeypatch, ca
     typed = ["outputs/none-*", "outputs/broken", "outputs/running", "outputs/a-*"]
     measured = []
     with pytest.raises(FerlabError) as error:
-        measured += measuring.evaluate_each(typed, "none", "test")
+        measured += measure(typed, "none", "test", each=True)
     assert [folder.parts[1] for folder in measured] == ["a-s0", "a-s1"]
     assert "outputs/none-*, outputs/broken, outputs/running; mend them" in str(error.value)
     assert "runs='outputs/none-*' matches no run directory" in caplog.text
@@ -300,8 +300,8 @@ def test_what_is_measured_is_not_measured_again(made, monkeypatch, split, name, 
     def again(tta, patterns=("outputs/a-s0", "outputs/a-s1")):
         options = {"split": split, "skip_measured": True}
         if name:
-            return measuring.evaluate(patterns, tta, name=name, **options)
-        return list(measuring.evaluate_each(patterns, tta, **options))
+            return measure(patterns, tta, name=name, **options)
+        return list(measure(patterns, tta, **options, each=True))
 
     folders = again(["none", "flip"])
     before, looked = contents(), looks()
@@ -322,7 +322,7 @@ def test_what_is_measured_is_not_measured_again(made, monkeypatch, split, name, 
 
 def test_other_weights_faces_or_views_and_damaged_reports_are_measured(made, monkeypatch):
     def measured():
-        measuring.evaluate("outputs/a-s0", "flip", "test", skip_measured=True)
+        measure("outputs/a-s0", "flip", "test", skip_measured=True)
         return len(looks())
 
     run = made[Path("outputs/a-s0")]
@@ -343,32 +343,32 @@ def test_other_weights_faces_or_views_and_damaged_reports_are_measured(made, mon
 
 
 def test_a_name_stays_with_its_members(made):
-    (folder,) = measuring.evaluate("outputs/a-*", name="ensemble-none")
+    (folder,) = measure("outputs/a-*", name="ensemble-none")
     assert folder == Path("outputs/ensembles/ensemble-none/reports/val-none")
     assert told(folder)["name"] == "ensemble-none"
     frozen = folder.parents[1] / "members.json"
     before = frozen.read_bytes()
-    measuring.evaluate(["outputs/a-s1", "outputs/a-s0"], "flip", name="ensemble-none")
-    measuring.evaluate("outputs/ensembles/ensemble-none", "flip", name="ensemble-none")
+    measure(["outputs/a-s1", "outputs/a-s0"], "flip", name="ensemble-none")
+    measure("outputs/ensembles/ensemble-none", "flip", name="ensemble-none")
     assert frozen.read_bytes() == before
     with pytest.raises(FerlabError, match=r"ensemble-none is frozen with other members or weights \(see b-s2\)"):
-        measuring.evaluate("outputs/*-s*", split="test", name="ensemble-none")
+        measure("outputs/*-s*", split="test", name="ensemble-none")
     made[Path("outputs/a-s1")].retrained = "again"
     with pytest.raises(FerlabError, match=r"\(see a-s1\); give another name="):
-        measuring.evaluate("outputs/a-*", split="test", name="ensemble-none")
+        measure("outputs/a-*", split="test", name="ensemble-none")
     assert frozen.read_bytes() == before
     assert not looks()
 
 
 def test_members_that_were_moved_keep_their_name(made):
-    measuring.evaluate("outputs/a-*", name="x")
+    measure("outputs/a-*", name="x")
     for seed in (0, 1):
         old = Path(f"outputs/a-s{seed}")
         new = Path(f"moved/a-s{seed}")
         new.mkdir(parents=True)
         (new / "config.yaml").touch()
         made[new] = FakeRun(new, seed, made[old].data)
-    measuring.evaluate("moved/a-*", name="x")
+    measure("moved/a-*", name="x")
     frozen = json.loads(Path("outputs/ensembles/x/members.json").read_text())
     assert [m["path"] for m in frozen] == ["moved/a-s0", "moved/a-s1"]
 
@@ -376,22 +376,22 @@ def test_members_that_were_moved_keep_their_name(made):
 @pytest.mark.parametrize("name", ["a b", "../x", "", "a=b"])
 def test_names_that_cannot_be_typed_are_refused(made, name):
     with pytest.raises(FerlabError, match="use letters, digits"):
-        measuring.evaluate("outputs/a-*", name=name)
+        measure("outputs/a-*", name=name)
     assert not Path("outputs/ensembles").exists()
 
 
 def test_a_single_run_takes_no_name(made):
     with pytest.raises(FerlabError, match="name=x is for an ensemble, and runs names only a-s0"):
-        measuring.evaluate("outputs/a-s0", name="x")
+        measure("outputs/a-s0", name="x")
 
 
 def test_an_unfinished_run_is_looked_at_by_itself_on_val_alone(made):
     add(made, "a-s3", status="failed")
-    measuring.evaluate("outputs/a-s3")
+    measure("outputs/a-s3")
     with pytest.raises(FerlabError, match="a-s3 unfinished"):
-        measuring.evaluate("outputs/a-s3", split="test")
+        measure("outputs/a-s3", split="test")
     with pytest.raises(FerlabError, match="a-s3 unfinished"):
-        measuring.evaluate("outputs/a-*")
+        measure("outputs/a-*")
     assert not looks()
     assert not Path("outputs/ensembles").exists()
 
@@ -399,21 +399,21 @@ def test_an_unfinished_run_is_looked_at_by_itself_on_val_alone(made):
 def test_a_run_that_was_trained_again_replaces_the_one_that_failed(made):
     add(made, "c-s0", status="failed")
     add(made, "c-s0-2", seed=0, typed="c-s0")
-    folders = list(measuring.evaluate_each("outputs/c-s0*"))
+    folders = list(measure("outputs/c-s0*", each=True))
     assert folders == [Path("outputs/c-s0-2/reports/val-none")]
-    (folder,) = measuring.evaluate(["outputs/a-s0*", "outputs/c-s0*"], name="x")
+    (folder,) = measure(["outputs/a-s0*", "outputs/c-s0*"], name="x")
     assert told(folder)["members"] == ["a-s0", "c-s0-2"]
 
 
 def test_a_glob_takes_one_training_of_a_name(made):
     add(made, "a-s0-2", typed="a-s0")
     with pytest.raises(FerlabError, match="a-s0 and a-s0-2 are two trainings of one name"):
-        measuring.evaluate("outputs/a-s*")
-    (folder,) = measuring.evaluate(["outputs/a-s0", "outputs/a-s0-2"])
+        measure("outputs/a-s*")
+    (folder,) = measure(["outputs/a-s0", "outputs/a-s0-2"])
     assert told(folder)["members"] == ["a-s0", "a-s0-2"]
-    assert len(list(measuring.evaluate_each("outputs/a-s0*"))) == 2
+    assert len(list(measure("outputs/a-s0*", each=True))) == 2
     with pytest.raises(FerlabError, match="not measured, for the reasons above: outputs/a-s0, outputs/a-s0-2;"):
-        list(measuring.evaluate_each(["outputs/a-s*", "outputs/b-s2"], split="test"))
-    list(measuring.evaluate_each("outputs/a-s0-2", split="test"))
+        list(measure(["outputs/a-s*", "outputs/b-s2"], split="test", each=True))
+    list(measure("outputs/a-s0-2", split="test", each=True))
     assert [e["runs"] for e in looks()] == [["a-s1"], ["b-s2"], ["a-s0-2"]]
-    measuring.evaluate("outputs/ensembles/a-s0__a-s0-2", "flip")
+    measure("outputs/ensembles/a-s0__a-s0-2", "flip")

@@ -17,8 +17,8 @@ from ferlab import evaluate, files
 from ferlab.config import CONF, plain
 from ferlab.deploy import exporting, graph
 from ferlab.errors import FerlabError
-from ferlab.evaluation import measuring
-from ferlab.evaluation.exported import evaluate_exported
+from ferlab.evaluation import exported as exported_models
+from ferlab.evaluation.door import Door
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference import models
 from ferlab.inference.onnx_model import Margin, OnnxModel, rgba_of
@@ -27,6 +27,7 @@ from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.predictor import predict
 from ferlab.runs import directory, provenance
 from ferlab.training import fit as training
+from tests.conftest import measure
 
 
 def config_of(name, *overrides):
@@ -49,7 +50,7 @@ def exported(run):
     """Paths of the three files of the run, exported after it was measured."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_page, "write", lambda folder, *_: folder / "index.html")  # test_report has it
-        measuring.evaluate(str(run.path), outputs=run.path.parent)
+        measure(str(run.path), outputs=run.path.parent)
     return exporting.export(small(run))
 
 
@@ -82,6 +83,10 @@ def copied(exported, tmp_path):
         return path
 
     return change
+
+
+def evaluate_exported(path, split="val", outputs=Path("outputs"), ledger="ledger.jsonl", skip_measured=False):
+    return exported_models.evaluate_exported(path, Door(split, ledger_path=ledger), outputs, skip_measured)
 
 
 def val_of(run):
@@ -211,7 +216,7 @@ def test_an_exported_model_is_measured_as_a_run_is(run, exported):
 def test_a_look_at_test_stands_in_the_ledger_and_is_not_taken_twice(run, exported, tmp_path):
     ledger = tmp_path / "ledger.jsonl"
     for skip in (False, True):
-        folder = evaluate_exported(exported[1], "test", outputs=tmp_path, ledger_path=ledger, skip_measured=skip)
+        folder = evaluate_exported(exported[1], "test", outputs=tmp_path, ledger=ledger, skip_measured=skip)
     (entry,) = [json.loads(line) for line in ledger.read_text().splitlines()]
     assert entry["weights_sha256"] == [hashlib.sha256(exported[1].read_bytes()).hexdigest()]
     assert (entry["runs"], entry["data"], entry["split"]) == (["small-fp16"], "drawn", "test")
@@ -227,7 +232,7 @@ def test_a_look_at_test_stands_in_the_ledger_and_is_not_taken_twice(run, exporte
 )
 def test_a_model_with_another_json_is_refused_before_a_look(copied, tmp_path, changes, said):
     with pytest.raises(FerlabError, match=said):
-        evaluate_exported(copied(**changes), "test", outputs=tmp_path, ledger_path=tmp_path / "ledger.jsonl")
+        evaluate_exported(copied(**changes), "test", outputs=tmp_path, ledger=tmp_path / "ledger.jsonl")
     assert not (tmp_path / "ledger.jsonl").exists()
 
 
@@ -243,7 +248,7 @@ def test_an_accuracy_that_is_not_the_stated_one_is_an_error(copied, tmp_path):
 def test_weights_are_typed_alone():
     config = config_of("evaluate", "weights=x.onnx", "tta=flip")
     with pytest.raises(FerlabError, match="leave out tta"):
-        evaluate._exported(config)
+        evaluate._refuse_for_exported(config)
 
 
 def test_models_of_the_package_are_found_by_name(tmp_path, monkeypatch):

@@ -15,12 +15,13 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ferlab.data import store
 from ferlab.errors import FerlabError
-from ferlab.evaluation import ledger, measuring
+from ferlab.evaluation import ledger
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference import models
 from ferlab.pages import figures
 from ferlab.reporting import model_card, records, reports, summary_page
 from ferlab.studies import calibration, corruption_study, explanation, mistakes, opening
+from tests.conftest import measure
 from tests.pages import Page
 from tests.test_cli import typed  # noqa: F401
 from tests.test_conf import composed
@@ -277,7 +278,7 @@ def studied(trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("studied") / "small"
     shutil.copytree(trained, folder)
     options = {"ledger_path": folder.parent / "ledger.jsonl", "outputs": folder.parent}
-    measuring.evaluate(str(folder), "none", "val", **options)
+    measure(str(folder), "none", "val", **options)
     for command, kind, run, few in (
         ("calibrate", calibration.KIND, calibration.calibrate, {}),
         (
@@ -321,7 +322,7 @@ def test_an_ensemble_stands_beside_its_members(studied, tmp_path):
         shutil.copytree(studied, outputs / f"small-s{seed}")
     shutil.rmtree(outputs / "small-s1" / "reports")
     both = [str(outputs / f"small-s{seed}") for seed in (0, 1)]
-    measuring.evaluate(both, "none", "val", name="both", outputs=outputs)
+    measure(both, "none", "val", name="both", outputs=outputs)
     for kind in records.STUDIES:
         shutil.rmtree(outputs / "small-s0" / kind)
     page = page_of(tmp_path, outputs / "*")
@@ -345,7 +346,7 @@ def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied
     for seed in (0, 1, 2):
         shutil.copytree(studied, outputs / f"small-s{seed}")
     both = [str(outputs / f"small-s{seed}") for seed in (0, 1)]
-    [folder] = measuring.evaluate(both, "flip", "val", name="best", outputs=outputs)
+    [folder] = measure(both, "flip", "val", name="best", outputs=outputs)
     report = json.loads((folder / "report.json").read_text())
     (folder / "report.json").write_text(json.dumps(report | {"ensemble_sha256": "of members.json"}))
     page = page_of(tmp_path, outputs / "*", tta="none")
@@ -354,7 +355,7 @@ def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied
     told = json.loads((folder / "report.json").read_text())["confusion_matrix"]
     assert rows["best, flip"]["happy"].startswith(f"{100 * told[3][3] / sum(told[3]):.1f}")
     shutil.rmtree(folder)
-    measuring.evaluate(both, "flip", "test", name="other", outputs=outputs, ledger_path=tmp_path / "ledger.jsonl")
+    measure(both, "flip", "test", name="other", outputs=outputs, ledger_path=tmp_path / "ledger.jsonl")
     other = outputs / "ensembles/other/reports/test-flip/report.json"
     other.write_text(json.dumps(json.loads(other.read_text()) | {"name": "best", "ensemble_sha256": "of members.json"}))
     shutil.move(other.parent, folder.parent)

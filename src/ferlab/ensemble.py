@@ -21,19 +21,20 @@ def _say(folder: Path, choices: Sequence[choosing.Choice]) -> None:
     table = Table("views", "tempered", "method", "members", "val", "held out", "optimism")
     for c in choices[:12]:
         figures = [f"{100 * figure:.2f}" for figure in figures_of(c)]
-        table.add_row(c.seen.title, c.temperature, c.method, str(int((c.weights > 0).sum())), *figures)
+        table.add_row(c.view_set.title, c.temperature, c.method, str(int((c.weights > 0).sum())), *figures)
     console.print(table)
     if len(choices) > 12:
         console.print(f"  the other {len(choices) - 12} stand in {folder / 'choices.csv'}", style="dim")
     console.print(
-        "  held out: each face said by what was chosen without it; the first of many is flattered still", style="dim"
+        "  held out: each face predicted by what was chosen without it; the best of many is still optimistic",
+        style="dim",
     )
-    vote = subject.chosen(str(folder))
-    for run, weight, temperature in zip(vote.members, vote.weights, vote.temperatures, strict=True):
+    one = subject.as_one(str(folder))
+    for run, weight, temperature in zip(one.members, one.weights, one.temperatures, strict=True):
         console.print(f"  {weight:.3f}  {run.name}" + (f", temperature {temperature:.2f}" if temperature != 1 else ""))
-    for run, one in zip(vote.specialists, vote.about["specialists"], strict=True):
-        gain = f"{one['gained']} right for {one['lost']} wrong, p {one['p_holm']:.2g}"
-        console.print(f"  {'/'.join(one['pair'])}  {run.name}: {gain}")
+    for run, kept in zip(one.specialists, one.choice["specialists"], strict=True):
+        gain = f"{kept['gained']} right for {kept['lost']} wrong, p {kept['p_holm']:.2g}"
+        console.print(f"  {'/'.join(kept['pair'])}  {run.name}: {gain}")
     console.print(f"frozen: {folder}; next: python -m ferlab.evaluate runs={folder} split=test")
 
 

@@ -15,8 +15,9 @@ from ferlab.config import plain
 from ferlab.data import faces
 from ferlab.ensembling import selection_gap
 from ferlab.errors import FerlabError
+from ferlab.evaluation.door import Door
 from ferlab.evaluation.exported import evaluate_exported
-from ferlab.evaluation.measuring import evaluate, evaluate_each
+from ferlab.evaluation.measuring import Options, evaluate, evaluate_each
 from ferlab.inference import models
 from ferlab.pages.words import percent
 from ferlab.training import loggers
@@ -40,32 +41,36 @@ def _say(folder: Path) -> None:
     console.print(f"  {folder / 'index.html'}", style="dim")
 
 
-def _exported(config: dict[str, Any]) -> Path:
+def _refuse_for_exported(config: dict[str, Any]) -> None:
     for key, expected in (("runs", None), ("each", False), ("name", None), ("tta", None), ("tta_space", None)):
         if config[key] != expected:
             raise FerlabError(f"weights={config['weights']} is one file with its views inside; leave out {key}")
-    keys = ("split", "outputs", "skip_measured")
-    options = {key: config[key] for key in keys} | {"ledger_path": config["ledger"]}
-    return evaluate_exported(models.find(config["weights"]), **options)
 
 
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     config = plain(cfg)
-    mode = loggers.wandb_mode(config)
+    mode, outputs = loggers.wandb_mode(config), Path(config["outputs"])
+    door = Door(
+        config["split"],
+        config["tta"],
+        config["tta_space"],
+        device=config["device"],
+        ledger_path=config["ledger"],
+    )
     if config["weights"] is not None:
+        _refuse_for_exported(config)
         if mode != "off":
             raise FerlabError(f"wandb={mode} is for runs, not for weights={config['weights']}; leave it out")
-        _say(_exported(config))
+        _say(evaluate_exported(models.find(config["weights"]), door, outputs, config["skip_measured"]))
         return
     if config["each"] and config["name"] is not None:
         raise FerlabError(f"name={config['name']} is for an ensemble, and each=true makes none; leave out one of them")
-    keys = ("tta", "split", "batch_size", "device", "outputs", "skip_measured")
-    options = {key: config[key] for key in keys} | {"ledger_path": config["ledger"], "space": config["tta_space"]}
+    options = Options(config["batch_size"], outputs, config["skip_measured"])
     if config["each"]:
-        folders = evaluate_each(config["runs"], **options)
+        folders = evaluate_each(config["runs"], door, options)
     else:
-        folders = evaluate(config["runs"], name=config["name"], **options)
+        folders = iter(evaluate(config["runs"], door, options, config["name"]))
     for folder in folders:
         _say(folder)
         if mode != "off":

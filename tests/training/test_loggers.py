@@ -15,14 +15,13 @@ import pytest
 from sklearn.metrics import precision_recall_curve
 
 from ferlab.errors import FerlabError
-from ferlab.evaluation import measuring
 from ferlab.expressions import EXPRESSIONS
 from ferlab.predictors import predictor
 from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import directory
 from ferlab.training import compose, loggers
 from ferlab.training import fit as training
-from tests.conftest import made_faces
+from tests.conftest import made_faces, measure
 
 KEY = "0123456789abcdef" * 2 + "01234567"
 
@@ -342,7 +341,7 @@ def test_each_start_of_a_run_has_its_own_csv(config, tmp_path):
 def test_a_report_is_a_run_of_its_own_with_its_views_as_an_axis(config, monkeypatch, tmp_path):
     run = training.train(config("wandb=off", "trainer.max_epochs=1", "class_weights=balanced"))
     monkeypatch.setattr(directory.Run, "faces", lambda self: made_faces())
-    [folder] = measuring.evaluate(str(run.path), "flip", ledger_path=tmp_path / "ledger.jsonl")
+    [folder] = measure(str(run.path), "flip", ledger_path=tmp_path / "ledger.jsonl")
     loggers.evaluated(folder, "offline")
     told, found = json.loads((folder / "report.json").read_text()), read(run.path)
     assert found["run"].job_type == "evaluate"

@@ -10,7 +10,7 @@ from scipy.special import softmax
 from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.predictors import views
+from ferlab.predictors import predictor, views
 from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.warping import warp
 from ferlab.runs import checkpoints, directory
@@ -57,17 +57,17 @@ def test_answers_are_the_mean_of_members_and_views(teachers, tmp_path, tta):
 def test_a_face_is_asked_once_whatever_its_place(teachers, tmp_path, monkeypatch):
     asked = teacher.find([str(run.path) for run in teachers], "none", tmp_path)
     first = asked.probabilities(FACES.pixels[:20], "cpu")
-    sizes, predict = [], teacher.predict
+    sizes, predict = [], predictor.predict_views
 
-    def counted(predictor, pixels, *args):
+    def counted(model, pixels, *args):
         sizes.append(len(pixels))
-        return predict(predictor, pixels, *args)
+        return predict(model, pixels, *args)
 
-    monkeypatch.setattr(teacher, "predict", counted)
+    monkeypatch.setattr(predictor, "predict_views", counted)
     mixed = np.array([25, 3, 3, 19, 25, 0])
     again = teacher.find([str(run.path) for run in teachers[::-1]], "none", tmp_path)  # members in another order
     answers = again.probabilities(FACES.pixels[mixed], "cpu")
-    assert sizes == [1]  # face 25, which stands twice
+    assert sizes == [1, 1]  # face 25, which stands twice, by either run
     np.testing.assert_array_equal(answers[[1, 2, 3, 5]], first[[3, 3, 19, 0]])
     np.testing.assert_allclose(answers, by_hand(teachers, FACES.pixels[mixed]), atol=1e-5)
     assert len(list(tmp_path.glob("*.npz"))) == 1
@@ -79,7 +79,7 @@ def test_the_file_alone_answers_for_the_faces_it_holds(teachers, tmp_path):
     answers = runs_.probabilities(FACES.pixels[:10], "cpu")
     alone = teacher.find(str(runs_.file), "flip", tmp_path / "elsewhere")
     np.testing.assert_array_equal(alone.probabilities(FACES.pixels[9::-1], "cpu"), answers[::-1])
-    with pytest.raises(FerlabError, match="no answer for 2 of 12 training faces"):
+    with pytest.raises(FerlabError, match="no probabilities of 2 of 12 training faces"):
         alone.probabilities(FACES.pixels[:12], "cpu")
     with pytest.raises(FerlabError, match="teacher_tta=flip, not none"):
         teacher.find(str(runs_.file), "none", tmp_path)
@@ -99,7 +99,7 @@ def test_an_ensembles_directory_stands_for_its_members(teachers, tmp_path):
     folder = tmp_path / "ensembles" / "both"
     folder.mkdir(parents=True)
     files.write_json(folder / directory.MEMBERS, [{"name": r.name, "path": r.path.as_posix()} for r in teachers])
-    assert teacher.find(str(folder), "none", tmp_path).vote.asked == tuple(teachers)
+    assert teacher.find(str(folder), "none", tmp_path).subject.runs == tuple(teachers)
 
 
 def test_another_label_order_is_refused_before_training(teachers, train, tmp_path):
@@ -127,7 +127,7 @@ def test_a_teacher_that_is_not_there_is_refused(train, tmp_path, value, message)
 
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04 no zip")
-    with pytest.raises(FerlabError, match="holds no teacher's answers"):
+    with pytest.raises(FerlabError, match="holds no kept probabilities"):
         teacher.find(str(tmp_path / "bad.npz"), "none", tmp_path)
     about = np.array(json.dumps({"tta": "none"}))
     faces = np.zeros((2, 16), np.uint8)
@@ -137,7 +137,7 @@ def test_a_damaged_file_is_refused(tmp_path):
         ("pickled", {"faces": faces, "probabilities": np.full((2, 7), 1 / 7), "about": np.array([{}], object)}),
     ):
         np.savez(tmp_path / name, **kept)
-        with pytest.raises(FerlabError, match="holds no teacher's answers"):
+        with pytest.raises(FerlabError, match="holds no kept probabilities"):
             teacher.find(str(tmp_path / f"{name}.npz"), "none", tmp_path)
 
 
@@ -231,5 +231,5 @@ def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tm
 def test_kept_answers_are_no_consistent_teacher(teachers, tmp_path):
     kept = teacher.find(str(teachers[0].path), "none", tmp_path)
     kept.probabilities(FACES.pixels[:2], "cpu")
-    with pytest.raises(FerlabError, match="kept answers cannot; give teacher=RUNS"):
+    with pytest.raises(FerlabError, match="a file cannot answer; give teacher=RUNS"):
         teacher.find(str(kept.file), "consistent", tmp_path)

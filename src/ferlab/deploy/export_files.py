@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,14 @@ from torch import nn
 from ferlab import files
 from ferlab.data.faces import Faces, faces_sha256
 from ferlab.deploy.graph import Crops
+from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
+from ferlab.evaluation import report
+from ferlab.evaluation.door import Opened
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import FORMAT, INPUT, OUTPUT, rgba_of
 from ferlab.metrics import statistics
 from ferlab.predictors.predictor import predict
-from ferlab.predictors.views import ViewSet
-from ferlab.runs import directory, provenance
 
 _BATCHES = (1, 2, 5, 64)  # a graph whose batch were fixed anywhere would fail in one of them
 _SIDES = ((20, 20), (63, 97), (224, 180))  # of crops that are enlarged, distorted and shrunk to a face
@@ -94,32 +94,31 @@ def measured(probabilities: np.ndarray, reference: np.ndarray, split: Faces) -> 
     }
 
 
-def facts(
-    members: Sequence[directory.Run],
-    folder: Path,
-    seen: ViewSet,
-    margin: Mapping[str, float],
-    opset: int,
-    val_sha256: str,
-) -> dict[str, Any]:
-    """All that an export says whatever its precision: classes, crop, code, runs, data, what their reports say."""
+def facts(one: Subject, opened: Opened, margin: Mapping[str, float], opset: int) -> dict[str, Any]:
+    """All that an export states whatever its precision: classes, crop, code, runs, data, and what their reports hold.
+
+    Args:
+        one: the subject, with its directory.
+        opened: the same on val, in the one view set that is exported.
+    """
     packages = {name: metadata.version(name) for name in ("onnx", "onnxscript", "onnxruntime")}
+    (view_set,), of = opened.view_sets, opened.provenance
     return {
         "format": FORMAT,
         "expressions": list(EXPRESSIONS),
         "input": {"name": INPUT, "type": "uint8", "shape": ["batch", "height", "width", 4]},
         "output": {"name": OUTPUT, "type": "float32", "shape": ["batch", len(EXPRESSIONS)]},
         "margin": dict(margin),
-        "tta": seen.title,
-        "tta_space": seen.space,
-        "views": [list(view) for view in seen.views],
+        "tta": view_set.title,
+        "tta_space": view_set.space,
+        "views": [list(view) for view in view_set.views],
         "opset": opset,
-        "commit": provenance.commit(),
-        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": provenance.environment() | packages,
-        "data": members[0].info.get("data"),
-        "val_faces_sha256": val_sha256,
-        "reports": _reports(members, folder, seen.title),
+        "commit": of.evaluated_commit,
+        "exported_at": of.evaluated_at,
+        "environment": {**of.environment, **packages},
+        "data": one.runs[0].info.get("data"),
+        "val_faces_sha256": of.faces_sha256,
+        "reports": _reports(one, view_set.title),
         "runs": [
             {
                 "name": run.name,
@@ -128,7 +127,7 @@ def facts(
                 "config": _portable(run.config, root="data"),
                 "info": _portable(run.info),
             }
-            for run in members
+            for run in one.runs
         ],
     }
 
@@ -154,26 +153,16 @@ def write(model: ModelProto, told: Mapping[str, Any], path: Path) -> None:
     files.write_json(sidecar, file | told)
 
 
-def _reports(members: Sequence[directory.Run], folder: Path, tta: str) -> dict[str, Any]:
-    """What the reports of these weights in these views say; of a split without one nothing."""
+_OF_A_REPORT = ("n", "correct", "accuracy", "interval95", "without_train_twins", "macro_recall", "ece", "looks_before")
+
+
+def _reports(one: Subject, title: str) -> dict[str, Any]:
+    """What the reports of these weights in this view set hold; of a split without one nothing."""
     found = {}
     for split in ("val", "test"):
-        try:
-            told = json.loads((folder / "reports" / f"{split}-{tta}" / "report.json").read_text())
-        except (OSError, ValueError):
-            continue
-        if sorted(told["weights_sha256"]) == sorted(run.weights_sha256 for run in members):
-            keys = (
-                "n",
-                "correct",
-                "accuracy",
-                "interval95",
-                "without_train_twins",
-                "macro_recall",
-                "ece",
-                "looks_before",
-            )
-            found[split] = {key: told[key] for key in keys if key in told}
+        kept = report.read(one.home / "reports" / f"{split}-{title}")
+        if sorted(kept.get("weights_sha256", ())) == sorted(run.weights_sha256 for run in one.runs):
+            found[split] = {key: kept[key] for key in _OF_A_REPORT if key in kept}
     return found
 
 

@@ -1,8 +1,8 @@
 """The directory of an ensemble: its name, and the file that says of which weights it is.
 
-members.json is written before the members are measured together, so what a name stands for is not chosen afterwards.
-For a soft vote of runs it is a list of them. For an ensemble that was chosen on val (`ferlab.ensemble`) it is an object
-that also says how they vote, in which views, and what val said; a checksum tells whether a line of it was changed.
+members.json is written before the members are measured together, so what a name stands for is not chosen later.
+For runs of equal weight it is a list of them. For an ensemble that was chosen on val (`ferlab.ensemble`) it is an
+object that also holds their weights, the view set and the figures on val; a checksum shows whether a line was changed.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ _CIRCUMSTANCES = ("path", "frozen_at", "commit", "environment", "sha256")
 
 
 def freeze(members: Sequence[directory.Run], outputs: Path, name: str | None = None) -> Path:
-    """The directory of a soft vote of these runs, called `name` or after them, with members.json in it.
+    """The directory of an ensemble of equal weights, called `name` or after its runs, with members.json in it.
 
     Raises:
         FerlabError: the name could not be typed back, or stands for other weights already.
     """
     if name is not None:
         directory.refuse_name(name)
-    folder = outputs / FOLDER / (name or _name_of(members))
+    folder = outputs / FOLDER / (name or name_of(members))
     now = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in members]
     before = read(folder) if (folder / directory.MEMBERS).is_file() else []
     if isinstance(before, dict):
@@ -83,7 +83,7 @@ def frozen_sha256(about: Mapping[str, Any]) -> str:
 
 
 def read(folder: Path) -> list[dict] | dict[str, Any]:
-    """What members.json in an ensemble's directory says: a list for a soft vote, an object for what was chosen on val.
+    """The content of members.json in an ensemble's directory: a list for equal weights, an object for a choice on val.
 
     Raises:
         FerlabError: it is missing or no JSON.
@@ -99,7 +99,8 @@ def _weights(members: Sequence[dict]) -> list[str]:
     return sorted(member["weights_sha256"] for member in members)
 
 
-def _name_of(members: Sequence[directory.Run]) -> str:
+def name_of(members: Sequence[directory.Run]) -> str:
+    """The name of an ensemble that was given none: its members' names, shortened where they are long."""
     name = "__".join(sorted(run.name for run in members))
     if len(name) <= _LONGEST_NAME:
         return name

@@ -1,26 +1,25 @@
-"""`python -m ferlab.ensemble`: finished runs in, an ensemble chosen on val and frozen to a file out.
+"""Finished runs in, an ensemble chosen on val and frozen to a file out.
 
-Only val is asked here. What is frozen is measured by `ferlab.evaluate`, which alone opens a test split.
+Only val is opened here. `ferlab.evaluate` measures what is frozen, and it alone opens a test split.
 """
 
 import csv
 import itertools
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ferlab.data.faces import Faces
-from ferlab.ensembling import choosing, diversity, frozen, specialists, weighting
+from ferlab.ensembling import choosing, diversity, frozen, specialists, subject, weighting
+from ferlab.ensembling.subject import of_run
 from ferlab.errors import FerlabError
 from ferlab.metrics.statistics import accuracy_of
 from ferlab.metrics.temperature import temper
-from ferlab.predictors import answers, views
-from ferlab.predictors.predictor import device_of, mean_over
+from ferlab.predictors import views
+from ferlab.predictors.predictor import device_of
 from ferlab.predictors.views import ViewSet, view_set
 from ferlab.runs import directory, provenance
 from ferlab.runs.directory import finished
@@ -46,15 +45,17 @@ def choose(config: dict[str, Any]) -> tuple[Path, list[choosing.Choice]]:
     outputs = Path(config["outputs"])
     candidates, trained_on_pairs = _candidates(config["runs"])
     shared = Splits("val").shared([*candidates, *trained_on_pairs])
-    by_set = _answers(candidates, shared.faces, sets, config)
+    by_set = _probabilities(candidates, shared.faces, sets, config)
 
     choices: list[choosing.Choice] = []
-    for seen, temperature in itertools.product(sets, temperatures):
-        choices += choosing.fitted(by_set[seen.title], shared.faces.labels, seen, temperature, methods, recipe, config)
+    for wanted, temperature in itertools.product(sets, temperatures):
+        choices += choosing.fitted(
+            by_set[wanted.title], shared.faces.labels, wanted, temperature, methods, recipe, config
+        )
     choices.sort(key=lambda choice: choice.rank)
     best, labels = choices[0], shared.faces.labels
-    base = weighting.mix(best.weights, temper(by_set[best.seen.title], best.temperatures))  # [N,7]
-    trials = _tried(base, trained_on_pairs, shared.faces, best.seen, config)
+    base = weighting.mix(best.weights, temper(by_set[best.view_set.title], best.temperatures))  # [N,7]
+    trials = _tried(base, trained_on_pairs, shared.faces, best.view_set, config)
     kept = [trial for trial in trials if trial.kept]
     final = specialists.second_stage(base, kept)
     chosen_on = {"split": "val", "faces_sha256": shared.sha256} | accuracy_of(final.argmax(1) == labels)
@@ -71,9 +72,7 @@ def choose(config: dict[str, Any]) -> tuple[Path, list[choosing.Choice]]:
 
 def _candidates(patterns: str | Sequence[str] | None) -> tuple[list[directory.Run], list[directory.Run]]:
     """Finished runs: those that know all expressions, and those that were trained on two of them."""
-    if not patterns:
-        raise FerlabError("runs is not given; type runs='outputs/*' or runs=[A,B]")
-    found = [directory.load(path) for path in directory.find(patterns)]
+    found = [run for one in subject.each(patterns) if one.is_run for run in one.runs]
     done = [run for run in found if finished(run)]
     if left := [run.name for run in found if run not in done]:
         log.info("left out, unfinished: %s", ", ".join(left))
@@ -97,28 +96,22 @@ def _sets(config: dict[str, Any]) -> list[ViewSet]:
     return list(dict.fromkeys(view_set(name, space) for name, space in itertools.product(names, spaces)))
 
 
-def _answers(
+def _probabilities(
     candidates: Sequence[directory.Run], faces: Faces, sets: Sequence[ViewSet], config: dict[str, Any]
 ) -> dict[str, np.ndarray]:
-    """For each set of views the candidates' probabilities, float64 [M,N,7]."""
-    union = list(dict.fromkeys(view for seen in sets for view in seen.views))
+    """For each view set the candidates' probabilities, float64 [M,N,7]; computed once, then kept."""
     kept, device = Path(config["outputs"]) / "answers", device_of(config["device"])
-    given: dict[str, list[np.ndarray]] = {seen.title: [] for seen in sets}
-    for run in candidates:
-        by_view = torch.from_numpy(answers.ask(run, faces.pixels, union, kept, config["batch_size"], device))
-        for seen in sets:
-            places = [union.index(view) for view in seen.views]
-            given[seen.title].append(mean_over(by_view[places], seen.space).double().numpy())
-    return {title: np.stack(each) for title, each in given.items()}
+    by_run = [of_run(run).ask(faces.pixels, sets, kept, config["batch_size"], device) for run in candidates]
+    return {one.title: np.stack([found[one.title] for found in by_run]).astype(np.float64) for one in sets}
 
 
 def _tried(
-    base: np.ndarray, trained_on_pairs: Sequence[directory.Run], faces: Faces, seen: ViewSet, config: dict[str, Any]
+    base: np.ndarray, trained_on_pairs: Sequence[directory.Run], faces: Faces, wanted: ViewSet, config: dict[str, Any]
 ) -> list[specialists.Trial]:
     if not trained_on_pairs:
         return []
-    said = _answers(trained_on_pairs, faces, [seen], config)[seen.title]
-    return specialists.tried(base, trained_on_pairs, said, faces.labels, config["specialist_level"])
+    found = _probabilities(trained_on_pairs, faces, [wanted], config)[wanted.title]
+    return specialists.tried(base, trained_on_pairs, found, faces.labels, config["specialist_level"])
 
 
 def _freeze(
@@ -146,11 +139,11 @@ def _freeze(
         "method": best.method,
         "size": recipe.size if best.method == "greedy" else len(members),
         "temperature": best.temperature,
-        "tta": best.seen.name,
-        "tta_space": best.seen.space,
-        "views": [list(view) for view in best.seen.views],
+        "tta": best.view_set.name,
+        "tta_space": best.view_set.space,
+        "views": [list(view) for view in best.view_set.views],
         "chosen_on": chosen_on,
-        "frozen_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "frozen_at": provenance.now(),
         "commit": provenance.commit(),
         "environment": provenance.environment(),
     }
@@ -170,10 +163,17 @@ def _write(
         rows = csv.writer(file)
         rows.writerow(["tta", "tta_space", "temperature", "method", "members", *FIGURES])
         rows.writerows(
-            [c.seen.name, c.seen.space, c.temperature, c.method, int((c.weights > 0).sum()), *map(str, figures_of(c))]
+            [
+                c.view_set.name,
+                c.view_set.space,
+                c.temperature,
+                c.method,
+                int((c.weights > 0).sum()),
+                *map(str, figures_of(c)),
+            ]
             for c in choices
         )
-    predicted = by_set[best.seen.title].argmax(2)  # [M,N]
+    predicted = by_set[best.view_set.title].argmax(2)  # [M,N]
     with (folder / "members.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["name", "weight", "temperature", *by_set])

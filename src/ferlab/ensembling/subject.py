@@ -1,21 +1,31 @@
-"""What is measured: a run, several as an ensemble, or an ensemble that was chosen on val."""
+"""What `runs=` names: a run, several runs as one ensemble, or an ensemble that was chosen on val.
 
+This file alone decides that. Whatever is measured, exported or learned from is a `Subject`.
+"""
+
+import glob
+import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-from ferlab.ensembling.frozen import frozen_sha256, read
+from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.predictors import predictor, views
+from ferlab.predictors import answers, predictor, views
 from ferlab.predictors.of_run import predictor_of
-from ferlab.predictors.views import ViewSet
+from ferlab.predictors.views import View, ViewSet
 from ferlab.runs import directory
-from ferlab.runs.directory import MEMBERS, find
+from ferlab.runs.directory import Run, finished
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,145 +36,286 @@ class Subject:
         members: the runs, M of them.
         weights: M of sum 1; None for equal ones.
         temperatures: M; None for none.
-        specialists: runs of the second stage; `pairs` are the classes that they tell apart.
-        folder, about: of a frozen ensemble, its directory and what its file says; else None.
+        specialists: runs of the second stage; `pairs` are the classes that they separate.
+        home: the directory of the run or the ensemble; None of an ensemble that has none yet.
+        choice: of an ensemble that was chosen on val, what its members.json holds; else None.
     """
 
-    members: tuple[directory.Run, ...]
+    members: tuple[Run, ...]
     weights: tuple[float, ...] | None = None
     temperatures: tuple[float, ...] | None = None
-    specialists: tuple[directory.Run, ...] = ()
+    specialists: tuple[Run, ...] = ()
     pairs: tuple[tuple[int, int], ...] = ()
-    folder: Path | None = None
-    about: Mapping[str, Any] | None = None
+    home: Path | None = None
+    choice: Mapping[str, Any] | None = None
 
     @property
-    def asked(self) -> tuple[directory.Run, ...]:
-        """All that are asked: the members, then the specialists."""
+    def runs(self) -> tuple[Run, ...]:
+        """All runs whose weights take part: the members, then the specialists."""
         return (*self.members, *self.specialists)
 
     @property
+    def name(self) -> str:
+        """Of its directory; of an ensemble without one, that which `frozen.freeze` would give it."""
+        return self.home.name if self.home else frozen.name_of(self.members)
+
+    @property
+    def is_run(self) -> bool:
+        """True for one run by itself."""
+        return len(self.runs) == 1 and self.home == self.members[0].path
+
+    @property
     def sha256(self) -> str | None:
-        """Of what was frozen; None where nothing was."""
-        return self.about["sha256"] if self.about else None
+        """Checksum of what was frozen on val; None where nothing was."""
+        return self.choice["sha256"] if self.choice else None
 
     @property
-    def frozen_views(self) -> tuple[str, tuple[views.View, ...], str] | None:
-        """Name, views and space that a frozen ensemble was chosen with."""
-        if self.about is None:
+    def chosen_how(self) -> dict[str, Any] | None:
+        """What a report states of an ensemble that was chosen on val besides its runs; None of anything else."""
+        if self.choice is None:
             return None
-        seen = tuple(views.View(mirror, tuple(shift), zoom, turn) for mirror, shift, zoom, turn in self.about["views"])
-        return self.about["tta"], seen, self.about["tta_space"]
+        found = {key: self.choice[key] for key in ("method", "size", "chosen_on", "frozen_at")}
+        found |= {"weights": list(self.weights or ()), "temperatures": list(self.temperatures or ())}
+        found["specialists"] = {one["name"]: one["pair"] for one in self.choice["specialists"]}
+        return found | {"ensemble_sha256": self.sha256}
 
     @property
-    def choice(self) -> dict[str, Any]:
-        """What a report says of a frozen ensemble besides its runs; nothing of any other."""
-        if self.about is None:
-            return {}
-        told = {key: self.about[key] for key in ("method", "size", "chosen_on", "frozen_at")}
-        told |= {"weights": list(self.weights), "temperatures": list(self.temperatures)}
-        told["specialists"] = {one["name"]: one["pair"] for one in self.about["specialists"]}
-        return told | {"model": "ensemble", "ensemble_sha256": self.sha256}
+    def frozen_views(self) -> ViewSet | None:
+        """The view set that a chosen ensemble was frozen with; None of anything else."""
+        if self.choice is None:
+            return None
+        kept = tuple(View(mirror, tuple(shift), zoom, turn) for mirror, shift, zoom, turn in self.choice["views"])
+        return ViewSet(self.choice["tta"], kept, self.choice["tta_space"])
 
-    def combine(self, answers: Sequence[Tensor]) -> Tensor:
-        """Probabilities [N,7] of each run `asked`, over its views already, -> [N,7]."""
+    def settled(self, outputs: Path, name: str | None = None) -> "Subject":
+        """The same with a directory: an ensemble that has none gets outputs/ensembles/`name`, with members.json in it.
+
+        Raises:
+            FerlabError: a name for what has one, or one that stands for other weights.
+        """
+        if self.home is None:
+            return Subject(self.members, home=frozen.freeze(self.members, outputs, name))
+        if self.is_run and name is not None:
+            raise FerlabError(f"name={name} is for an ensemble, and runs names only {self.name}; leave out name")
+        if name not in (None, self.home.name):
+            raise FerlabError(f"name={name} is for runs, and {self.home} has a name; leave out name")
+        return self
+
+    def view_sets(self, tta: str | Sequence[str] | None, space: str | None) -> tuple[ViewSet, ...]:
+        """The view sets to measure in: the frozen one, those that `tta` names, or for None the face alone.
+
+        Raises:
+            FerlabError: unknown names, or others than the frozen ones.
+        """
+        names = list(dict.fromkeys([tta] if isinstance(tta, str) else ["none"] if tta is None else tta))
+        if not names:
+            raise FerlabError("tta is empty; choose from " + ", ".join(views.VIEWS))
+        wanted = tuple(views.view_set(name, space or views.SPACES[0]) for name in names)
+        if (kept := self.frozen_views) is None:
+            return wanted
+        titles = [one.title for one in wanted]
+        if (tta is not None or space is not None) and titles != [kept.title]:
+            raise FerlabError(
+                f"{self.home} was chosen with tta={kept.name} tta_space={kept.space}, not {', '.join(titles)}; "
+                "leave out tta and tta_space"
+            )
+        return (kept,)
+
+    def combine(self, by_run: Sequence[Tensor]) -> Tensor:
+        """Probabilities [N,7] of each of `runs`, averaged over its views already, -> [N,7]."""
         n = len(self.members)
         weights = self.weights or (1 / n,) * n
-        base = predictor.vote(answers[:n], weights, self.temperatures or (1.0,) * n)
-        return predictor.resplit(base, self.pairs, answers[n:]) if self.pairs else base
+        base = predictor.mean_of(by_run[:n], weights, self.temperatures or (1.0,) * n)
+        return predictor.resplit(base, self.pairs, by_run[n:]) if self.pairs else base
 
-    def predictor(self, seen: Sequence[views.View], space: str) -> nn.Module:
-        """Faces [B,1,48,48] -> probabilities [B,7]: each run over these views, then the vote, then the specialists.
+    def by_run(
+        self, pixels: np.ndarray, sets: Sequence[ViewSet], batch_size: int, device: torch.device
+    ) -> dict[str, list[Tensor]]:
+        """Title of each view set -> probabilities [N,7] of each of `runs`, for faces uint8 [N,48,48].
 
-        One run by itself is its own model, and the face alone is no set of views: nothing is wrapped without need.
+        One net at a time; sets share the views that they have in common.
         """
-        answering = [predictor_of(run) for run in self.asked]
-        if tuple(seen) != (views.View(),):
-            answering = [predictor.TestTimeAugmentation(one, seen, space) for one in answering]
-        members, specialists = answering[: len(self.members)], answering[len(self.members) :]
+        union = list(dict.fromkeys(view for one in sets for view in one.views))
+        found: dict[str, list[Tensor]] = {one.title: [] for one in sets}
+        for run in self.runs:
+            by_view = torch.from_numpy(
+                predictor.predict_views(predictor_of(run), pixels, union, batch_size, device)
+            )  # [V,N,7]
+            for one in sets:
+                found[one.title].append(predictor.mean_over(by_view[[union.index(v) for v in one.views]], one.space))
+        return found
+
+    def ask(
+        self, pixels: np.ndarray, sets: Sequence[ViewSet], folder: Path, batch_size: int, device: torch.device
+    ) -> dict[str, np.ndarray]:
+        """Title of each view set -> probabilities float32 [N,7] of faces uint8 [N,48,48], kept in `folder`.
+
+        Raises:
+            FerlabError: a checkpoint is damaged, or the disk refuses.
+        """
+
+        def compute(some: np.ndarray, titles: Sequence[str]) -> dict[str, np.ndarray]:
+            log.info("%s: %d faces to ask in %s", self.name, len(some), ", ".join(titles))
+            missing = [one for one in sets if one.title in titles]
+            by_run = self.by_run(some, missing, batch_size, device)
+            return {title: self.combine(probabilities).numpy() for title, probabilities in by_run.items()}
+
+        return answers.ask(pixels, {one.title: self.kept(one, folder) for one in sets}, compute)
+
+    def kept(self, view_set: ViewSet, folder: Path) -> answers.Kept:
+        """Where the probabilities in a view set are kept: a file of these weights, in whatever order, and views."""
+        weights = [run.weights_sha256 for run in self.runs]
+        identity = [sorted(weights), view_set.title, [list(view) for view in view_set.views]]
+        about = {"members": [run.name for run in self.runs], "weights_sha256": weights, "tta": view_set.title}
+        about["expressions"] = list(EXPRESSIONS)
+        if self.sha256:
+            identity.append(self.sha256)
+            about["ensemble_sha256"] = self.sha256
+        name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        return answers.Kept(folder / f"{name}.npz", about)
+
+    def predictor(self, view_set: ViewSet) -> nn.Module:
+        """Faces [B,1,48,48] -> probabilities [B,7]: each run over these views, their mean, then the specialists.
+
+        One run by itself is its own model, and the face alone is no view set: nothing is wrapped without need.
+        """
+        nets = [predictor_of(run) for run in self.runs]
+        if view_set.views != (View(),):
+            nets = [predictor.TestTimeAugmentation(net, view_set.views, view_set.space) for net in nets]
+        members, specialists = nets[: len(self.members)], nets[len(self.members) :]
         alone = len(members) == 1 and self.temperatures in (None, (1.0,))
         base = members[0] if alone else predictor.Ensemble(members, self.weights, self.temperatures)
         return predictor.Specialised(base, self.pairs, specialists) if self.pairs else base
 
 
-def chosen(patterns: str | Sequence[str], key: str = "runs") -> Subject | None:
-    """The ensemble chosen on val whose directory is all that `patterns` names; None where it is something else.
+def of_run(run: Run) -> Subject:
+    """One run by itself."""
+    return Subject((run,), home=run.path)
+
+
+def as_one(patterns: str | Sequence[str] | None, key: str = "runs") -> Subject:
+    """All that `patterns` name as one subject; `key` is what was typed before them.
 
     Raises:
-        FerlabError: the file or the weights of a run are not those that were frozen; classes in another order.
+        FerlabError: nothing is given or found; a glob that matches two trainings of one name; an ensemble that was
+            chosen on val beside others, whose weights the list of its members would lose.
     """
-    given = [patterns] if isinstance(patterns, str) else list(patterns)
-    if len(given) != 1 or not (Path(given[0]) / directory.MEMBERS).is_file():
-        return None
-    folder = Path(given[0])
-    about = read(folder)
-    if isinstance(about, list):
-        return None
-    if about.get("sha256") != frozen_sha256(about):
+    given = patterns_of(patterns, key)
+    if len(given) == 1 and _is_ensemble(Path(given[0])):
+        return _of_folder(Path(given[0]), key)
+    members: dict[Path, Run] = {}
+    for pattern in given:
+        found = without_replaced(_members_of(pattern, key))
+        if glob.has_magic(pattern):
+            refuse_twins(found)
+        members |= {run.path: run for run in found}
+    runs = tuple(members.values())
+    return of_run(runs[0]) if len(runs) == 1 else Subject(runs)
+
+
+def each(patterns: str | Sequence[str] | None, key: str = "runs") -> list[Subject]:
+    """Every run and every ensemble that `patterns` name by itself, each once, in the order of the patterns.
+
+    Raises:
+        FerlabError: nothing is given or found; an ensemble or a run that is damaged.
+    """
+    found: dict[Path, Subject] = {}
+    for pattern in patterns_of(patterns, key):
+        ensembles = [Path(p) for p in sorted(glob.glob(pattern)) if _is_ensemble(Path(p))]
+        if ensembles:
+            found |= {folder: _of_folder(folder, key) for folder in ensembles}
+        else:
+            runs = without_replaced([directory.load(path) for path in directory.find(pattern, key=key)])
+            found |= {run.path: of_run(run) for run in runs}
+    return list(found.values())
+
+
+def without_replaced(found: Sequence[Run]) -> list[Run]:
+    """All runs but unfinished ones whose training was done again: NAME where NAME-2 is finished."""
+    done = {_typed(run): run.name for run in found if finished(run)}
+    kept = []
+    for run in found:
+        if finished(run) or _typed(run) not in done:
+            kept.append(run)
+        else:
+            log.info("left out %s: unfinished, and %s was trained in its place", run.name, done[_typed(run)])
+    return kept
+
+
+def refuse_twins(found: Sequence[Run], of: Run | None = None) -> None:
+    """A glob would silently take a run that was trained again, by another recipe perhaps, for another seed.
+
+    Args:
+        of: only trainings of this run's name are looked for.
+
+    Raises:
+        FerlabError: two trainings of one name.
+    """
+    first: dict[tuple[Path, str], str] = {}
+    for run in (run for run in found if of is None or _typed(run) == _typed(of)):
+        if (other := first.setdefault(_typed(run), run.name)) != run.name:
+            raise FerlabError(
+                f"{other} and {run.name} are two trainings of one name; name those that are meant, as runs=[A,B]"
+            )
+
+
+def patterns_of(patterns: str | Sequence[str] | None, key: str = "runs") -> list[str]:
+    """What was typed as a list; raises FerlabError where nothing was."""
+    if not patterns:
+        raise FerlabError(f"{key} is not given; type {key}=outputs/NAME, a glob in quotes or {key}=[A,B]")
+    return [patterns] if isinstance(patterns, str) else list(patterns)
+
+
+def _typed(run: Run) -> tuple[Path, str]:
+    """What NAME, NAME-2, ... have in common: the name that was typed or made by conf."""
+    return run.path.parent, run.config.get("name", run.name)
+
+
+def _is_ensemble(folder: Path) -> bool:
+    return (folder / directory.MEMBERS).is_file()
+
+
+def _members_of(pattern: str, key: str) -> list[Run]:
+    """The runs of one pattern; an ensemble of equal weights stands for its members."""
+    if not _is_ensemble(Path(pattern)):
+        return [directory.load(path) for path in directory.find(pattern, key=key)]
+    subject = _of_folder(Path(pattern), key)
+    if subject.choice:
+        raise FerlabError(f"{pattern} is frozen with weights and views of its own; give it alone, as {key}={pattern}")
+    return list(subject.members)
+
+
+def _of_folder(folder: Path, key: str) -> Subject:
+    """The ensemble in a directory, if its file and the weights of its runs are those that were frozen."""
+    kept = frozen.read(folder)
+    if isinstance(kept, list):
+        return Subject(tuple(_load(member, folder) for member in kept), home=folder)
+    if kept.get("sha256") != frozen.frozen_sha256(kept):
         raise FerlabError(
-            f"{folder / directory.MEMBERS} was changed after it was frozen: expected sha256 {about.get('sha256')}, "
-            f"found {frozen_sha256(about)}; restore it, or choose anew with python -m ferlab.ensemble name=NEW"
+            f"{folder / directory.MEMBERS} was changed after it was frozen: expected sha256 {kept.get('sha256')}, "
+            f"found {frozen.frozen_sha256(kept)}; restore it, or choose anew with python -m ferlab.ensemble name=NEW"
         )
-    if about["expressions"] != list(EXPRESSIONS):
-        raise FerlabError(f"{key}={folder} answers in the order {', '.join(about['expressions'])}; choose it anew")
-    total = sum(member["weight"] for member in about["members"])  # 1 but for the digits that were cut
+    if kept["expressions"] != list(EXPRESSIONS):
+        raise FerlabError(f"{key}={folder} answers in the order {', '.join(kept['expressions'])}; choose it anew")
+    members, specialists = kept["members"], kept["specialists"]
+    total = sum(member["weight"] for member in members)  # 1 but for the digits that were cut
     return Subject(
-        tuple(_load(member, folder) for member in about["members"]),
-        tuple(member["weight"] / total for member in about["members"]),
-        tuple(member["temperature"] for member in about["members"]),
-        tuple(_load(one, folder) for one in about["specialists"]),
-        tuple((EXPRESSIONS.index(one["pair"][0]), EXPRESSIONS.index(one["pair"][1])) for one in about["specialists"]),
+        tuple(_load(member, folder) for member in members),
+        tuple(member["weight"] / total for member in members),
+        tuple(member["temperature"] for member in members),
+        tuple(_load(one, folder) for one in specialists),
+        tuple((EXPRESSIONS.index(one["pair"][0]), EXPRESSIONS.index(one["pair"][1])) for one in specialists),
         folder,
-        about,
+        kept,
     )
 
 
-def _load(member: Mapping[str, Any], folder: Path) -> directory.Run:
+def _load(member: Mapping[str, Any], folder: Path) -> Run:
     run = directory.load(member["path"])
-    if run.weights_sha256 != member["weights_sha256"]:
+    frozen_with = member.get("weights_sha256", run.weights_sha256)  # lists of old ensembles may lack it
+    if run.weights_sha256 != frozen_with:
         raise FerlabError(
-            f"{run.weights} is not what {folder} was frozen with: expected sha256 {member['weights_sha256'][:16]}, "
+            f"{run.weights} is not what {folder} was frozen with: expected sha256 {frozen_with[:16]}, "
             f"found {run.weights_sha256[:16]}; restore the run, or choose anew with python -m ferlab.ensemble name=NEW"
         )
     return run
-
-
-def frozen_view_set(vote: Subject, said: Sequence[str] | None) -> ViewSet | None:
-    """The views that an ensemble which was chosen on val was frozen with; None of anything else.
-
-    Args:
-        said: titles of the sets that were asked for; None where none was.
-
-    Raises:
-        FerlabError: others were asked for.
-    """
-    if vote.frozen_views is None:
-        return None
-    frozen = ViewSet(*vote.frozen_views)
-    if said is not None and list(said) != [frozen.title]:
-        raise FerlabError(
-            f"{vote.folder} was chosen with tta={frozen.name} tta_space={frozen.space}, "
-            f"not {', '.join(said)}; leave out tta and tta_space"
-        )
-    return frozen
-
-
-def find_members(patterns: str | Sequence[str], key: str = "runs") -> list[Path]:
-    """As `find`; a soft vote's directory stands for its members.
-
-    Raises:
-        FerlabError: also for an ensemble that was chosen, whose weights the list of its members would lose.
-    """
-    found: list[Path] = []
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        frozen = Path(pattern) / MEMBERS
-        if frozen.is_file():
-            members = json.loads(frozen.read_text())
-            if isinstance(members, dict):
-                raise FerlabError(
-                    f"{pattern} is frozen with weights and views of its own; give it alone, as {key}={pattern}"
-                )
-            found += [Path(member["path"]) for member in members]
-        else:
-            found += find(pattern, key=key)
-    return list(dict.fromkeys(found))

@@ -12,6 +12,15 @@ from ferlab.data.faces import Faces, split_title
 from ferlab.errors import FerlabError
 
 
+def read(folder: Path) -> dict[str, Any]:
+    """What report.json in a folder holds; nothing where there is none, or a damaged one."""
+    try:
+        found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def write_report(
     folder: str | Path,
     measured: Mapping[str, Any],

@@ -1,78 +1,132 @@
-"""A run and the faces of a split enter, its probabilities in each view leave: asked once, then kept in a file.
+"""Probabilities that were computed once and are kept in a file, found by the pixels of each face.
 
-A file is of one run's weights and one split's faces, and found by their checksums, so that it is never of others.
+Whatever data set, order or machine a face is asked for on, its kept probabilities are found. A file belongs to one
+model in one view set.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
-from ferlab.predictors import predictor
-from ferlab.predictors.of_run import predictor_of
-from ferlab.predictors.views import View
-from ferlab.runs import directory
 
 log = logging.getLogger(__name__)
 
+_DIGEST = 16  # bytes; two of 10^9 faces agree by chance with a probability below 10^-20
+_ARRAYS = ("faces", "probabilities", "about")
 
-def ask(
-    run: directory.Run,
-    pixels: np.ndarray,
-    views: Sequence[View],
-    folder: Path,
-    batch_size: int,
-    device: torch.device,
-) -> np.ndarray:
-    """Probabilities float32 [V,N,7] of faces uint8 [N,48,48]; only views that were never asked are computed.
+
+@dataclass(frozen=True)
+class Kept:
+    """A file of kept probabilities.
+
+    Attributes:
+        file: a .npz file, which may not be there yet.
+        about: what it belongs to: `members` (run names), `weights_sha256`, `tta`, `expressions`; of an ensemble that
+            was chosen on val also its `ensemble_sha256`.
+    """
+
+    file: Path
+    about: Mapping[str, Any]
+
+    def read(self) -> dict[bytes, np.ndarray]:
+        """Digest of a face -> its probabilities [7]; nothing where there is no file, or a damaged one."""
+        if not self.file.is_file():
+            return {}
+        try:
+            known, belongs = read(self.file)
+            if not self._is_of(belongs):
+                raise FerlabError(f"{self.file} belongs to {belongs}")
+        except FerlabError as error:
+            log.warning("%s; its faces are asked again", error)
+            return {}
+        return known
+
+    def _is_of(self, belongs: Mapping[str, Any]) -> bool:
+        """Whether a file belongs to the same weights, in whatever order, in the same view set."""
+        keys = ("tta", "expressions", "ensemble_sha256")
+        same = all(belongs.get(key) == self.about.get(key) for key in keys)
+        return same and sorted(belongs.get("weights_sha256", ())) == sorted(self.about["weights_sha256"])
+
+    def write(self, known: Mapping[bytes, np.ndarray]) -> None:
+        """Whole or not at all: jobs of a sweep may ask the same model at the same time.
+
+        Raises:
+            FerlabError: the disk refuses.
+        """
+        part = self.file.with_name(f"{self.file.stem}.{os.getpid()}.part")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as out:
+                np.savez_compressed(
+                    out,
+                    faces=np.frombuffer(b"".join(known), np.uint8).reshape(-1, _DIGEST),
+                    probabilities=np.stack(list(known.values())).astype(np.float32),
+                    about=np.array(json.dumps(dict(self.about))),
+                )
+            os.replace(part, self.file)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise FerlabError(f"could not keep probabilities in {self.file} ({error}); free some space") from error
+
+
+def read(file: Path) -> tuple[dict[bytes, np.ndarray], dict[str, Any]]:
+    """Digest of a face -> its probabilities [7], and what the file belongs to.
 
     Raises:
-        FerlabError: the run's checkpoint is damaged, or the disk refuses.
+        FerlabError: no such file, or one that holds something else.
     """
-    faces = hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    file = folder / f"{run.weights_sha256[:16]}-{faces[:16]}.npz"
-    about = {"weights_sha256": run.weights_sha256, "faces_sha256": faces}
-    known = _read(file, about, len(pixels))
-    new = [view for view in dict.fromkeys(views) if view not in known]
-    if new:
-        log.info("%s: %d of %d views to ask", run.name, len(new), len(views))
-        said = predictor.predict_views(predictor_of(run), pixels, new, batch_size, device)
-        known |= dict(zip(new, said, strict=True))
-        _write(file, about, known)
-    return np.stack([known[view] for view in views])
-
-
-def _read(file: Path, about: dict[str, str], n: int) -> dict[View, np.ndarray]:
-    if not file.is_file():
-        return {}
     try:
-        with np.load(file, allow_pickle=False) as kept:
-            told, probabilities = json.loads(str(kept["about"])), kept["probabilities"]
-        views = [View(mirror, tuple(shift), zoom, turn) for mirror, shift, zoom, turn in told.pop("views")]
-        if told != about or probabilities.shape != (len(views), n, K) or not np.isfinite(probabilities).all():
-            raise ValueError(f"of {told}, shape {probabilities.shape}")
+        with np.load(file, allow_pickle=False) as arrays:
+            faces, probabilities, about = (arrays[name] for name in _ARRAYS)
+            belongs = json.loads(str(about))
+        if faces.dtype != np.uint8 or faces.shape != (len(probabilities), _DIGEST) or probabilities.shape[1:] != (K,):
+            raise ValueError(f"shapes {faces.shape} and {probabilities.shape}")
+        if not np.isfinite(probabilities).all() or abs(probabilities.sum(1) - 1).max(initial=0) > 1e-2:
+            raise ValueError("probabilities that do not sum to 1")
     except Exception as error:  # a damaged zip raises zip, value, key, OS and EOF errors
-        log.warning("%s holds no answers of this run (%s): it is asked again", file, error)
-        return {}
-    return dict(zip(views, probabilities, strict=True))
+        raise FerlabError(f"{file} holds no kept probabilities ({error}); delete it and give the runs") from error
+    return dict(zip(map(bytes, faces), probabilities.astype(np.float32), strict=True)), belongs
 
 
-def _write(file: Path, about: dict[str, str], known: dict[View, np.ndarray]) -> None:
-    """Whole or not at all: two commands may ask the same run at the same time."""
-    part = file.with_name(f"{file.stem}.{os.getpid()}.part")
-    told = json.dumps(about | {"views": [list(view) for view in known]})
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as out:
-            np.savez_compressed(out, probabilities=np.stack(list(known.values())), about=np.array(told))
-        os.replace(part, file)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise FerlabError(f"could not keep the run's answers in {file} ({error}); free some space") from error
+def digests(pixels: np.ndarray) -> list[bytes]:
+    """What each face uint8 [N,48,48] is found by."""
+    return [hashlib.blake2b(np.ascontiguousarray(face), digest_size=_DIGEST).digest() for face in pixels]
+
+
+def ask(
+    pixels: np.ndarray,
+    kept: Mapping[str, Kept],
+    compute: Callable[[np.ndarray, Sequence[str]], Mapping[str, np.ndarray]],
+) -> dict[str, np.ndarray]:
+    """Probabilities float32 [N,7] of faces uint8 [N,48,48] by title of a view set; only new faces are computed.
+
+    Args:
+        kept: title -> its file.
+        compute: faces [n,48,48] and titles -> their probabilities [n,7] by title.
+
+    Raises:
+        FerlabError: as `compute`; the disk refuses.
+    """
+    wanted = digests(pixels)
+    known = {title: one.read() for title, one in kept.items()}
+    lacking = [title for title in kept if not known[title].keys() >= set(wanted)]
+    new = {digest: i for i, digest in reversed(list(enumerate(wanted))) if any(digest not in known[t] for t in lacking)}
+    if new:
+        found = compute(pixels[sorted(new.values())], lacking)
+        in_order = sorted(new, key=new.__getitem__)
+        for title in lacking:
+            known[title] |= dict(zip(in_order, found[title], strict=True))
+            kept[title].write(known[title])
+    empty = np.zeros((0, K), np.float32)
+    return {title: np.stack([known[title][d] for d in wanted]) if wanted else empty for title in kept}

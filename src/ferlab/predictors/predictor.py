@@ -61,12 +61,12 @@ class TestTimeAugmentation(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Soft vote: the weighted mean of the members' probabilities, faces [B,1,48,48] -> float32 [B,7].
+    """The weighted mean of the members' probabilities, faces [B,1,48,48] -> float32 [B,7].
 
     Args:
         members: M predictors, which may differ in input size and channels: each has its own preprocessing.
         weights: one weight >= 0 per member, of any sum; None for equal ones.
-        temperatures: what each member's probabilities are tempered with before the vote; None for none.
+        temperatures: what each member's probabilities are tempered with before the mean; None for none.
 
     Raises:
         ValueError: no member, or weights or temperatures that do not fit.
@@ -87,7 +87,7 @@ class Ensemble(nn.Module):
 
     def forward(self, faces: Tensor) -> Tensor:
         # One member at a time into a running sum: M stacked results would only be summed again.
-        return vote((member(faces) for member in self.members), self.weights, self.temperatures)
+        return mean_of((member(faces) for member in self.members), self.weights, self.temperatures)
 
 
 class Specialised(nn.Module):
@@ -133,9 +133,9 @@ def mean_over(by_view: Tensor, space: str) -> Tensor:
     return by_view.clamp_min(torch.finfo(by_view.dtype).tiny).log().mean(0).softmax(-1)
 
 
-def vote(answers: Iterable[Tensor], weights: Sequence[float], temperatures: Sequence[float]) -> Tensor:
-    """The members' answers, M times probabilities [B,7], as one [B,7]; weights sum to 1."""
-    return sum(w * temper(p, t) for w, t, p in zip(weights, temperatures, answers, strict=True))
+def mean_of(probabilities: Iterable[Tensor], weights: Sequence[float], temperatures: Sequence[float]) -> Tensor:
+    """M times probabilities [B,7], each at its temperature, as their weighted mean [B,7]; weights sum to 1."""
+    return sum(w * temper(p, t) for w, t, p in zip(weights, temperatures, probabilities, strict=True))
 
 
 def temper(probabilities: Tensor, temperature: float) -> Tensor:

@@ -1,42 +1,16 @@
-"""Where a number comes from: code, versions, device, runs."""
+"""Where a number comes from: which weights, on which faces, by which code, on which machine, after how many looks."""
 
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ferlab.runs import directory
-
-
-def provenance_of(members: Sequence[directory.Run], name: str, split: str) -> dict[str, Any]:
-    """What a report says besides numbers: of a run what run.json says, of an ensemble what its members share."""
-    one = len(members) == 1 and members[0].name == name
-    told: dict[str, Any] = {
-        "name": name,
-        "model": members[0].info.get("model") if one else "ensemble",
-        "members": [run.name for run in members],
-        "data": ", ".join(dict.fromkeys(str(run.info.get("data")) for run in members)),
-        "split": split,
-        "weights_sha256": [run.weights_sha256 for run in members],
-        "evaluated_commit": commit(),
-        "evaluated_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "environment": environment(),
-        "config": members[0].config if one else {run.name: run.config for run in members},
-        "run": members[0].info if one else {run.name: run.info for run in members},
-    }
-    for key in ("class_weights", "seed", "commit", "best_epoch", "parameters"):
-        values = [run.info.get(key) for run in members]
-        # An ensemble has no seed of its own: what its members do not share is one value per member.
-        told[key] = values[0] if all(value == values[0] for value in values) else values
-    if not one and None not in (counts := [run.info.get("parameters") for run in members]):
-        told["parameters"] = sum(counts)
-    return told
+from ferlab.runs.directory import Run
 
 
 def commit() -> str:
@@ -53,10 +27,116 @@ def commit() -> str:
 
 def environment() -> dict[str, str]:
     """Versions and devices that a number depends on; no user, host or path."""
+    import torch  # for the device alone, which who reads a provenance need not wait for
+
     packages = ("torch", "torchvision", "pytorch-lightning", "timm", "torchmetrics", "albumentations", "numpy")
     found = {name: metadata.version(name) for name in packages if _installed(name)}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return {"python": platform.python_version(), "device": device, **found}
+
+
+def now() -> str:
+    """The time in UTC to the second, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+_OF_A_RUN = ("class_weights", "seed", "commit", "best_epoch", "parameters")  # keys of run.json
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What stands beside a number in report.json and in a study's file.
+
+    Attributes:
+        name: of the run, the ensemble or the exported model.
+        model: its kind; `ensemble` for several runs.
+        members: names of the runs.
+        data, split: names, several data sets joined by ", ".
+        weights_sha256: of each run, or of the exported file.
+        faces_sha256: of the split's pixels and labels.
+        evaluated_on: the device.
+        class_weights, seed, commit, best_epoch, parameters: of the training; one a member where they differ.
+        tta, tta_space, views: the view set, once it is known.
+        looks_before, looks_before_at_data: earlier looks at this test split, by these weights and by anything.
+        ensemble: how an ensemble was chosen on val, its weights and checksum.
+        export: the JSON of an exported model.
+        config, run: config.yaml and run.json, of several runs by name.
+    """
+
+    name: str
+    model: str | None
+    members: Sequence[str]
+    data: str
+    split: str
+    weights_sha256: Sequence[str]
+    faces_sha256: str
+    evaluated_on: str
+    class_weights: Any = None
+    seed: Any = None
+    commit: Any = None
+    best_epoch: Any = None
+    parameters: Any = None
+    evaluated_commit: str = field(default_factory=lambda: commit())  # the function, not the key
+    evaluated_at: str = field(default_factory=now)
+    environment: Mapping[str, str] = field(default_factory=environment)
+    tta: str | None = None
+    tta_space: str | None = None
+    views: Sequence[Sequence[Any]] | None = None
+    looks_before: int | None = None
+    looks_before_at_data: int | None = None
+    ensemble: Mapping[str, Any] | None = None
+    export: Mapping[str, Any] | None = None
+    config: Mapping[str, Any] | None = None
+    run: Mapping[str, Any] | None = None
+
+    def as_json(self, configs: bool = True) -> dict[str, Any]:
+        """As the keys of report.json; without `configs`, as those of a study's file."""
+        always = {"model", *_OF_A_RUN}
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found |= found.pop("ensemble") or {}
+        if not configs:
+            del found["config"], found["run"]
+        return {key: value for key, value in found.items() if value is not None or key in always}
+
+
+def of_runs(
+    runs: Sequence[Run],
+    name: str,
+    alone: bool,
+    *,
+    split: str,
+    faces_sha256: str,
+    evaluated_on: str,
+    data: str | None = None,
+    ensemble: Mapping[str, Any] | None = None,
+) -> Provenance:
+    """The provenance of one run, or of several as an ensemble, which states what its members share.
+
+    Args:
+        alone: one run by itself; else an ensemble, of which one member may be left.
+        data: name of the data where they are not the runs' own.
+    """
+    facts: dict[str, Any] = {}
+    for key in _OF_A_RUN:
+        values = [run.info.get(key) for run in runs]
+        # An ensemble has no seed of its own: what its members do not share is one value a member.
+        facts[key] = values[0] if all(value == values[0] for value in values) else values
+    if not alone and None not in (counts := [run.info.get("parameters") for run in runs]):
+        facts["parameters"] = sum(counts)
+    return Provenance(
+        name=name,
+        model=runs[0].info.get("model") if alone else "ensemble",
+        members=[run.name for run in runs],
+        data=data or ", ".join(dict.fromkeys(str(run.info.get("data")) for run in runs)),
+        split=split,
+        weights_sha256=[run.weights_sha256 for run in runs],
+        faces_sha256=faces_sha256,
+        evaluated_on=evaluated_on,
+        ensemble=ensemble,
+        config=runs[0].config if alone else {run.name: run.config for run in runs},
+        run=runs[0].info if alone else {run.name: run.info for run in runs},
+        **facts,
+    )
 
 
 def _installed(name: str) -> bool:

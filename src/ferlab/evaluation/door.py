@@ -1,0 +1,159 @@
+"""The one door to a split: a subject in; its faces, view sets and provenance out, and a look that is counted.
+
+Whoever wants a number of a subject opens it here. A look at a test split stands in the ledger before any number of it
+is known; this file alone writes the ledger.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ferlab.data.faces import Faces
+from ferlab.ensembling import subject
+from ferlab.ensembling.subject import Subject
+from ferlab.evaluation import ledger
+from ferlab.inference.onnx_model import OnnxModel
+from ferlab.predictors.predictor import device_of
+from ferlab.predictors.views import ViewSet
+from ferlab.runs import provenance
+from ferlab.runs.directory import Run, refuse_unfinished
+from ferlab.runs.provenance import Provenance
+from ferlab.runs.split import Splits
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A subject and what it is to be measured on.
+
+    Attributes:
+        subject: what was opened; None for an exported model.
+        faces: the N faces of the split.
+        twins: bool [N], pixel-identical to a face that a run was trained on.
+        view_sets: those to measure in; none for an exported model, which has its views inside.
+        provenance: what a result must state; looks are in it after `look`.
+        device: where the nets compute.
+        ledger: where looks at a test split are counted.
+    """
+
+    subject: Subject | None
+    faces: Faces
+    twins: np.ndarray
+    view_sets: Sequence[ViewSet]
+    provenance: Provenance
+    device: torch.device
+    ledger: Path
+
+    def look(self, titles: Sequence[str]) -> "Opened":
+        """The same, after a look at a test split was counted; val may be looked at freely.
+
+        Args:
+            titles: what the look is for: the titles of view sets, or a kind of study.
+
+        Raises:
+            FerlabError: the ledger holds a line that is no entry.
+        """
+        of = self.provenance
+        if of.split != "test":
+            return self
+        # An exported file is known by its own name and checksum; its runs were looked at by theirs.
+        names = of.members if self.subject else [of.name]
+        frozen = self.subject.sha256 if self.subject else None
+        entry = ledger.look(
+            self.ledger, names, of.weights_sha256, of.data, of.split, of.evaluated_commit, titles, frozen
+        )
+        looks = {key: entry[key] for key in ("looks_before", "looks_before_at_data")}
+        return replace(self, provenance=replace(of, **looks))
+
+
+class Door:
+    """Opens subjects on one split; data that several share are opened once.
+
+    Args:
+        split: `val` or `test`.
+        tta: names of one or several view sets; None for those of an ensemble chosen on val, else the face alone.
+        space: `probability` or `logit`, in which views are averaged; None for a chosen ensemble's, else probability.
+        data: None for the data of each subject's own, else a data config (conf/data/*.yaml).
+        device: `auto`, `cpu` or `cuda`.
+        ledger_path: where looks at a test split are counted.
+
+    Raises:
+        FerlabError: unknown split or device.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        tta: str | Sequence[str] | None = None,
+        space: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        device: str = "auto",
+        ledger_path: str | Path = "outputs/ledger.jsonl",
+    ):
+        self._splits, self._tta, self._space, self._data = Splits(split), tta, space, data
+        self.split, self.device, self.ledger_path = split, device_of(device), Path(ledger_path)
+
+    def open(self, subject: Subject) -> Opened:
+        """A subject on the split.
+
+        Raises:
+            FerlabError: unfinished runs, but one by itself on val; runs with different faces; no faces; unknown views
+                or others than an ensemble was frozen with.
+        """
+        runs = subject.runs
+        if len(runs) > 1 or self.split == "test":
+            refuse_unfinished(runs)
+        view_sets = subject.view_sets(self._tta, self._space)
+        faces = self._splits.of_data(self._data, runs) if self._data else self._splits.shared(runs)
+        found = provenance.of_runs(
+            runs,
+            subject.name,
+            subject.is_run,
+            split=self.split,
+            faces_sha256=faces.sha256,
+            evaluated_on=str(self.device),
+            data=self._data["name"] if self._data else None,
+            ensemble=subject.chosen_how,
+        )
+        return Opened(subject, faces.faces, faces.twins, view_sets, found, self.device, self.ledger_path)
+
+    def open_exported(self, model: OnnxModel) -> Opened:
+        """An exported model on the split of the data that its JSON names.
+
+        Raises:
+            FerlabError: no such data or faces.
+        """
+        stated = model.sidecar
+        runs = [Run(Path(run["name"]), run["config"], run["info"]) for run in stated["runs"]]
+        faces, one = self._splits.shared(runs), runs[0].info if len(runs) == 1 else {}
+        found = Provenance(
+            name=model.path.stem,
+            model=f"{one.get('model', 'ensemble')}, {stated['precision']} ONNX",
+            members=[run.name for run in runs],
+            data=stated["data"],
+            split=self.split,
+            weights_sha256=[stated["sha256"]],
+            faces_sha256=faces.sha256,
+            evaluated_on="onnxruntime, cpu",
+            class_weights=one.get("class_weights"),
+            seed=one.get("seed") if one else [run.info.get("seed") for run in runs],
+            commit=stated["commit"],
+            parameters=one.get("parameters"),
+            tta=stated["tta"],
+            views=stated["views"],
+            export=stated,
+        )
+        return Opened(None, faces.faces, faces.twins, (), found, torch.device("cpu"), self.ledger_path)
+
+
+def opened(runs: str | Sequence[str] | None, door: Door) -> Iterator[Opened]:
+    """Each run and ensemble that `runs` names, opened one after another.
+
+    Raises:
+        FerlabError: as `subject.each` and `Door.open`.
+    """
+    for one in subject.each(runs):
+        yield door.open(one)
