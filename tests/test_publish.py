@@ -11,10 +11,10 @@ import torch
 from ferlab import publish
 from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
-from ferlab.evaluation import measuring
 from ferlab.predictors import views
 from ferlab.reporting import markdown, model_card, publishable, published, records, reports
 from ferlab.runs import directory
+from tests.conftest import measure
 from tests.test_cli import typed  # noqa: F401
 
 _MADE = ("predicted", "labels", "folder", "config", "run")
@@ -43,9 +43,9 @@ def outputs(trained, tmp_path_factory):
         shutil.copytree(trained, run)
         changed(run, seed)
         for split in ("val", "test"):
-            measuring.evaluate(str(run), ["none", "flip"], split, outputs=folder, ledger_path=folder / "ledger.jsonl")
+            measure(str(run), ["none", "flip"], split, outputs=folder, ledger_path=folder / "ledger.jsonl")
     both = [str(folder / f"small-s{seed}") for seed in (0, 1)]
-    measuring.evaluate(both, "none", "val", name="both", outputs=folder)
+    measure(both, "none", "val", name="both", outputs=folder)
     members = [directory.load(path) for path in both]
     choice = {
         "members": [
@@ -59,7 +59,7 @@ def outputs(trained, tmp_path_factory):
     }
     chosen = frozen.freeze_chosen(folder, "chosen", choice)
     (chosen / "choices.csv").write_text("tta,method\nflip,weighted\n")
-    measuring.evaluate(str(chosen), None, "val", outputs=folder)
+    measure(str(chosen), None, "val", outputs=folder)
     return folder
 
 
