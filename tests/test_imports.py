@@ -37,7 +37,7 @@ LIBRARIES = {
     "hydra": ("cli.py", "config.py", "reproduce.py"),
     "omegaconf": ("cli.py", "config.py", *sorted(f"{name}.py" for name in COMMANDS)),
     "albumentations": ("data/augment.py", "data/affine.py"),
-    "wandb": ("training/loggers.py",),
+    "wandb": ("training/loggers.py", "training/wandb_runs.py"),
     "onnx": ("deploy",),
     "onnxruntime": ("inference", "deploy"),
 }

@@ -20,7 +20,7 @@ from ferlab.evaluation.exported import evaluate_exported
 from ferlab.evaluation.measuring import Options, evaluate, evaluate_each
 from ferlab.inference import models
 from ferlab.pages.words import percent
-from ferlab.training import loggers
+from ferlab.training import report_logger, wandb_runs
 
 
 def _say(folder: Path) -> None:
@@ -50,7 +50,7 @@ def _refuse_for_exported(config: dict[str, Any]) -> None:
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     config = plain(cfg)
-    mode, outputs = loggers.wandb_mode(config), Path(config["outputs"])
+    mode, outputs = wandb_runs.wandb_mode(config), Path(config["outputs"])
     door = Door(
         config["split"],
         config["tta"],
@@ -74,7 +74,7 @@ def main(cfg: DictConfig) -> None:
     for folder in folders:
         _say(folder)
         if mode != "off":
-            loggers.evaluated(folder, mode)
+            report_logger.log_report(folder, mode)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import socket
-import struct
 import sys
 import time
 from pathlib import Path
@@ -14,77 +13,19 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
-from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.predictors import predictor
 from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import directory
 from ferlab.training import compose, loggers
 from ferlab.training import fit as training
-from tests.conftest import made_faces, measure
+from tests.conftest import made_faces
+from tests.training.offline_wandb import read
 
 KEY = "0123456789abcdef" * 2 + "01234567"
 
 
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path, monkeypatch):
-    """No settings, keys or folders of whoever runs the tests, and no run left open."""
-    for name in [n for n in os.environ if n.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    home = tmp_path / "the_home_folder"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setattr(training, "open_config", lambda *a, **k: made_faces())
-    yield
-    import wandb
-
-    wandb.teardown()
-
-
-def records(path: Path):
-    """Records of a .wandb file: LevelDB's log format with a header of 7 bytes."""
-    from wandb.proto import wandb_internal_pb2
-
-    data, at, part = path.read_bytes(), 7, b""
-    while at + 7 <= len(data):
-        left = 32768 - at % 32768  # a block's rest that is too small for a header is filled up
-        if left < 7:
-            at += left
-            continue
-        _, size, kind = struct.unpack("<IHB", data[at : at + 7])
-        part += data[at + 7 : at + 7 + size]
-        at += 7 + size
-        if kind in (1, 4):  # whole, or the last of several
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(part)
-            part = b""
-            yield record
-
-
-def read(run: Path) -> dict:
-    """What W&B's offline file of a run directory holds: the run, its curves by name, its exit code."""
-    [path] = run.glob("wandb/offline-run-*/*.wandb")
-    end = time.monotonic() + 10
-    # W&B's service may write the file a moment after finish() has returned.
-    while time.monotonic() < end and not any(r.WhichOneof("record_type") == "exit" for r in records(path)):
-        time.sleep(0.05)
-    found: dict = {"curves": {}, "config": {}, "artifacts": []}
-    for record in records(path):
-        kind = record.WhichOneof("record_type")
-        if kind == "run":
-            found["run"] = record.run
-            found["config"] = {c.key: json.loads(c.value_json) for c in record.run.config.update}
-        elif kind == "history":
-            for item in record.history.item:
-                name = item.key or "/".join(item.nested_key)
-                found["curves"].setdefault(name, []).append(json.loads(item.value_json))
-        elif kind == "artifact":
-            found["artifacts"].append(record.artifact)
-        elif kind == "request" and record.request.WhichOneof("request_type") == "log_artifact":
-            found["artifacts"].append(record.request.log_artifact.artifact)
-        elif kind == "exit":
-            found["exit"] = record.exit.exit_code
-    return found
+pytestmark = pytest.mark.usefixtures("wandb_home")
 
 
 def curves(run: Path) -> dict[str, list[float]]:
@@ -219,7 +160,6 @@ def test_each_run_of_a_process_has_its_own_id_and_a_failed_one_says_so(config, t
 
 
 def test_online_a_run_uses_its_data_and_makes_its_model(config):
-    import wandb
 
     class Online:
         offline = False
@@ -236,7 +176,7 @@ def test_online_a_run_uses_its_data_and_makes_its_model(config):
     run = training.train(config("wandb=off", "trainer.max_epochs=1"))
     data, _ = compose.compose(run.config, made_faces(), cuda=False)
     experiment = Online()
-    loggers._lineage(wandb, experiment, data, run.path, run.info)
+    loggers._log_lineage(experiment, data, run.path, run.info)
     ([dataset], [model]) = experiment.used, experiment.made
     assert (dataset.type, model.type) == ("dataset", "model")
     assert set(dataset.manifest.entries) == {"data.json"}
@@ -317,18 +257,6 @@ def test_a_failed_run_keeps_its_curves_and_closes_the_loggers(config, monkeypatc
     assert directory.load(run).info["status"] == "failed"
 
 
-@pytest.mark.parametrize(
-    ("given", "mode"), [("online", "online"), ("offline", "offline"), ("off", "off"), (False, "off")]
-)
-def test_modes(given, mode):
-    assert loggers.wandb_mode({"wandb": given}) == mode
-
-
-def test_an_unknown_mode_names_the_known_ones():
-    with pytest.raises(FerlabError, match="wandb is True; choose online, offline, off"):
-        loggers.wandb_mode({"wandb": True})
-
-
 def test_each_start_of_a_run_has_its_own_csv(config, tmp_path):
     for n in range(3):
         [found] = loggers.loggers_of(tmp_path, config(), "off")
@@ -336,28 +264,3 @@ def test_each_start_of_a_run_has_its_own_csv(config, tmp_path):
         found.save()
     assert [curves(tmp_path)["lr"]] == [[0.0, 1.0, 2.0]]
     assert sorted(p.name for p in (tmp_path / "log").iterdir()) == ["0", "1", "2"]
-
-
-def test_a_report_is_a_run_of_its_own_with_its_views_as_an_axis(config, monkeypatch, tmp_path):
-    run = training.train(config("wandb=off", "trainer.max_epochs=1", "class_weights=balanced"))
-    monkeypatch.setattr(directory.Run, "faces", lambda self: made_faces())
-    [folder] = measure(str(run.path), "flip", ledger_path=tmp_path / "ledger.jsonl")
-    loggers.evaluated(folder, "offline")
-    told, found = json.loads((folder / "report.json").read_text()), read(run.path)
-    assert found["run"].job_type == "evaluate"
-    assert found["run"].run_group == f"five_layer-{told['data']}"
-    assert set(found["run"].tags) == {"evaluate", "split=val", "tta=flip"}
-    axes = {"tta": "flip", "class_weights": "balanced", "split": "val", "members": [run.name]}
-    assert {key: found["config"][key] for key in axes} == axes
-    assert found["curves"]["val/accuracy"] == [told["accuracy"]]
-    assert found["curves"]["val/accuracy_low"] == [told["interval95"][0]]
-    assert found["curves"]["val/without_train_twins"] == [told["without_train_twins"]["accuracy"]]
-    [confusion] = run.path.glob("wandb/offline-run-*/files/media/table/val/confusion_table*.json")
-    rows = json.loads(confusion.read_text())["data"]
-    assert [row[2] for row in rows] == np.array(told["confusion_matrix"]).flatten().tolist()
-
-    before = found["run"].run_id
-    for path in run.path.glob("wandb/offline-run-*/*.wandb"):
-        path.unlink()
-    loggers.evaluated(folder, "offline")  # measured again, it is the same run
-    assert read(run.path)["run"].run_id == before

@@ -23,8 +23,9 @@ from ferlab.runs import checkpoints, directory, provenance
 from ferlab.training import distributed, durable_checkpoints, freeze, setup
 from ferlab.training.classifier import ExpressionClassifier
 from ferlab.training.compose import compose, pretrained_for, source_of, teacher_of
-from ferlab.training.loggers import finish_wandb, loggers_of, wandb_mode
+from ferlab.training.loggers import finish_wandb, loggers_of
 from ferlab.training.resume import finished_run, run_directory, why_anew
+from ferlab.training.wandb_runs import wandb_mode
 
 log = logging.getLogger(__name__)
 
