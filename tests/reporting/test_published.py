@@ -130,6 +130,24 @@ def test_counts_that_the_predictions_do_not_give_are_refused(tmp_path):
         published.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [("configs.jsonl", lambda lines: lines[:-20]), ("measurements.csv", lambda lines: [*lines, lines[-1]])],
+)
+def test_files_that_do_not_belong_together_are_refused(tmp_path, file, damage):
+    copied(tmp_path)
+    (tmp_path / file).write_text("".join(damage((RESULTS / file).read_text().splitlines(keepends=True))))
+    with pytest.raises(FerlabError, match=r"do not belong together: one of them lacks .*restore all of them"):
+        published.read(tmp_path)
+
+
+def test_every_measurement_on_a_test_split_stands_in_the_ledger(reports):
+    looks = [json.loads(line) for line in (RESULTS / "ledger.jsonl").read_text().splitlines()]
+    known = {tuple(sorted(look["weights_sha256"])) for look in looks}
+    for (_, split, _), report in reports.items():
+        assert split == "val" or tuple(sorted(report["weights_sha256"])) in known
+
+
 def test_a_row_taken_out_by_hand_takes_its_run_out(tmp_path, entries):
     copied(tmp_path)
     lines = (RESULTS / "runs.csv").read_text().splitlines(keepends=True)

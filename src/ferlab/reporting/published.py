@@ -139,7 +139,12 @@ def read(folder: Path) -> Published:
         return Published()
     # A pattern after the other reads the same files; whole new ones have another inode.
     stamps = [(folder / name).stat() for name in (RUNS, MEASUREMENTS, PREDICTED) if (folder / name).is_file()]
-    return _read(folder, tuple((stamp.st_ino, stamp.st_mtime_ns, stamp.st_size) for stamp in stamps))
+    try:
+        return _read(folder, tuple((stamp.st_ino, stamp.st_mtime_ns, stamp.st_size) for stamp in stamps))
+    except (KeyError, IndexError) as error:
+        raise FerlabError(
+            f"the files in {folder} do not belong together: one of them lacks {error}; restore all of them from git"
+        ) from error
 
 
 @lru_cache(maxsize=2)
