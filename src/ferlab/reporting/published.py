@@ -12,13 +12,11 @@ A sha256 joins them. What predictions and labels already say (recall, precision,
 is computed when it is read.
 """
 
-import csv
-import gzip
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.metrics.scores import by_class
 from ferlab.reporting import published_rows
-from ferlab.reporting.published_rows import Measurement, Run
+from ferlab.reporting.published_rows import Curves, Measurement, Run
 
 RUNS, MEASUREMENTS, PREDICTED, CONFIGS = "runs.csv", "measurements.csv", "predicted.npz", "configs.jsonl"
 CONDITIONS, CURVES, STUDIES = "conditions.json", "curves.csv.gz", "studies.jsonl"
@@ -63,32 +61,11 @@ class Entry:
     info: Json | None
     studies: Sequence[Study] = ()
     folder: Path = Path()
-    source: "Curves | Sequence[Mapping[str, str]]" = ()
+    source: Curves | Sequence[Mapping[str, str]] = ()
 
     @property
     def curves(self) -> Sequence[Mapping[str, str]]:
         return self.source.of(self.row.sha256) if isinstance(self.source, Curves) else self.source
-
-
-@dataclass(frozen=True)
-class Curves:
-    """curves.csv.gz, read when a curve is asked for."""
-
-    file: Path
-
-    def of(self, sha256: str) -> list[dict[str, str]]:
-        """Rows of metrics.csv of these weights; none where there are none."""
-        return self._rows.get(sha256, [])
-
-    @cached_property
-    def _rows(self) -> dict[str, list[dict[str, str]]]:
-        found: dict[str, list[dict[str, str]]] = {}
-        if self.file.is_file():
-            with gzip.open(self.file, "rt", encoding="utf-8", newline="") as lines:
-                for row in csv.DictReader(lines):
-                    sha256 = row.pop("sha256")
-                    found.setdefault(sha256, []).append({key: cell for key, cell in row.items() if cell})
-        return found
 
 
 @dataclass(frozen=True)

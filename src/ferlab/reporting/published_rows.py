@@ -1,9 +1,11 @@
-"""The rows of results/runs.csv and results/measurements.csv, and how rows are written to a CSV file and read."""
+"""The rows of results/runs.csv, measurements.csv and curves.csv.gz, and how rows are written to a CSV file and read."""
 
 import csv
+import gzip
 import types
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -83,6 +85,27 @@ class Measurement:
     evaluated_on: str
     environment: str
     more: str | None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """curves.csv.gz, read when a curve is asked for."""
+
+    file: Path
+
+    def of(self, sha256: str) -> list[dict[str, str]]:
+        """Rows of metrics.csv of these weights; none where there are none."""
+        return self._rows.get(sha256, [])
+
+    @cached_property
+    def _rows(self) -> dict[str, list[dict[str, str]]]:
+        found: dict[str, list[dict[str, str]]] = {}
+        if self.file.is_file():
+            with gzip.open(self.file, "rt", encoding="utf-8", newline="") as lines:
+                for row in csv.DictReader(lines):
+                    sha256 = row.pop("sha256")
+                    found.setdefault(sha256, []).append({key: cell for key, cell in row.items() if cell})
+        return found
 
 
 def text(rows: Sequence[Any], kind: type) -> str:
