@@ -4,10 +4,11 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from ferlab import files
 from ferlab.cli import command
 from ferlab.config import plain
 from ferlab.errors import FerlabError
-from ferlab.reporting.markdown import splice, write_changed
+from ferlab.reporting.markdown import splice
 from ferlab.reporting.reports import compare, read
 from ferlab.reporting.table2_markdown import poster_table
 
@@ -31,7 +32,7 @@ def main(cfg: DictConfig) -> None:
     print(markdown)
     if config["out"]:
         Path(config["out"]).parent.mkdir(parents=True, exist_ok=True)
-        write_changed(Path(config["out"]), markdown + "\n")
+        files.write_text(Path(config["out"]), markdown + "\n")
     if config["into"]:
         splice(config["into"], config["name"], markdown)
 

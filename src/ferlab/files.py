@@ -4,37 +4,76 @@ import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, BinaryIO
 
 from ferlab.errors import FerlabError
 
 
-def write_json(path: Path, content: dict[str, Any] | list[Any]) -> None:
-    """Write a JSON file whole or not at all; raises as `write_config`."""
-    write_text(path, json.dumps(content, indent=2, default=_number) + "\n")
+@contextlib.contextmanager
+def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
+    """A file to write into, which takes the place of `path` once it is complete; folders above it are made.
+
+    Each process writes into a file of its own beside the target: a rename within one folder is atomic, and two writers
+    do not mix.
+
+    Args:
+        durable: flush to the disk first, so that the file survives a loss of power too.
+
+    Raises:
+        FerlabError: the disk refuses (full, read-only); what was there before stays.
+    """
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            yield file
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # a read-only disk refuses this too
+            part.unlink()
+        if isinstance(error, OSError):
+            raise FerlabError(f"could not write {path} ({error}); free some space") from error
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Raises as `replacing`."""
+    with replacing(path) as file:
+        file.write(content)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Several files: all contents are written before the first file is replaced. Raises as `replacing`."""
+    with contextlib.ExitStack() as stack:
+        for path, content in contents.items():
+            stack.enter_context(replacing(path)).write(content)
 
 
 def write_text(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text)
-        os.replace(part, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise FerlabError(f"could not write {path} ({error}); free some space") from error
+    """Write in UTF-8, and only where something changes: a file as before keeps its time. Raises as `replacing`."""
+    content = text.encode()
+    if not path.is_file() or path.read_bytes() != content:
+        write_bytes(path, content)
 
 
-def _number(value: Any) -> Any:
-    if isinstance(value, np.generic) or (hasattr(value, "item") and getattr(value, "ndim", 1) == 0):  # a tensor too
-        return value.item()
-    raise TypeError(f"{type(value)} does not go into JSON")
+def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Raises as `replacing`."""
+    write_text(path, json.dumps(content, indent=2, default=_number) + "\n")
 
 
 def sha256_of(path: Path) -> str:
     """sha256 of a file as hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _number(value: Any) -> Any:
+    """Scalars of numpy and torch as Python's."""
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value)} does not go into JSON")

@@ -1,7 +1,6 @@
 """One store folder on disk: written whole or not at all, read back memory-mapped, checked against its own note."""
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
+from ferlab import files
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
 
@@ -109,9 +109,7 @@ def write(folder: Path, faces: Faces, note: dict) -> dict:
 
 def write_note(folder: Path, note: dict) -> None:
     """Write store.json so that a reader finds the old or the new one."""
-    temp = folder / f"{NOTE}.tmp"
-    temp.write_text(json.dumps(note), encoding="utf-8")
-    os.replace(temp, folder / NOTE)
+    files.write_text(folder / NOTE, json.dumps(note))
 
 
 def load(folder: Path, note: dict, verify: bool) -> Faces:
@@ -139,7 +137,6 @@ def load(folder: Path, note: dict, verify: bool) -> Faces:
 
 def _sha256(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return files.sha256_of(file)
     except OSError as error:
         raise FerlabError(f"{file} cannot be read ({error.strerror}); check its permissions") from None

@@ -3,10 +3,10 @@
 A graph is believed when onnxruntime answers as torch does; this file alone decides what that means.
 """
 
+import contextlib
 import hashlib
 import itertools
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +24,7 @@ from ferlab.deploy.graph import Crops
 from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation import report
-from ferlab.evaluation.door import Opened
+from ferlab.evaluation.door import OpenedRuns
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import FORMAT, INPUT, OUTPUT, rgba_of
 from ferlab.metrics import statistics
@@ -94,7 +94,7 @@ def measured(probabilities: np.ndarray, reference: np.ndarray, split: Faces) -> 
     }
 
 
-def facts(one: Subject, opened: Opened, margin: Mapping[str, float], opset: int) -> dict[str, Any]:
+def facts(one: Subject, opened: OpenedRuns, margin: Mapping[str, float], opset: int) -> dict[str, Any]:
     """All that an export states whatever its precision: classes, crop, code, runs, data, and what their reports hold.
 
     Args:
@@ -132,25 +132,19 @@ def facts(one: Subject, opened: Opened, margin: Mapping[str, float], opset: int)
     }
 
 
-def write(model: ModelProto, told: Mapping[str, Any], path: Path) -> None:
-    """NAME.onnx with `told` in its metadata, and NAME.json with the same and the file's size and checksum.
+def write(model: ModelProto, stated: Mapping[str, Any], path: Path) -> None:
+    """NAME.onnx with `stated` in its metadata, and NAME.json with the same and the file's size and checksum.
 
     Raises:
         FerlabError: the disk refuses (full, read-only).
     """
-    helper.set_model_props(model, {key: json.dumps(value) for key, value in told.items()})
-    content = model.SerializeToString()
-    sidecar, part = path.with_suffix(".json"), path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sidecar.unlink(missing_ok=True)  # written last: it stands for a complete export
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise FerlabError(f"could not write {path} ({error}); free some space or give out=FOLDER") from error
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in stated.items()})
+    content, sidecar = model.SerializeToString(), path.with_suffix(".json")
     file = {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    files.write_json(sidecar, file | told)
+    with contextlib.suppress(OSError):
+        sidecar.unlink()  # written last: it stands for a complete export
+    files.write_bytes(path, content)
+    files.write_json(sidecar, {**file, **stated})
 
 
 _OF_A_REPORT = ("n", "correct", "accuracy", "interval95", "without_train_twins", "macro_recall", "ece", "looks_before")
@@ -160,7 +154,7 @@ def _reports(one: Subject, title: str) -> dict[str, Any]:
     """What the reports of these weights in this view set hold; of a split without one nothing."""
     found = {}
     for split in ("val", "test"):
-        kept = report.read(one.home / "reports" / f"{split}-{title}")
+        kept = report.read(one.folder / "reports" / f"{split}-{title}")
         if sorted(kept.get("weights_sha256", ())) == sorted(run.weights_sha256 for run in one.runs):
             found[split] = {key: kept[key] for key in _OF_A_REPORT if key in kept}
     return found

@@ -13,7 +13,7 @@ from ferlab.data.faces import Faces, split_title
 from ferlab.deploy import export_files, graph
 from ferlab.ensembling import subject
 from ferlab.errors import FerlabError
-from ferlab.evaluation.door import Door, Opened
+from ferlab.evaluation.door import Door, OpenedRuns
 from ferlab.expressions import check_order
 from ferlab.inference.onnx_model import rgba_of
 from ferlab.metrics import abstention
@@ -48,7 +48,7 @@ def export(config: dict[str, Any]) -> list[Path]:
     (view_set,) = opened.view_sets
     made = _made(precisions, one, opened, config)
     base = one.name if view_set.title == "none" else f"{one.name}-{view_set.title}"
-    out = Path(config["out"] or one.home / "export")
+    out = Path(config["out"] or one.folder / "export")
     written = []
     for precision in precisions:
         name = config["name"] or f"{base}-{precision}"
@@ -59,7 +59,7 @@ def export(config: dict[str, Any]) -> list[Path]:
 
 
 def _made(
-    precisions: Sequence[str], one: subject.Subject, opened: Opened, config: Mapping[str, Any]
+    precisions: Sequence[str], one: subject.Subject, opened: OpenedRuns, config: Mapping[str, Any]
 ) -> dict[str, _Exported]:
     """Every precision checked against torch, and measured on val; fp32 is made in any case, for comparison."""
     predictor, val = one.predictor(opened.view_sets[0]).eval(), opened.faces

@@ -61,6 +61,7 @@ def trace(predictor: nn.Module, opset: int) -> ModelProto:
             external_data=False,
             verbose=False,
         )
+    assert program is not None  # else torch has raised
     model = program.model_proto
     _forget_source(model)
     check(model, opset)

@@ -31,7 +31,7 @@ def gap(one: Subject, by_run: Sequence[Tensor], labels: np.ndarray, accuracy: fl
     """
     members = np.stack([run.double().numpy() for run in by_run[: len(one.members)]])  # [M,N,7]
     members = temperature.temper(members, np.array(one.temperatures))
-    recipe = weighting.Recipe(one.choice["size"], True, "accuracy", 0, 0)
+    recipe = weighting.Recipe((one.choice or {})["size"], True, "accuracy", 0, 0)
     single = max(np.eye(len(members)), key=lambda weights: _accuracy(weights, members, labels))
     picked = weighting.greedy(members, labels, recipe)
 

@@ -1,7 +1,7 @@
 """A second stage for pairs that an ensemble confuses: which specialists are worth keeping, by val alone.
 
 A specialist is a run that was trained on the faces of two expressions (`only` of conf/train.yaml). Where these are the
-two most probable of a face, it says how their probability is split (`predictors.resplit`).
+two most probable of a face, it decides how their probability is split (`predictor.resplit`).
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from ferlab.runs import directory
 
 @dataclass(frozen=True)
 class Trial:
-    """What val says of one specialist behind a base.
+    """How one specialist does behind a base, on val.
 
     Attributes:
         pair: the two expressions.
@@ -27,7 +27,7 @@ class Trial:
         gained, lost: faces that it alone gets right, and that the base alone did.
         p, p_holm: McNemar's exact test of the two, and after Holm for being one of several.
         kept: whether it becomes part of the ensemble.
-        said: its probabilities [N,7].
+        probabilities: its own, [N,7].
     """
 
     run: directory.Run
@@ -38,7 +38,7 @@ class Trial:
     p: float
     p_holm: float
     kept: bool
-    said: np.ndarray
+    probabilities: np.ndarray
 
     @property
     def classes(self) -> tuple[int, int]:
@@ -73,15 +73,18 @@ def tried(
     right = base.argmax(1) == labels
     likeliest = np.sort(np.argsort(base, axis=1)[:, -2:], axis=1)
     found = []
-    for run, said in zip(specialists, answers, strict=True):
+    for run, probabilities in zip(specialists, answers, strict=True):
         pair = pair_of(run)
-        classes = sorted(EXPRESSIONS.index(name) for name in pair)
-        split = predictor.resplit(torch.from_numpy(base), [tuple(classes)], [torch.from_numpy(said)]).numpy()
+        if pair is None:
+            raise FerlabError(f"{run.path} knows all expressions; a specialist was trained with only=[A,B]")
+        a, b = sorted(EXPRESSIONS.index(name) for name in pair)
+        split = predictor.resplit(torch.from_numpy(base), [(a, b)], [torch.from_numpy(probabilities)]).numpy()
         lost, gained, p = mcnemar(right, split.argmax(1) == labels)
-        found.append((run, pair, int((likeliest == classes).all(1).sum()), gained, lost, p))
+        found.append((run, pair, int((likeliest == (a, b)).all(1).sum()), gained, lost, p))
     adjusted = holm([p for *_, p in found])
     order = sorted(range(len(found)), key=lambda s: (adjusted[s], found[s][-1], found[s][4] - found[s][3]))
-    trials, taken = [], set()
+    trials: list[Trial] = []
+    taken: set[frozenset[str]] = set()
     for s in order:
         run, pair, faces, gained, lost, p = found[s]
         kept = gained > lost and adjusted[s] <= level and frozenset(pair) not in taken
@@ -94,5 +97,5 @@ def second_stage(base: np.ndarray, kept: Sequence[Trial]) -> np.ndarray:
     """Probabilities [N,7] of val behind the specialists that are kept."""
     if not kept:
         return base
-    said = [torch.from_numpy(trial.said) for trial in kept]
-    return predictor.resplit(torch.from_numpy(base), [trial.classes for trial in kept], said).numpy()
+    probabilities = [torch.from_numpy(trial.probabilities) for trial in kept]
+    return predictor.resplit(torch.from_numpy(base), [trial.classes for trial in kept], probabilities).numpy()

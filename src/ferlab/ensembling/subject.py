@@ -60,6 +60,17 @@ class Subject:
         return self.home.name if self.home else frozen.name_of(self.members)
 
     @property
+    def folder(self) -> Path:
+        """Its directory.
+
+        Raises:
+            FerlabError: an ensemble that has none yet; `settled` gives it one.
+        """
+        if self.home is None:
+            raise FerlabError(f"the ensemble {self.name} has no directory yet; evaluate it first")
+        return self.home
+
+    @property
     def is_run(self) -> bool:
         """True for one run by itself."""
         return len(self.runs) == 1 and self.home == self.members[0].path
@@ -179,7 +190,7 @@ class Subject:
 
         One run by itself is its own model, and the face alone is no view set: nothing is wrapped without need.
         """
-        nets = [predictor_of(run) for run in self.runs]
+        nets: list[nn.Module] = [predictor_of(run) for run in self.runs]
         if view_set.views != (View(),):
             nets = [predictor.TestTimeAugmentation(net, view_set.views, view_set.space) for net in nets]
         members, specialists = nets[: len(self.members)], nets[len(self.members) :]

@@ -96,8 +96,8 @@ def greedy(probabilities: np.ndarray, labels: np.ndarray, recipe: Recipe) -> np.
     Starts from nothing and adds, `size` times, the member with which the mean scores best; of equals the first.
     """
     m, rng = len(probabilities), np.random.default_rng(recipe.seed)
-    bags = [np.sort(rng.choice(m, (m + 1) // 2, replace=False)) for _ in range(recipe.bags)] or [range(m)]
-    picks = sum(_picks(probabilities, labels, recipe, bag) for bag in bags)
+    bags = [np.sort(rng.choice(m, (m + 1) // 2, replace=False)) for _ in range(recipe.bags)] or [np.arange(m)]
+    picks = np.sum([_picks(probabilities, labels, recipe, bag.tolist()) for bag in bags], axis=0)
     return picks / picks.sum()
 
 

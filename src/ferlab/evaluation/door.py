@@ -7,7 +7,7 @@ is known; this file alone writes the ledger.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -27,27 +27,21 @@ from ferlab.runs.split import Splits
 
 @dataclass(frozen=True)
 class Opened:
-    """A subject and what it is to be measured on.
+    """What is to be measured on, and what a result must state.
 
     Attributes:
-        subject: what was opened; None for an exported model.
         faces: the N faces of the split.
         twins: bool [N], pixel-identical to a face that a run was trained on.
-        view_sets: those to measure in; none for an exported model, which has its views inside.
         provenance: what a result must state; looks are in it after `look`.
-        device: where the nets compute.
         ledger: where looks at a test split are counted.
     """
 
-    subject: Subject | None
     faces: Faces
     twins: np.ndarray
-    view_sets: Sequence[ViewSet]
     provenance: Provenance
-    device: torch.device
     ledger: Path
 
-    def look(self, titles: Sequence[str]) -> "Opened":
+    def look(self, titles: Sequence[str]) -> Self:
         """The same, after a look at a test split was counted; val may be looked at freely.
 
         Args:
@@ -59,14 +53,34 @@ class Opened:
         of = self.provenance
         if of.split != "test":
             return self
-        # An exported file is known by its own name and checksum; its runs were looked at by theirs.
-        names = of.members if self.subject else [of.name]
-        frozen = self.subject.sha256 if self.subject else None
+        names, frozen = self._known_by()
         entry = ledger.look(
             self.ledger, names, of.weights_sha256, of.data, of.split, of.evaluated_commit, titles, frozen
         )
         looks = {key: entry[key] for key in ("looks_before", "looks_before_at_data")}
         return replace(self, provenance=replace(of, **looks))
+
+    def _known_by(self) -> tuple[Sequence[str], str | None]:
+        """Names in the ledger, and the checksum of a frozen ensemble. An exported file is known by its own name."""
+        return [self.provenance.name], None
+
+
+@dataclass(frozen=True)
+class OpenedRuns(Opened):
+    """A subject on a split.
+
+    Attributes:
+        subject: a run or an ensemble.
+        view_sets: those to measure in.
+        device: where the nets compute.
+    """
+
+    subject: Subject
+    view_sets: Sequence[ViewSet]
+    device: torch.device
+
+    def _known_by(self) -> tuple[Sequence[str], str | None]:
+        return self.provenance.members, self.subject.sha256
 
 
 class Door:
@@ -96,7 +110,7 @@ class Door:
         self._splits, self._tta, self._space, self._data = Splits(split), tta, space, data
         self.split, self.device, self.ledger_path = split, device_of(device), Path(ledger_path)
 
-    def open(self, subject: Subject) -> Opened:
+    def open(self, subject: Subject) -> OpenedRuns:
         """A subject on the split.
 
         Raises:
@@ -118,7 +132,7 @@ class Door:
             data=self._data["name"] if self._data else None,
             ensemble=subject.chosen_how,
         )
-        return Opened(subject, faces.faces, faces.twins, view_sets, found, self.device, self.ledger_path)
+        return OpenedRuns(faces.faces, faces.twins, found, self.ledger_path, subject, view_sets, self.device)
 
     def open_exported(self, model: OnnxModel) -> Opened:
         """An exported model on the split of the data that its JSON names.
@@ -146,10 +160,10 @@ class Door:
             views=stated["views"],
             export=stated,
         )
-        return Opened(None, faces.faces, faces.twins, (), found, torch.device("cpu"), self.ledger_path)
+        return Opened(faces.faces, faces.twins, found, self.ledger_path)
 
 
-def opened(runs: str | Sequence[str] | None, door: Door) -> Iterator[Opened]:
+def opened(runs: str | Sequence[str] | None, door: Door) -> Iterator[OpenedRuns]:
     """Each run and ensemble that `runs` names, opened one after another.
 
     Raises:

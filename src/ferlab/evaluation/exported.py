@@ -45,7 +45,7 @@ def evaluate_exported(
     measured = scores.measure(probabilities, opened.faces, opened.twins)
     report.write_report(folder, measured, opened.provenance.as_json(), probabilities, opened.faces)
     if of.split == "val":
-        _compare(model, measured["accuracy"], opened)
+        _compare(model, measured["correct"] / measured["n"], opened)
     return folder
 
 

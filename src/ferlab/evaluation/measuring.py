@@ -11,7 +11,7 @@ from ferlab.ensembling import selection_gap, subject
 from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation import report
-from ferlab.evaluation.door import Door, Opened
+from ferlab.evaluation.door import Door, OpenedRuns
 from ferlab.metrics import scores
 from ferlab.predictors import views
 from ferlab.predictors.views import ViewSet
@@ -89,7 +89,7 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
     opened = door.open(one)
     one = one.settled(options.outputs, name)
     opened = replace(opened, subject=one, provenance=replace(opened.provenance, name=one.name))
-    folders = {one.home / "reports" / f"{door.split}-{view_set.title}": view_set for view_set in opened.view_sets}
+    folders = {one.folder / "reports" / f"{door.split}-{view_set.title}": view_set for view_set in opened.view_sets}
     left = dict(folders)
     if options.skip_measured:
         left = {folder: wanted for folder, wanted in folders.items() if not _is_report_of(folder, opened, wanted)}
@@ -100,7 +100,7 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
     return list(folders)
 
 
-def _write(wanted: Mapping[Path, ViewSet], opened: Opened, batch_size: int) -> None:
+def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int) -> None:
     """The reports of several view sets, which share the views that they have in common and are one look."""
     one, faces = opened.subject, opened.faces
     by_set = one.by_run(faces.pixels, list(wanted.values()), batch_size, opened.device)
@@ -113,11 +113,11 @@ def _write(wanted: Mapping[Path, ViewSet], opened: Opened, batch_size: int) -> N
         kept = [list(view) for view in view_set.views]
         stated = replace(opened.provenance, tta=view_set.title, tta_space=view_set.space, views=kept).as_json()
         if one.choice and stated["split"] == "test":
-            stated["hindsight"] = selection_gap.gap(one, by_run, faces.labels, measured["accuracy"])
+            stated["hindsight"] = selection_gap.gap(one, by_run, faces.labels, measured["correct"] / measured["n"])
         report.write_report(folder, measured, stated, probabilities, faces, rows)
 
 
-def _is_report_of(folder: Path, opened: Opened, view_set: ViewSet) -> bool:
+def _is_report_of(folder: Path, opened: OpenedRuns, view_set: ViewSet) -> bool:
     """Whether a folder holds the report of these weights, combined like this, on these faces in these views."""
     found = report.read(folder)
     weights = sorted(found.get("weights_sha256", ())), sorted(opened.provenance.weights_sha256)

@@ -1,13 +1,13 @@
 """A report's files: report.json, predictions and the page."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ferlab import files
 from ferlab.data.faces import Faces, split_title
 from ferlab.errors import FerlabError
 
@@ -60,7 +60,5 @@ def write_report(
     report = {**provenance, **measured}
     title = split_title(report["data"], report["split"])
     page = report_page.write(folder, report, title, probabilities, faces, metrics_rows)
-    temporary = folder / "report.json.part"
-    temporary.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / "report.json")
+    files.write_text(folder / "report.json", json.dumps(report, indent=1, allow_nan=False) + "\n")
     return page

@@ -4,11 +4,9 @@ Whatever data set, order or machine a face is asked for on, its kept probabiliti
 model in one view set.
 """
 
-import contextlib
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
+from ferlab.files import replacing
 
 log = logging.getLogger(__name__)
 
@@ -63,21 +62,13 @@ class Kept:
         Raises:
             FerlabError: the disk refuses.
         """
-        part = self.file.with_name(f"{self.file.stem}.{os.getpid()}.part")
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as out:
-                np.savez_compressed(
-                    out,
-                    faces=np.frombuffer(b"".join(known), np.uint8).reshape(-1, _DIGEST),
-                    probabilities=np.stack(list(known.values())).astype(np.float32),
-                    about=np.array(json.dumps(dict(self.about))),
-                )
-            os.replace(part, self.file)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise FerlabError(f"could not keep probabilities in {self.file} ({error}); free some space") from error
+        with replacing(self.file) as out:
+            np.savez_compressed(
+                out,
+                faces=np.frombuffer(b"".join(known), np.uint8).reshape(-1, _DIGEST),
+                probabilities=np.stack(list(known.values())).astype(np.float32),
+                about=np.array(json.dumps(dict(self.about))),
+            )
 
 
 def read(file: Path) -> tuple[dict[bytes, np.ndarray], dict[str, Any]]:
@@ -101,7 +92,7 @@ def read(file: Path) -> tuple[dict[bytes, np.ndarray], dict[str, Any]]:
 
 def digests(pixels: np.ndarray) -> list[bytes]:
     """What each face uint8 [N,48,48] is found by."""
-    return [hashlib.blake2b(np.ascontiguousarray(face), digest_size=_DIGEST).digest() for face in pixels]
+    return [hashlib.blake2b(face.tobytes(), digest_size=_DIGEST).digest() for face in pixels]
 
 
 def ask(

@@ -4,6 +4,7 @@ A predictor is a callable that takes faces [B,1,48,48] in 0..255 (uint8, or floa
 float32 [B,7]. This file alone decides how the probabilities of views and of members become one.
 """
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
@@ -135,7 +136,8 @@ def mean_over(by_view: Tensor, space: str) -> Tensor:
 
 def mean_of(probabilities: Iterable[Tensor], weights: Sequence[float], temperatures: Sequence[float]) -> Tensor:
     """M times probabilities [B,7], each at its temperature, as their weighted mean [B,7]; weights sum to 1."""
-    return sum(w * temper(p, t) for w, t, p in zip(weights, temperatures, probabilities, strict=True))
+    scaled = (w * temper(p, t) for w, t, p in zip(weights, temperatures, probabilities, strict=True))
+    return functools.reduce(torch.add, scaled)
 
 
 def temper(probabilities: Tensor, temperature: float) -> Tensor:

@@ -3,7 +3,6 @@
 What no report says is left out or a dash; no number is made here but a mean over seeds with its spread.
 """
 
-import os
 import re
 import statistics
 from collections import Counter
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ferlab import files
 from ferlab.data.faces import split_title
 from ferlab.errors import FerlabError
 from ferlab.metrics.statistics import holm, interval95, mcnemar
@@ -210,13 +210,4 @@ def splice(path: str | Path, name: str, text: str) -> None:
     _, closed, after = rest.partition(end)
     if not found or not closed or start in rest:
         raise FerlabError(f"expected {start} once and {end} after it in {path}; put these two lines where it belongs")
-    write_changed(path, f"{before}{start}\n{text}\n{end}{after}")
-
-
-def write_changed(path: Path, text: str) -> None:
-    """Whole or not at all, and only where something changes: what is as before keeps its time."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    files.write_text(path, f"{before}{start}\n{text}\n{end}{after}")

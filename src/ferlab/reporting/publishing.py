@@ -4,7 +4,6 @@ import csv
 import gzip
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -96,7 +95,7 @@ def write(folder: Path, entries: Sequence[Entry], also: Mapping[str, bytes] | No
             for study in entry.studies
         ),
     }
-    _replace(folder, contents | dict(also or {}))
+    files.write_together({folder / name: content for name, content in {**contents, **(also or {})}.items()})
 
 
 def _facts(reports: Sequence[Json]) -> Json:
@@ -200,21 +199,6 @@ def _curves(entries: Sequence[Entry]) -> bytes:
 
 def _jsonl(lines: Any) -> bytes:
     return "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines).encode()
-
-
-def _replace(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """All files or none: they are written beside the old ones first."""
-    parts = {folder / name: folder / f"{name}.part" for name in contents}
-    try:
-        for part, content in zip(parts.values(), contents.values(), strict=True):
-            part.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
-        for file, part in parts.items():
-            os.replace(part, file)
-    except OSError as error:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
-        raise FerlabError(f"could not write into {folder} ({error}); free some space, or type into=FOLDER") from error
 
 
 def _key(environment: Json) -> str:
