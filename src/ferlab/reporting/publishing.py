@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.reporting import published_rows
 from ferlab.reporting.published import (
