@@ -1,7 +1,7 @@
-"""The seven expressions in FER2013 order, and the names that other data sets use for them.
+"""The seven expressions in FER2013's order, and their names in other data sets.
 
-This is the only list of class names: a target's column, a logit's place and a label in an exported model all
-mean `EXPRESSIONS[k]`.
+This is the only list of class names: column k of targets and of logits, and label k of an exported model, mean
+`EXPRESSIONS[k]`.
 """
 
 from collections.abc import Sequence
@@ -36,14 +36,14 @@ _ALIASES = {
 }
 _INDEX = {name: k for k, e in enumerate(EXPRESSIONS) for name in (e, *_ALIASES[e])}
 
-# Classes that other data sets have and FER2013 has not; their faces are left out, and counted.
+# Classes of other data sets that FER2013 lacks; their faces are left out and counted.
 NO_EXPRESSION = ("contempt", "unknown", "nf", "ambiguous")
 
 
 def check_order(found: Sequence[str] | None, where: object) -> None:
-    """Raises FerlabError where the classes that `where` answers in are not `EXPRESSIONS` in this order.
+    """Raise FerlabError where the classes of the model `where` are not `EXPRESSIONS` in this order.
 
-    None, of runs from before this was recorded, passes: they had the one order there was.
+    None passes: runs from before this was recorded had no other order.
     """
     if found is not None and list(found) != list(EXPRESSIONS):
         raise FerlabError(
@@ -53,10 +53,10 @@ def check_order(found: Sequence[str] | None, where: object) -> None:
 
 
 def index_of(name: str) -> int | None:
-    """Column of an expression given by any known name (`happy`, `Happiness`, `HA`, `3 happy`); None for `contempt`.
+    """Column of an expression by any known name (`happy`, `Happiness`, `HA`, `3 happy`); None for `contempt`.
 
     Raises:
-        FerlabError: the name is no expression in any known data set.
+        FerlabError: no known data set has an expression of this name.
     """
     word = name.strip().lower().lstrip("0123456789").lstrip(" _-.")
     if word in _INDEX:

@@ -1,5 +1,4 @@
-"""Image files of any kind enter, grey 48x48 faces or whole pictures leave; this file alone decodes images and walks
-folders."""
+"""Image files of any kind in, grey 48x48 faces or pictures out; no other module decodes images or walks folders."""
 
 import logging
 import os
@@ -14,9 +13,9 @@ from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
 
+SIDE = 48  # pixels of a face
 MAX_PIXELS = 50_000_000
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
-
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
@@ -24,19 +23,15 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 def decode(path: Path, box: Box | str | None = None) -> np.ndarray:
     """The image in a file, or its part in `box`, or its "centre" square, as a grey face, uint8 [48,48].
 
-    Turned as its EXIF tag says. Of an animation the first picture; transparency is left out. 16-bit grey is divided
-    by 257 and grey in floating point is taken when all of it lies in 0..1. Resized with bilinear antialiasing.
+    It is turned by its EXIF tag; of an animation the first picture counts; transparency is left out. 16-bit grey is
+    divided by 257, and grey in floating point must lie in 0..1. Resizing is bilinear with antialiasing.
 
     Raises:
         FerlabError: unreadable, truncated or no image, larger than 50 million pixels, or float beyond 0..1.
     """
     face = _opened(path, _grey)
-    if box == "centre":
-        side = min(face.size)
-        left, top = (face.width - side) // 2, (face.height - side) // 2
-        box = (left, top, left + side, top + side)
     if face.size != (SIDE, SIDE) or box:
-        face = face.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=_inside(box, face.size))
+        face = face.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=_inside(box, *face.size))
     return np.asarray(face, np.uint8)
 
 
@@ -63,15 +58,18 @@ def _opened(path: Path, convert: Callable[[Image.Image, Path], Image.Image]) -> 
     except Image.DecompressionBombError:
         raise FerlabError(f"{path} has more than {MAX_PIXELS:,} pixels; shrink it") from None
     except OSError as error:  # Pillow's own errors, of no or of half an image, are OSErrors too
-        raise FerlabError(f"{path} is no readable image ({error}); replace it or take it away") from None
+        raise FerlabError(f"{path} is no readable image ({error}); replace or remove it") from None
     except Exception as error:  # Pillow's decoders raise SyntaxError, ValueError, struct.error and more on damage
         raise FerlabError(f"{path} is a damaged image ({type(error).__name__}: {error}); replace it") from None
 
 
-def _inside(box: Box | None, size: tuple[int, int]) -> Box | None:
-    if box is None:
-        return None
-    return max(box[0], 0), max(box[1], 0), min(box[2], size[0]), min(box[3], size[1])
+def _inside(box: Box | str | None, width: int, height: int) -> Box | None:
+    """The part of a box that lies in the image; of "centre" the square."""
+    if isinstance(box, str):
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return left, top, left + side, top + side
+    return box and (max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height))
 
 
 def _grey(image: Image.Image, path: Path) -> Image.Image:
@@ -101,24 +99,24 @@ def _rgb(image: Image.Image, path: Path) -> Image.Image:
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """Files below a folder in sorted order, without those that macOS and Windows leave behind.
+    """Files below a folder in sorted order, without the hidden ones and those of macOS and Windows.
 
     Linked folders are entered, each once, so that a loop of links ends.
 
     Raises:
         FerlabError: a folder cannot be listed.
     """
-    seen = set()
+    entered = set()
 
-    def fail(error: OSError):
+    def fail(error: OSError) -> None:
         raise FerlabError(f"{error.filename} cannot be listed ({error.strerror}); check that it exists") from None
 
     for where, folders, names in os.walk(folder, followlinks=True, onerror=fail):
         status = os.stat(where)
-        if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in entered:
             folders.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
+        entered.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not is_junk(name))
         yield from (Path(where, name) for name in sorted(names) if not is_junk(name))
 
@@ -126,6 +124,3 @@ def files_under(folder: Path) -> Iterator[Path]:
 def is_junk(name: str) -> bool:
     """Whether a file or folder name is hidden or the operating system's own."""
     return name.startswith(".") or name.lower() in _JUNK
-
-
-SIDE = 48

@@ -14,7 +14,7 @@ import pytest
 from torchvision.datasets import FER2013
 
 from ferlab.data import sources
-from ferlab.data.sources import fer2013_csv
+from ferlab.data.sources import fer2013_csv, fer2013_rows
 from ferlab.errors import FerlabError
 from ferlab.expressions import FERPLUS_COLUMNS
 
@@ -52,7 +52,7 @@ def test_every_number_of_up_to_three_digits(tmp_path):
     path = write(tmp_path / "a.csv", [f"0,{' '.join(map(str, values))},Training"])
     assert np.array_equal(sources.read("fer2013_csv", path).pixels.ravel(), values)
     for bad in range(256, 1100):  # each through the vectorised path's own check
-        assert fer2013_csv._pixels([" ".join([str(bad), *["0"] * 2303]).encode()]) is None
+        assert fer2013_rows._pixels([" ".join([str(bad), *["0"] * 2303]).encode()]) is None
 
 
 def test_pandas_reads_the_same(tmp_path):

@@ -303,7 +303,7 @@ def test_names_that_do_not_tell_are_an_error(tmp_path):
         sources.read("fer2013", tmp_path)
     path.unlink()
     path = save(tmp_path / "train" / "happy" / "PrivateTest_1.png", noise(0))
-    with pytest.raises(FerlabError, match=r"PrivateTest_1\.png: its name says PrivateTest, its folder train"):
+    with pytest.raises(FerlabError, match=r"_1\.png is of PrivateTest by its name and of train by its folder"):
         sources.read("image_folders", tmp_path)
     path.rename(path.with_name("17.png"))
     assert len(sources.read("image_folders", tmp_path)) == 22  # train/ tells enough

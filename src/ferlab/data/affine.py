@@ -1,7 +1,7 @@
 """albumentations.Affine on a batch: the parameters, the matrices and the two resamplers.
 
 Uniforms in, matrices out, then uint8 faces through cv2 on the host (bit-equal to albumentations) or float faces
-through grid_sample on the device. This file alone decides how a matrix follows from uniforms.
+through grid_sample on the device. This module alone decides how a matrix follows from uniforms.
 """
 
 from types import ModuleType
@@ -35,7 +35,7 @@ class AffineForm:
 
     @staticmethod
     def refusal(t: albumentations.Affine) -> str:
-        """What in the transform has no batched form, or ""."""
+        """The part of the transform that has no batched form, or ""."""
         if t.interpolation != cv2.INTER_LINEAR:
             return "interpolation other than linear"
         if t.border_mode not in _BORDERS:

@@ -1,8 +1,8 @@
 """Augmentation: faces, their indices and the epoch in, as many faces out, still grey 0..255.
 
-A policy is a list of albumentations transforms, said in conf/augment. This file alone decides which of them run as a
+A policy is a list of albumentations transforms, from conf/augment. This module alone decides which of them run as a
 batch (flip, affine, brightness and contrast, erasing) and what a policy with any other transform does instead.
-albumentations gives the formulas and ranges; the draws come from `draws`, for albumentations 2.0.8 repeats its own
+albumentations gives the formulas and ranges; the draws come from `uniforms`, for albumentations 2.0.8 repeats its own
 in every worker and every epoch.
 """
 
@@ -21,7 +21,7 @@ from ferlab.data.affine import AffineForm, span
 from ferlab.data.uniforms import face_keys, uniforms
 from ferlab.errors import FerlabError
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import asks the network for a newer version
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import looks for a newer version on the network
 
 
 class FlipForm:
@@ -124,7 +124,8 @@ class ErasingForm:
         return faces.masked_fill(hole, float(int(self.t.fill)))  # torch.where would copy the number from the host
 
 
-_FORMS = {
+Form = FlipForm | AffineForm | ContrastForm | ErasingForm
+_FORMS: dict[Any, type[Form]] = {
     albumentations.HorizontalFlip: FlipForm,
     albumentations.Affine: AffineForm,
     albumentations.RandomBrightnessContrast: ContrastForm,
@@ -144,7 +145,7 @@ def _why_not_batched(transform: Any) -> str:
 class Augment:
     """An albumentations policy, run batched where every transform has a batched form, else image by image.
 
-    What a face becomes depends on the policy, the seed, the epoch and the face's index only.
+    The result depends on the policy, the seed, the epoch and the face's index only.
 
     Attributes:
         path: `batched` or `albumentations`.
@@ -161,7 +162,7 @@ class Augment:
                 )
         self.reason = "; ".join(filter(None, map(_why_not_batched, self.policy)))
         self.path = "albumentations" if self.reason else "batched"
-        self._forms = [] if self.reason else [_FORMS[type(t)](t) for t in self.policy]
+        self._forms: list[Form] = [] if self.reason else [_FORMS[type(t)](t) for t in self.policy]
         self._width = sum(form.columns for form in self._forms)
         self._compose = albumentations.Compose(self.policy) if self.reason else None
 
@@ -169,7 +170,7 @@ class Augment:
         """uint8 [B,H,W] with the faces' indices int64 [B] -> uint8 [B,H,W]; the input is left as it is."""
         index = np.asarray(index, np.int64)
         if self._compose is not None:
-            return self._one_by_one(pixels, index, epoch)
+            return self._one_by_one(self._compose, pixels, index, epoch)
         u = uniforms(index, epoch, self.seed, np.arange(1, self._width + 1)).astype(np.float64)
         start = 0
         for form in self._forms:
@@ -181,7 +182,7 @@ class Augment:
         """uint8 or float [B,1,H,W], 0..255, with indices int64 [B] on the same device -> float32 [B,1,H,W], 0..255.
 
         Torch only and without a wait for the device, so it compiles to one graph and may be captured. Give the epoch
-        as a 0-dim tensor there: an int would be baked in. It draws what `on_host` draws; faces differ by rounding.
+        as a 0-dim tensor there: an int would be baked in. It draws as `on_host`; faces differ by rounding.
 
         Raises:
             FerlabError: the policy has a transform without a batched form.
@@ -194,7 +195,7 @@ class Augment:
         return uniforms(index, epoch, self.seed, columns)
 
     def apply(self, faces: Tensor, u: Tensor) -> Tensor:
-        """The second half of `on_device`: faces [B,1,H,W] and what `draw` gave for them -> float32 [B,1,H,W].
+        """The second half of `on_device`: faces [B,1,H,W] and their uniforms of `draw` -> float32 [B,1,H,W].
 
         Raises:
             FerlabError: the policy has a transform without a batched form.
@@ -209,12 +210,14 @@ class Augment:
             start += form.columns
         return faces
 
-    def _one_by_one(self, pixels: np.ndarray, index: np.ndarray, epoch: int) -> np.ndarray:
+    def _one_by_one(
+        self, compose: albumentations.Compose, pixels: np.ndarray, index: np.ndarray, epoch: int
+    ) -> np.ndarray:
         out = np.empty_like(pixels)
         keys = face_keys(index, epoch, self.seed) & (2**63 - 1)
         for i, key in enumerate(keys.tolist()):
-            self._compose.set_random_seed(key)
-            face = self._compose(image=pixels[i])["image"]
+            compose.set_random_seed(key)
+            face = compose(image=pixels[i])["image"]
             if face.shape != out[i].shape or face.dtype != out.dtype:
                 found = f"{face.dtype} {list(face.shape)}"
                 raise FerlabError(

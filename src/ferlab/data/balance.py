@@ -1,7 +1,8 @@
-"""Training faces of unequal classes enter, as many of each leave: drawn more often, or made between neighbours."""
+"""Training faces of unequal classes in, as many of each out: drawn more often, or made between neighbours."""
 
 import logging
 import time
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ _TAG = 1  # keeps the sampler's stream apart from the permutations', which is [s
 
 
 def check(train: Faces, kind: str) -> None:
-    """Say which classes have no training face.
+    """Warn of classes without a training face.
 
     Raises:
         FerlabError: unknown kind; or one that cannot balance because a class has no face. `none` only warns.
@@ -48,36 +49,17 @@ def grow(train: Faces, kind: str, seed: int) -> Faces:
     """The training faces, then synthetic ones on lines between neighbours of a class, until all are as many.
 
     `smote` starts from any face of a class (Chawla et al. 2002, arXiv:1106.1813), `adasyn` more often from those with
-    neighbours of other classes, and makes only about as many (He et al. 2008, doi:10.1109/IJCNN.2008.4633969). Faces
+    neighbours of other classes, and makes only roughly as many (He et al. 2008, doi:10.1109/IJCNN.2008.4633969). Faces
     are neighbours by their pixels. Synthetic ones have one-hot targets and no subject. FER2013 takes 1.5 GB and, on one
     core, half a minute (`smote`) or some minutes (`adasyn`) each time.
 
     Raises:
         FerlabError: imbalanced-learn is missing, a class has a single face, or `adasyn` finds nothing to make.
     """
-    try:
-        from imblearn import over_sampling
-    except ImportError as error:
-        raise FerlabError(
-            f"balance={kind} needs imbalanced-learn ({error}); pip install 'ferlab[train,balance]'"
-        ) from None
-    labels = train.labels
-    counts = _counts(labels)
-    if counts.min() < 2:
-        raise FerlabError(
-            f"balance={kind} makes faces between two of a class; found one of {_names(counts < 2)}; use balance=sampler"
-        )
-    neighbours = min(_NEIGHBOURS, int(counts.min()) - 1)
-    if neighbours < _NEIGHBOURS:
-        few = f"{counts.min()} faces of {EXPRESSIONS[counts.argmin()]}"
-        log.warning("balance=%s: %s; it looks at %d neighbours, not %d", kind, few, neighbours, _NEIGHBOURS)
-    if kind == "smote":
-        sampler = over_sampling.SMOTE(k_neighbors=neighbours, random_state=seed)
-    else:
-        sampler = over_sampling.ADASYN(n_neighbors=neighbours, random_state=seed)
+    labels, sampler = train.labels, _sampler(kind, _counts(train.labels), seed)
     log.info("balance=%s: looking for neighbours among %d faces", kind, len(train))
     started = time.perf_counter()
-    # float32: imbalanced-learn computes in the type it is given, and bytes would wrap around.
+    # float32: imbalanced-learn computes in its input's type, and bytes would wrap around.
     flat = train.pixels.reshape(len(train), -1).astype(np.float32)
     try:
         flat, grown = sampler.fit_resample(flat, labels)
@@ -96,6 +78,27 @@ def grow(train: Faces, kind: str, seed: int) -> Faces:
         np.arange(len(grown), dtype=np.int32),
         files,
     )
+
+
+def _sampler(kind: str, counts: np.ndarray, seed: int) -> Any:
+    """imbalanced-learn's SMOTE or ADASYN for classes of these sizes."""
+    try:
+        from imblearn import over_sampling
+    except ImportError as error:
+        raise FerlabError(
+            f"balance={kind} needs imbalanced-learn ({error}); pip install 'ferlab[train,balance]'"
+        ) from None
+    if counts.min() < 2:
+        raise FerlabError(
+            f"balance={kind} makes faces between two of a class; found one of {_names(counts < 2)}; use balance=sampler"
+        )
+    neighbours = min(_NEIGHBOURS, int(counts.min()) - 1)
+    if neighbours < _NEIGHBOURS:
+        few = f"{counts.min()} faces of {EXPRESSIONS[counts.argmin()]}"
+        log.warning("balance=%s: %s; it looks at %d neighbours, not %d", kind, few, neighbours, _NEIGHBOURS)
+    if kind == "smote":
+        return over_sampling.SMOTE(k_neighbors=neighbours, random_state=seed)
+    return over_sampling.ADASYN(n_neighbors=neighbours, random_state=seed)
 
 
 def _counts(labels: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A data set as arrays: what every source gives and everything downstream takes."""
+"""A data set as arrays: every source gives it and everything downstream takes it."""
 
 import hashlib
 import re
@@ -84,7 +84,8 @@ class Faces:
         if not len(self.files):
             return self.row
         found = [re.search(r"(?:^|: )row (\d+)$", self.origin(i)) for i in range(len(self))]  # of joined sources
-        return np.array([int(row[1]) for row in found], int) if all(found) else None
+        rows = [int(row[1]) for row in found if row]
+        return np.array(rows, int) if len(rows) == len(self) else None
 
 
 def faces_sha256(faces: Faces) -> str:

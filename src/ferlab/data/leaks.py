@@ -1,6 +1,7 @@
-"""Faces enter, the count of those that stand in several places leaves: what makes a score better than it is."""
+"""Faces in, the number of those that stand in several places out: they make a score better than it is."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Leaks:
         contradictory: groups whose faces have different labels.
         constant: faces of one grey.
         mirrored_across: pairs of different splits where one is the other's mirror image and not its copy.
-        near: None if not asked for, else val and test faces with a near twin in train, and those of one label with it.
+        near: None if not counted, else val and test faces with a near twin in train, and those of one label with it.
     """
 
     groups: int
@@ -38,7 +39,7 @@ class Leaks:
     mirrored_across: int
     near: dict[str, int] | None = None
 
-    def as_dict(self) -> dict:
+    def as_dict(self) -> dict[str, Any]:
         """The numbers, for JSON."""
         return asdict(self)
 

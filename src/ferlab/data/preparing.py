@@ -44,7 +44,7 @@ def prepare(config: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _card(part: store.Opened, stores: Path, near: bool) -> dict[str, Any]:
-    """What a reader should know of a data set before a number measured on it is believed."""
+    """What a reader should know of a data set before trusting a number measured on it."""
     faces, facts = part.faces, store.facts(stores, part.name)
     raw = facts.pop("raw")
     total = hashlib.sha256("".join(entry["sha256"] for entry in raw).encode()).hexdigest()

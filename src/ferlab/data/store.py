@@ -16,6 +16,7 @@ import numpy as np
 from ferlab.data import sources, store_folder
 from ferlab.data.faces import Faces
 from ferlab.data.leaks import Twins, twins_in
+from ferlab.data.store_folder import Note
 from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: b
         verify: check the sha256 of every array; False checks sizes and shapes alone.
 
     Raises:
-        FerlabError: what the source says of bad raw data; a damaged store; no place or right to write one.
+        FerlabError: as the source for bad raw data; a damaged store; no place or right to write one.
     """
     sources.check_options(layout, options)
     if not re.fullmatch(r"\w[\w.+-]*", name):
@@ -49,7 +50,7 @@ def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: b
         store_folder.recover(folder)
         note = store_folder.read_note(folder)
         files = _raw_files(layout, raw, note, made_of, folder)
-        if not _is_current(note, made_of, raw, files, folder):
+        if note is None or not _is_current(note, made_of, raw, files, folder):
             started = time.perf_counter()
             stamps = store_folder.stamp(raw, files, sha=True)
             faces = sources.read(layout, raw, **options)
@@ -80,8 +81,8 @@ def open_config(data: Mapping[str, Any], recorded: bool = False, verify: bool = 
         verify: as for `open_faces`.
 
     Raises:
-        FerlabError: unknown keys, missing raw data, auxiliary data asked for and none there, leaks that are refused, or
-            as `open_faces`.
+        FerlabError: unknown keys, missing raw data, no auxiliary data where the config names some, leaks that are
+            refused, or as `open_faces`.
     """
     leaks = data.get("leaks", "drop")
     if leaks not in LEAKS:
@@ -120,8 +121,8 @@ def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = Tr
         name, layout, raw, options = _entry(root, entry, "sources")
         faces = open_faces(layout, raw, root / STORES, name, verify, **options)
         opened.append(Opened(name, faces, False, _raw_files_there(layout, raw)))
-    missing = []
-    for entry in (auxiliary := data.get("auxiliary", ())):
+    missing, auxiliary = [], data.get("auxiliary", ())
+    for entry in auxiliary:
         name, layout, raw, options = _entry(root, entry, "auxiliary")
         name += "-train"  # the same folder may serve as a data set of its own, divided otherwise
         if raw is None or raw.exists() or (root / STORES / name / store_folder.NOTE).is_file():
@@ -164,7 +165,7 @@ def _raw_files_there(layout: str, raw: Path | None) -> list[Path]:
     return []
 
 
-def _entry(root: Path, entry: Mapping, key: str) -> tuple[str, str, Path | None, dict]:
+def _entry(root: Path, entry: Mapping[str, Any], key: str) -> tuple[str, str, Path | None, dict[str, Any]]:
     """(name, layout, raw path, options) of one entry of `sources` or `auxiliary`."""
     options = dict(entry)
     try:
@@ -199,15 +200,15 @@ def _join(parts: list[Opened]) -> Opened:
     return Opened("+".join(part.name for part in parts), faces, False)
 
 
-def facts(stores: Path, name: str) -> dict:
-    """What store.json says of a store without its list of files: layout, options, raw files, arrays, counts."""
+def facts(stores: Path, name: str) -> Note:
+    """The note of a store without its list of files."""
     note = store_folder.read_note(stores / name)
     if note is None:
         raise FerlabError(f"no store {stores / name}; build it with python -m ferlab.prepare")
     return {key: value for key, value in note.items() if key != "files"}
 
 
-def _raw_files(layout: str, raw: Path | None, note: dict | None, made_of: dict, folder: Path) -> list[Path]:
+def _raw_files(layout: str, raw: Path | None, note: Note | None, made_of: Note, folder: Path) -> list[Path]:
     """The raw files; empty when they are gone and the store need not have them."""
     try:
         return sources.raw_files(layout, raw)
@@ -220,12 +221,12 @@ def _raw_files(layout: str, raw: Path | None, note: dict | None, made_of: dict, 
         return []
 
 
-def _same(note: dict, made_of: dict) -> bool:
+def _same(note: Note, made_of: Note) -> bool:
     return all(note.get(key) == value for key, value in made_of.items())
 
 
-def _is_current(note: dict | None, made_of: dict, raw: Path | None, files: list[Path], folder: Path) -> bool:
-    if note is None or not _same(note, made_of):
+def _is_current(note: Note, made_of: Note, raw: Path | None, files: Sequence[Path], folder: Path) -> bool:
+    if not _same(note, made_of):
         return False
     if not files:
         return True
@@ -239,6 +240,6 @@ def _is_current(note: dict | None, made_of: dict, raw: Path | None, files: list[
     if [s["sha256"] for s in stamps] != [s["sha256"] for s in note["raw"]]:
         return False
     note["raw"] = stamps
-    with contextlib.suppress(OSError):  # a read-only store is as good, only asked again next time
+    with contextlib.suppress(OSError):  # a read-only store is as good, only checked again next time
         store_folder.write_note(folder, note)
     return True

@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -20,6 +21,8 @@ NOTE, CARD = "store.json", "card.json"
 _OWN = {*(f"{name}.npy" for name in ARRAYS), NOTE, f"{NOTE}.tmp", CARD}
 _LOCK_S = 900  # seconds that another process may take to build
 
+Note = dict[str, Any]  # store.json: layout, options, raw files, arrays, number and files of the faces
+
 
 @contextlib.contextmanager
 def locked(stores: Path, name: str) -> Iterator[None]:
@@ -31,7 +34,7 @@ def locked(stores: Path, name: str) -> Iterator[None]:
     except Timeout:
         raise FerlabError(f"another process builds {stores / name} for {_LOCK_S} s; end it and run again") from None
     except OSError:
-        # A read-only folder of finished stores serves as well; building in it will say what is wrong.
+        # A read-only folder of finished stores serves as well; building in it raises the error.
         yield
         return
     try:
@@ -49,8 +52,8 @@ def recover(folder: Path) -> None:
                 return
 
 
-def read_note(folder: Path) -> dict | None:
-    """What store.json says; None where there is no store, or half a one."""
+def read_note(folder: Path) -> Note | None:
+    """The content of store.json; None where there is no store, or half a one."""
     try:
         note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -58,20 +61,20 @@ def read_note(folder: Path) -> dict | None:
     return note if isinstance(note, dict) and note.keys() >= {"raw", "arrays", "files"} else None
 
 
-def stamp(raw: Path | None, files: list[Path], sha: bool) -> list[dict]:
+def stamp(raw: Path | None, files: Sequence[Path], sha: bool) -> list[dict[str, Any]]:
     """Path (relative to `raw`, so that the data may move), size in bytes and time of each raw file, and its sha256."""
-    stamps = []
-    inside = raw is not None and raw.is_dir()
+    stamps: list[dict[str, Any]] = []
+    folder = raw if raw is not None and raw.is_dir() else None
     for file in files:
         status = file.stat()
-        path = file.relative_to(raw).as_posix() if inside else file.name
+        path = file.relative_to(folder).as_posix() if folder else file.name
         stamps.append({"path": path, "size": status.st_size, "mtime_ns": status.st_mtime_ns})
         if sha:
             stamps[-1]["sha256"] = _sha256(file)
     return stamps
 
 
-def write(folder: Path, faces: Faces, note: dict) -> dict:
+def write(folder: Path, faces: Faces, note: Note) -> Note:
     """Write a store, in place of the one that may be there, and return its note with the arrays' sums added.
 
     Raises:
@@ -107,12 +110,12 @@ def write(folder: Path, faces: Faces, note: dict) -> dict:
     return note
 
 
-def write_note(folder: Path, note: dict) -> None:
+def write_note(folder: Path, note: Note) -> None:
     """Write store.json so that a reader finds the old or the new one."""
     files.write_text(folder / NOTE, json.dumps(note))
 
 
-def load(folder: Path, note: dict, verify: bool) -> Faces:
+def load(folder: Path, note: Note, verify: bool) -> Faces:
     """Memory-mapped faces; sizes and shapes are checked, with `verify` also every array's sha256.
 
     Raises:

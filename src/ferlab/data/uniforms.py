@@ -1,8 +1,8 @@
 """Random numbers that depend on (seed, epoch, face index) and on nothing else.
 
-What enters is int64 indices, what leaves is uniforms in [0,1): a hash of a counter, with no state to save, to fork
-or to restore. So batch order, number of workers, resume and device cannot change what a face is drawn. The same
-lines run on numpy arrays and torch tensors and give equal bits, for both wrap int64 multiplications.
+int64 indices in, uniforms in [0,1) out: a hash of a counter, with no state to save, to fork or to restore. So batch
+order, number of workers, resume and device cannot change the draws of a face. The same lines run on numpy arrays and
+torch tensors and give equal bits, for both wrap int64 multiplications.
 """
 
 from typing import TypeVar

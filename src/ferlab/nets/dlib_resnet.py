@@ -1,11 +1,11 @@
 """dlib's face recognition net as a timm backbone, `dlib_resnet29`: faces [B,3,S,S] -> features [B,256].
 
 King 2017, "High Quality Face Recognition with Deep Metric Learning" (dlib.net, dnn_face_recognition_ex.cpp): a ResNet
-with 29 convolutions and half the filters of ResNet-34 (He et al. 2016, arXiv:1512.03385), trained to tell apart the
-persons of some three million faces; its weights are in the public domain. 5.58 M parameters, 150 pixels a side.
+with 29 convolutions and half the filters of ResNet-34 (He et al. 2016, arXiv:1512.03385), trained to distinguish
+the persons of some three million faces; its weights are in the public domain. 5.58 M parameters, 150 pixels a side.
 
-Deliberate differences: batch norms where dlib's published net has their constants (`weights.unfold` gives them
-statistics), no biases before them, and the last dense layer to 128 numbers left out.
+Deliberate differences: batch norms where dlib's published net has their constants (`training.pretrained.weights.unfold`
+gives them statistics), no biases before them, and the last dense layer to 128 numbers left out.
 """
 
 from typing import Any

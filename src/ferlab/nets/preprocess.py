@@ -1,4 +1,4 @@
-"""Pixels in 0..255 enter, the net's normalised input leaves; grey, resize, scale and normalise stand here alone.
+"""Pixels in 0..255 in, the net's normalised input out; no other module converts to grey, resizes or normalises.
 
 Training, evaluation, ONNX and the browser run this same module, so it is part of every exported graph.
 """
@@ -22,6 +22,9 @@ class Preprocess(nn.Module):
         mean, std: one value per channel, in the units of `scale`d pixels.
         scale: what 255 becomes: 1.0 for most nets, 255.0 for VGGFace2's.
     """
+
+    gain: Tensor
+    bias: Tensor
 
     def __init__(self, size: int, channels: int, mean: Sequence[float], std: Sequence[float], scale: float = 1.0):
         super().__init__()

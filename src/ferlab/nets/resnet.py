@@ -11,6 +11,7 @@ arXiv:1603.09382) and dropout before the classifier; and, so that the net begins
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from timm.models.resnet import BasicBlock
 from timm.models.resnet import ResNet as TimmResNet
@@ -45,8 +46,9 @@ class ResNet(nn.Module):
         stochastic_depth: float,
     ):
         super().__init__()
-        self.backbone = TimmResNet(
-            BasicBlock,
+        block: Any = BasicBlock  # timm's annotation asks for an instance
+        backbone: Any = TimmResNet(
+            block,
             tuple(layers),
             num_classes=0,
             in_chans=channels,
@@ -55,11 +57,10 @@ class ResNet(nn.Module):
             zero_init_last=False,
             block_args={"attn_layer": attention} if attention else None,
         )
-        stem = self.backbone.conv1.out_channels
-        self.backbone.conv1 = nn.Conv2d(channels, stem, 3, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
-        self.backbone.maxpool = nn.Identity()
-        features = self.backbone.num_features
+        backbone.conv1 = nn.Conv2d(channels, backbone.conv1.out_channels, 3, padding=1, bias=False)
+        nn.init.kaiming_normal_(backbone.conv1.weight, mode="fan_out", nonlinearity="relu")
+        backbone.maxpool = nn.Identity()
+        self.backbone, features = backbone, backbone.num_features
         self.head = nn.Sequential(feature_norm(features), nn.Dropout(dropout), nn.Linear(features, classes))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ convolution of 103 M parameters) are left out as in the poster's Keras models.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
@@ -22,7 +23,7 @@ class Transfer(nn.Module):
     """Normalised faces [B,channels,S,S] -> logits [B,classes].
 
     Args:
-        backbone: a timm model name; it starts from random weights (`ferlab.weights` brings others).
+        backbone: a timm model name; it starts from random weights (`weights=` brings others).
         channels: input channels; the poster repeats grey to 3.
         classes: number of logits.
         hidden: units of each dense layer of the head; the poster has 4096 and 1024.
@@ -47,19 +48,20 @@ class Transfer(nn.Module):
         caffe_strides: bool = False,
     ):
         super().__init__()
-        depth = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
-        self.backbone = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, **depth)
-        features = self.backbone.num_features
-        if hasattr(self.backbone, "pre_logits"):
-            self.backbone.pre_logits = nn.Identity()
-        elif hasattr(self.backbone, "head_hidden_size"):
-            features = self.backbone.head_hidden_size
+        depth: dict[str, Any] = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
+        made: Any = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, **depth)
+        features = made.num_features
+        if hasattr(made, "pre_logits"):
+            made.pre_logits = nn.Identity()
+        elif hasattr(made, "head_hidden_size"):
+            features = made.head_hidden_size
         if caffe_strides:
-            _move_strides(self.backbone)
-        for module in self.backbone.modules():
+            _move_strides(made)
+        for block in made.modules():
             # timm starts the last norm of a ResNet's block at 0; from random weights on faces that delays learning.
-            if isinstance(module, BasicBlock | Bottleneck):
-                nn.init.ones_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
+            if isinstance(block, BasicBlock | Bottleneck):
+                nn.init.ones_(_last_norm(block).weight)
+        self.backbone = made
         head: list[nn.Module] = [feature_norm(features)] if norm else []
         for units in hidden:
             head += [nn.Dropout(dropout), nn.Linear(features, units), nn.ReLU()]
@@ -71,8 +73,12 @@ class Transfer(nn.Module):
         return self.head(self.backbone(x))
 
 
-def _move_strides(backbone: nn.Module) -> None:
-    if not isinstance(backbone, ResNet):
+def _last_norm(block: Any) -> Any:
+    return block.bn3 if isinstance(block, Bottleneck) else block.bn2
+
+
+def _move_strides(backbone: Any) -> None:
+    if not issubclass(type(backbone), ResNet):
         raise ValueError(f"caffe_strides is for timm's resnet50, not {type(backbone).__name__}")
     for block in backbone.modules():
         if isinstance(block, Bottleneck):

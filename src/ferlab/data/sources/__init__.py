@@ -1,7 +1,5 @@
-"""One reader for each form that raw data come in: a path enters, `Faces` leave."""
+"""A path in, `Faces` out: one reader for each layout of raw data."""
 
-import importlib
-import importlib.util
 import inspect
 import tempfile
 from collections.abc import Callable
@@ -13,7 +11,7 @@ from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
 
-# What a layout's folder holds, for the message when it is not there; fer2013 and ferplus say it themselves.
+# What a layout's folder holds, for the message when it is not there; fer2013 and ferplus have their own messages.
 _EXPECTED = {
     "fer2013_csv": "a csv with the columns emotion, pixels and Usage",
     "image_folders": "the folders train/CLASS and test/CLASS",
@@ -23,12 +21,13 @@ _EXPECTED = {
     "jaffe": "KA.AN1.39.tiff and the others",
 }
 ARCHIVES = archives.SUFFIXES
-_DRAWN = "ferlab.data.drawn"
+_DRAWING = [Path(__file__).parents[1] / name for name in ("drawn.py", "drawn_figure.py")]
 
 
 def _read_drawn(path: Path | None, n_train: int, n_val: int, n_test: int, seed: int) -> Faces:
-    # Imported when asked for: nobody with real data needs the code that draws.
-    return importlib.import_module(_DRAWN).draw(n_train, n_val, n_test, seed)
+    from ferlab.data.drawn import draw  # nobody with real data needs the code that draws
+
+    return draw(n_train, n_val, n_test, seed)
 
 
 LAYOUTS: dict[str, Callable[..., Faces]] = {
@@ -47,7 +46,7 @@ def read(layout: str, path: Path | None, **options: Any) -> Faces:
     """Faces of the raw data at `path`: a folder, a csv, or a zip or tar of what would be in the folder.
 
     Raises:
-        FerlabError: unknown layout or option, or what is at `path` is not what the layout says.
+        FerlabError: unknown layout or option, or `path` holds something else than the layout's files.
     """
     check_options(layout, options)
     if path is not None and archives.is_archive(path):
@@ -76,9 +75,8 @@ def raw_files(layout: str, path: Path | None) -> list[Path]:
     Raises:
         FerlabError: they are not there.
     """
-    if layout == "drawn":
-        spec = importlib.util.find_spec(_DRAWN)
-        return [Path(spec.origin)] if spec and spec.origin else []
+    if path is None:  # faces are drawn
+        return _DRAWING
     if path.is_file():
         return [path]
     if layout == "fer2013":

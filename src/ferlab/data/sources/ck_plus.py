@@ -1,4 +1,4 @@
-"""CK+ (Lucey et al. 2010) as CMU hands it out, or as the class folders known as CK+48."""
+"""CK+ (Lucey et al. 2010) as CMU distributes it, or as the class folders known as CK+48."""
 
 import logging
 import re
@@ -11,13 +11,14 @@ from ferlab.data.faces import Faces
 from ferlab.data.sources import splits
 from ferlab.data.sources.image_folders import class_folders, faces_of, only_folder, with_split
 from ferlab.errors import FerlabError
-from ferlab.expressions import index_of
+from ferlab.expressions import EXPRESSIONS, index_of
 from ferlab.images import Box, files_under
 
 log = logging.getLogger(__name__)
 
 EMOTIONS = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")  # values 0..7
 PEAK_FRAMES = 3  # a sequence goes from neutral to its peak; the last frames carry the label
+_Found = tuple[Path, re.Match[str]]  # a file and its name's subject, sequence and frame
 _FRAME = re.compile(r"s(\d{3})_(\d{3})_(\d{8})(_emotion|_landmarks)?\.(\w+)", re.IGNORECASE)
 
 
@@ -33,7 +34,7 @@ def read(path: Path, split: str | None = None, seed: int = 0, strict: bool = Tru
         FerlabError: neither layout, an Emotion file without a number 0..7, or an unreadable image (if `strict`).
     """
     top = only_folder(path)
-    found = {"": [], "_emotion": [], "_landmarks": []}
+    found: dict[str, list[_Found]] = {"": [], "_emotion": [], "_landmarks": []}
     for file in files_under(top):
         if match := _FRAME.fullmatch(file.name):
             kind = (match[4] or "").lower()
@@ -50,7 +51,7 @@ def read(path: Path, split: str | None = None, seed: int = 0, strict: bool = Tru
     return with_split(faces, splits.by_group([f"S{subject:03d}" for subject in faces.subject], split, seed))
 
 
-def _cmu(path: Path, top: Path, found: dict, strict: bool) -> Faces:
+def _cmu(path: Path, top: Path, found: dict[str, list[_Found]], strict: bool) -> Faces:
     emotions = {match.group(1, 2): _emotion(file) for file, match in found["_emotion"]}
     if not emotions:
         raise FerlabError(
@@ -60,7 +61,8 @@ def _cmu(path: Path, top: Path, found: dict, strict: bool) -> Faces:
     frames = defaultdict(list)
     for file, match in found[""]:
         frames[match.group(1, 2)].append((int(match[3]), file, match))
-    labelled, subjects, boxes, skipped = [], [], [], Counter()
+    labelled, subjects, boxes = [], [], []
+    skipped: Counter[str] = Counter()
     for sequence, its in sorted(frames.items()):
         if sequence not in emotions:
             skipped["without Emotion file"] += 1
@@ -71,7 +73,7 @@ def _cmu(path: Path, top: Path, found: dict, strict: bool) -> Faces:
             continue
         first, *rest = sorted(its, key=lambda frame: frame[0])
         peak = [(frame, label) for frame in rest[-PEAK_FRAMES:]]
-        for (_, file, match), k in [(first, index_of("neutral")), *peak]:
+        for (_, file, match), k in [(first, EXPRESSIONS.index("neutral")), *peak]:
             labelled.append((file, k))
             subjects.append(int(match[1]))
             boxes.append(_face_box(landmarks.get(match.group(1, 2, 3))))
@@ -91,12 +93,12 @@ def _emotion(file: Path) -> int:
     except (OSError, ValueError) as error:
         raise FerlabError(f"{file}: expected one number 0 to 7 ({error}); unpack Emotion again") from None
     if value not in range(len(EMOTIONS)):
-        raise FerlabError(f"{file} says {text!r}; expected 0 to 7 ({', '.join(EMOTIONS)})")
+        raise FerlabError(f"{file} holds {text!r}; expected 0 to 7 ({', '.join(EMOTIONS)})")
     return int(value)
 
 
 def _face_box(landmarks: Path | None) -> Box | str:
-    """A square about the 68 points, from a little above the brows to the chin, as FER2013's faces are cut."""
+    """A square around the 68 points, from a little above the brows to the chin, as FER2013's faces are cut."""
     if landmarks is None:
         return "centre"
     try:
@@ -116,9 +118,9 @@ def _ck48(top: Path, strict: bool) -> Faces:
         for file in files_under(folder):
             match = _FRAME.fullmatch(file.name)
             if match is None:
-                raise FerlabError(f"{file}: expected a name like S010_004_00000017.png, which tells the subject")
+                raise FerlabError(f"{file}: expected a name like S010_004_00000017.png, with the subject in it")
             labelled.append((file, label))
             subjects.append(int(match[1]))
     if not labelled:
-        raise FerlabError(f"{top}: only classes that FER2013 has not; expected folders like {top}/happy")
+        raise FerlabError(f"{top}: only classes that FER2013 lacks; expected folders like {top}/happy")
     return faces_of(top, labelled, strict, subjects)

@@ -17,7 +17,7 @@ def read(path: Path, strict: bool = True, strict_md5: bool = False) -> Faces:
     """Faces of FER2013 from `path`/fer2013.csv, icml_face_data.csv, or train/CLASS and test/CLASS, the first found.
 
     Raises:
-        FerlabError: none of them there, or what the reader of the one found says.
+        FerlabError: none of them is there, or as the reader of the one found.
     """
     csv = find_csv(path)
     if csv:

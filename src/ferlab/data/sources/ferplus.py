@@ -1,13 +1,15 @@
-"""FER+ (Barsoum et al. 2016): ten votes for each row of fer2013.csv in place of FER2013's labels."""
+"""fer2013.csv and the ten votes of FER+ (Barsoum et al. 2016) for each row in, faces with those targets out."""
 
 import csv
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.data.sources import fer2013, fer2013_csv
+from ferlab.data.sources.fer2013_rows import USAGES
 from ferlab.errors import FerlabError
 from ferlab.expressions import FERPLUS_COLUMNS, K, index_of
 
@@ -43,35 +45,35 @@ def read(
     pixels_csv, votes_csv = raw_files(path)
     usage, named, votes = votes_of(votes_csv)
     faces = fer2013_csv.read(pixels_csv, strict, strict_md5)
-    if len(usage) <= faces.row.max() or (strict and len(usage) != len(faces)):
-        raise FerlabError(
-            f"{votes_csv} has {len(usage)} rows, {pixels_csv} {len(faces)}; they must be of the same release"
-        )
+    _refuse_other_rows(faces, pixels_csv, usage, votes_csv, strict)
     row = faces.row
-    differ = np.flatnonzero(usage[row] != faces.split)
-    if len(differ):
-        line = int(row[differ[0]]) + 2
-        raise FerlabError(
-            f"{votes_csv}, line {line}: another Usage than in {pixels_csv}; the rows must be in one order"
-        )
     table, rated = _targets(votes[row], targets)
     # Unrated rows are blank or damaged images; they stay by default so that splits stay FER2013's.
     table[~named[row]] = faces.targets[~named[row]]
     kept = np.where(named[row], rated, unnamed == "keep")
     log.info("%s: left out %d faces without usable votes", votes_csv, (~kept & named[row]).sum())
-    return Faces(faces.pixels, table, faces.split, faces.subject, faces.row).take(kept)
+    return replace(faces, targets=table).take(kept)
+
+
+def _refuse_other_rows(faces: Faces, pixels_csv: Path, usage: np.ndarray, votes_csv: Path, strict: bool) -> None:
+    if len(usage) <= faces.row.max() or (strict and len(usage) != len(faces)):
+        raise FerlabError(
+            f"{votes_csv} has {len(usage)} rows, {pixels_csv} {len(faces)}; they must be of the same release"
+        )
+    differ = np.flatnonzero(usage[faces.row] != faces.split)
+    if len(differ):
+        line = int(faces.row[differ[0]]) + 2
+        raise FerlabError(
+            f"{votes_csv}, line {line}: another Usage than in {pixels_csv}; the rows must be in one order"
+        )
 
 
 def raw_files(path: Path) -> list[Path]:
     """The csv with the pixels and the csv with the votes."""
-    pixels_csv = fer2013.find_csv(path)
-    votes_csv = path / VOTES
-    missing = [
-        str(place)
-        for place, there in ((path / "fer2013.csv", pixels_csv), (votes_csv, votes_csv.is_file()))
-        if not there
-    ]
-    if missing:
+    pixels_csv, votes_csv = fer2013.find_csv(path), path / VOTES
+    missing = [] if pixels_csv else [str(path / "fer2013.csv")]
+    missing += [] if votes_csv.is_file() else [str(votes_csv)]
+    if missing or pixels_csv is None:
         raise FerlabError(
             f"no {' and no '.join(missing)}; FER+ needs both. fer2013new.csv: github.com/microsoft/FERPlus"
         )
@@ -105,7 +107,7 @@ def votes_of(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             if missing:
                 raise FerlabError(f"{path}, line 1: no column {', '.join(missing)}; expected {', '.join(wanted)}")
             for fields in reader:
-                usage.append(fer2013_csv.USAGES[fields["Usage"].strip().lower()])
+                usage.append(USAGES[fields["Usage"].strip().lower()])
                 named.append(bool(fields["Image name"].strip()))
                 votes.append([int(fields[name]) for name in FERPLUS_COLUMNS])
                 if min(votes[-1]) < 0:

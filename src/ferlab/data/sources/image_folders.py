@@ -1,13 +1,15 @@
-"""Folders of images, one folder a class: Kaggle's train/CLASS and test/CLASS, and any other class folders."""
+"""Folders of images in, one folder a class, faces out: Kaggle's train/CLASS and test/CLASS, and other class folders."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ferlab.data.faces import SPLITS, Faces, hard_targets
 from ferlab.data.sources import splits
-from ferlab.data.sources.fer2013_csv import USAGES
+from ferlab.data.sources.fer2013_rows import USAGES
 from ferlab.data.sources.images import decode_all
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, index_of
@@ -33,7 +35,7 @@ def read_class_folders(
 
     Raises:
         FerlabError: no class folder, an unknown class, an empty data set, a file that is no image (if `strict`), or
-            whose name tells no person where `groups` needs one.
+            a name without a person where `groups` needs one.
     """
     if groups not in ("face", "subject"):
         raise FerlabError(f"groups is {groups!r}; choose face or subject")
@@ -55,15 +57,15 @@ def read_class_folders(
 def _person(file: Path) -> str:
     person, dash, _ = file.stem.partition("-")
     if not (person and dash):
-        raise FerlabError(f"{file}: expected a name like p01-7.png, that tells the person; or give groups: face")
+        raise FerlabError(f"{file}: expected a name like p01-7.png, with the person in it; or give groups: face")
     return person.lower()
 
 
 def read_image_folders(path: Path, strict: bool = True) -> Faces:
-    """Faces of Kaggle's PATH/train/CLASS and PATH/test/CLASS, where file names tell PublicTest from PrivateTest.
+    """Faces of Kaggle's PATH/train/CLASS and PATH/test/CLASS, where file names begin with PublicTest or PrivateTest.
 
     Raises:
-        FerlabError: no such folders, a name in test/ that tells no split, or a file that is no image (if `strict`).
+        FerlabError: no such folders, a name in test/ without its split, or a file that is no image (if `strict`).
     """
     top = only_folder(path, unless=("train", "test"))
     by_name = {folder.name.lower(): folder for folder in _subfolders(top)}
@@ -93,7 +95,7 @@ def _usage(file: Path, part: str) -> int:
         )
     if code is not None and (code == 0) != (part == "train"):
         raise FerlabError(
-            f"{file}: its name says {file.name.split('_')[0]}, its folder {part}; unpack the archive again"
+            f"{file} is of {file.name.split('_')[0]} by its name and of {part} by its folder; unpack the archive again"
         )
     return code or 0
 
@@ -132,16 +134,16 @@ def class_folders(path: Path) -> list[tuple[Path, int]]:
     if not found:
         raise FerlabError(f"{path} holds no class folder; expected one per class: {', '.join(EXPRESSIONS)}")
     if dropped:
-        log.info("%s: left out %d faces of classes that FER2013 has not", path, dropped)
+        log.info("%s: left out %d faces of classes that FER2013 lacks", path, dropped)
     return sorted(found, key=lambda pair: (pair[1], pair[0].name))
 
 
 def faces_of(
     top: Path,
-    labelled: list[tuple[Path, int]],
+    labelled: Sequence[tuple[Path, int]],
     strict: bool,
-    subjects: list[int] | None = None,
-    boxes: list[Box | str | None] | None = None,
+    subjects: Sequence[int] | None = None,
+    boxes: Sequence[Box | str | None] | None = None,
 ) -> Faces:
     """Decode (file, class index) pairs, all as train; `row` counts `labelled`, `files` are relative to `top`."""
     pixels, row = decode_all([file for file, _ in labelled], strict, boxes)
@@ -162,7 +164,7 @@ def faces_of(
 def with_split(faces: Faces, split: np.ndarray) -> Faces:
     """The same faces with split codes uint8 [N]."""
     assert split.max(initial=0) < len(SPLITS)
-    return Faces(faces.pixels, faces.targets, split, faces.subject, faces.row, faces.files)
+    return replace(faces, split=split)
 
 
 def _subfolders(path: Path) -> list[Path]:

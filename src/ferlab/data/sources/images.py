@@ -14,7 +14,8 @@ def decode_all(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(faces uint8 [n,48,48], their indices in `paths` [n]); n is less only if not strict and some are no images."""
     pixels = np.empty((len(paths), SIDE, SIDE), np.uint8)
-    good, first = [], None
+    good: list[int] = []
+    first: FerlabError | None = None
     for i, path in enumerate(paths):
         try:
             pixels[len(good)] = decode(path, boxes[i] if boxes else None)

@@ -1,4 +1,4 @@
-"""JAFFE (Lyons et al. 1998): names like KA.AN1.39.tiff tell subject and expression."""
+"""JAFFE (Lyons et al. 1998): subject and expression stand in names like KA.AN1.39.tiff."""
 
 import re
 from pathlib import Path
@@ -30,9 +30,10 @@ def read(path: Path, split: str | None = None, seed: int = 0, strict: bool = Tru
         if match is None:
             raise FerlabError(f"{file}: expected a name like KA.AN1.39.tiff; move other images away")
         code = match[2].upper()
-        if code not in CODES:
+        label = index_of(code) if code in CODES else None
+        if label is None:
             raise FerlabError(f"{file}: {code} is no expression of JAFFE; expected one of {', '.join(CODES)}")
-        labelled.append((file, index_of(code)))
+        labelled.append((file, label))
         initials.append(match[1].upper())
     if not labelled:
         raise FerlabError(f"{path} holds no JAFFE image; expected names like KA.AN1.39.tiff")

@@ -1,4 +1,4 @@
-"""Train, val and test for data sets that come without: drawn by hash, no subject in two of them."""
+"""Groups of faces in, split codes out: train, val and test by hash for data sets that have no splits."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from ferlab.data.faces import SPLITS
 from ferlab.errors import FerlabError
 
-SHARE = 0.1  # of the groups, for val and again for test, unless others are given
+SHARE = 0.1  # of the groups, for val and again for test, by default
 
 
 def by_group(

@@ -1,0 +1,103 @@
+"""An epoch and a batch's number in, the faces and targets of that batch out, on the host or on the device."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Generic
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from ferlab.data.uniforms import Array
+
+if TYPE_CHECKING:
+    from ferlab.data.datamodule import FacesDataModule
+
+
+class Places(Sampler[tuple[int, int]]):
+    """(epoch, batch) for every batch of an epoch, the next epoch each time it is iterated.
+
+    The first epoch starts at batch `done`, where a resumed run stopped. A generator counts an iteration when its first
+    place is taken: a loader with workers makes two iterators for the first epoch and uses one.
+    """
+
+    def __init__(self, batches: int, epoch: int, done: int):
+        self.batches, self.epoch, self.done = batches, epoch, done
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch, done = self.epoch, self.done
+        self.epoch, self.done = epoch + 1, 0
+        for batch in range(done, self.batches):
+            yield epoch, batch
+
+    def __len__(self) -> int:
+        return self.batches
+
+
+class _Batches(Dataset[tuple[Tensor, Tensor]], Generic[Array]):
+    """Items are whole batches, indexed by (epoch, batch); each rank has its share of the global batch."""
+
+    def __init__(self, module: "FacesDataModule", rank: int, ranks: int, everyone: Array):
+        self.module, self.rank, self.ranks = module, rank, ranks
+        self.everyone: Array = everyone
+        self._epoch = -1
+        self._order: Array = everyone
+
+    def indices(self, epoch: int, batch: int) -> tuple[Array, Array]:
+        """Faces of a batch and the numbers that their augmentation is drawn by, both int64 [B].
+
+        A face's number is its index. Where a sampler may draw a face twice it is the place in the epoch, so that the
+        two differ.
+        """
+        size = self.module.batch_size
+        some = slice(batch * size, (batch + 1) * size)
+        index = self.order(epoch)[some][self.rank :: self.ranks]
+        number = self.everyone[some][self.rank :: self.ranks] if self.module.balance == "sampler" else index
+        return index, number
+
+    def order(self, epoch: int) -> Array:
+        """Indices of the epoch's faces, computed when it begins."""
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, self.ordered(epoch)
+        return self._order
+
+    def ordered(self, epoch: int) -> Array:
+        raise NotImplementedError
+
+
+class HostBatches(_Batches[np.ndarray]):
+    """Batches gathered and augmented by numpy and OpenCV, or image by image by albumentations."""
+
+    def __init__(self, module: "FacesDataModule", rank: int, ranks: int):
+        super().__init__(module, rank, ranks, np.arange(len(module.train)))
+
+    def ordered(self, epoch: int) -> np.ndarray:
+        return self.module.order(epoch)
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, batch = place
+        index, number = self.indices(epoch, batch)
+        faces = self.module.augment.on_host(self.module.train.pixels[index], number, epoch)
+        return torch.from_numpy(faces).unsqueeze(1), torch.from_numpy(self.module.targets[index])
+
+
+class DeviceBatches(_Batches[Tensor]):
+    """Batches gathered and augmented on the GPU, where the whole training set lies (66 MB for FER2013)."""
+
+    def __init__(self, module: "FacesDataModule", device: torch.device, rank: int, ranks: int):
+        super().__init__(module, rank, ranks, torch.arange(len(module.train), device=device))
+        self.device = device
+        self.pixels = torch.from_numpy(module.train.pixels).unsqueeze(1).to(device)  # [N,1,48,48]
+        self.targets = torch.from_numpy(module.targets).to(device)
+        # The hash behind the draws stays outside: Triton 3.6 refuses its 64-bit constants.
+        self.batch: Callable[..., tuple[Tensor, Tensor]] = torch.compile(self._batch, fullgraph=True, dynamic=False)
+
+    def ordered(self, epoch: int) -> Tensor:
+        self.draws = self.module.augment.draw(self.everyone, epoch)  # [N,D]
+        return torch.from_numpy(self.module.order(epoch)).to(self.device)
+
+    def _batch(self, index: Tensor, number: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+        return self.module.augment.apply(self.pixels[index], draws[number]), self.targets[index]
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        return self.batch(*self.indices(*place), self.draws)
