@@ -1,6 +1,8 @@
 """Small faces and configs that every test may use."""
 
+import logging
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,8 +13,10 @@ import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.singleton import Singleton
 from torch import nn
 
+from ferlab import cli
 from ferlab.config import CONF, plain
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.evaluation import measuring
@@ -76,6 +80,22 @@ def measure(
     if each:
         return measuring.evaluate_each(runs, door, measured_by)
     return measuring.evaluate(runs, door, measured_by, name)
+
+
+@pytest.fixture
+def typed(monkeypatch, tmp_path):
+    """Run a task as the command `train` with words typed after it; Hydra's logging and state end with the test."""
+    root = logging.getLogger()
+    handlers, level, state = root.handlers[:], root.level, Singleton.get_state()
+    monkeypatch.chdir(tmp_path)
+
+    def run(task, *words, config_name="train"):
+        monkeypatch.setattr(sys, "argv", [f"ferlab.{config_name}", *words])
+        return cli.command(config_name)(task)()
+
+    yield run
+    root.handlers[:], root.level = handlers, level
+    Singleton.set_state(state)
 
 
 class SmallNet(nn.Sequential):

@@ -1,136 +1,19 @@
-"""What the commands share: what a config may build, and how an error reaches who typed it."""
+"""How a command starts and ends."""
 
 import contextlib
-import logging
 import os
-import pickle
-import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
-from hydra.core.singleton import Singleton
-from omegaconf import OmegaConf
 
-from ferlab import cli, config, train
+from ferlab import cli, config
 from ferlab.errors import FerlabError
-from ferlab.nets.five_layer import FiveLayer
-
-NET = {"_target_": "ferlab.nets.five_layer.FiveLayer", "channels": 1, "classes": 7, "dropout": 0.3}
-
-
-@pytest.fixture
-def typed(monkeypatch, tmp_path):
-    """Run a task as the command `train` with words typed after it; Hydra's logging and state end with the test."""
-    root = logging.getLogger()
-    handlers, level, state = root.handlers[:], root.level, Singleton.get_state()
-    monkeypatch.chdir(tmp_path)
-
-    def run(task, *words, config_name="train", **kwargs):
-        monkeypatch.setattr(sys, "argv", ["ferlab.train", *words])
-        return cli.command(config_name, **kwargs)(task)()
-
-    yield run
-    root.handlers[:], root.level = handlers, level
-    Singleton.set_state(state)
-
-
-def test_builds_what_conf_names():
-    assert isinstance(config.build(NET), FiveLayer)
-    assert isinstance(config.build(OmegaConf.create(NET)), FiveLayer)
-    assert config.build(NET, width=0.5)[0].out_channels == 16
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "os.system",
-        "torch.load",
-        "torch.hub.load",
-        "builtins.getattr",
-        "builtins.open",
-        "builtins.eval",
-        "subprocess.run",
-        "ferlab.runs.directory.load",
-        "ferlab.runs.checkpoints.load",
-        "numpy.load",
-        # An allowed beginning that leads elsewhere:
-        "torch.nn.modules.module.torch.load",
-        "torch.optim.sgd.torch.load",
-        "torch.nn.functional.importlib.import_module",
-        "ferlab.nets.transfer.timm.create_model",
-        "albumentations.core.composition.random.Random",
-        "albumentations.load",  # reads a file and builds what it says
-        "albumentations.from_dict",
-        # Nothing:
-        "ferlab.nets.absent.Net",
-        "torch.nn.Absent",
-        "torch.nn.",
-        "",
-        None,
-        7,
-        ["os.system"],
-    ],
-)
-@pytest.mark.parametrize("nested", ["itself", "argument", "list", "args", "partial"])
-def test_other_targets_are_refused_before_anything_is_built(target, nested, tmp_path):
-    torch.save({}, tmp_path / "x.pt")
-    bad = {"_target_": target, "_args_": [str(tmp_path / "x.pt")]}
-    node = {
-        "itself": bad,
-        "argument": NET | {"dropout": bad},
-        "list": NET | {"dropout": [[bad]]},
-        "args": {"_target_": "torch.nn.Sequential", "_args_": [bad]},
-        "partial": bad | {"_partial_": True},
-    }[nested]
-    with pytest.raises(FerlabError, match="a config may build only"):
-        config.build(node)
-
-
-def test_a_hidden_target_is_refused():
-    node = OmegaConf.create({"what": "torch.load", "net": {"_target_": "${what}", "f": "x.pt"}})
-    with pytest.raises(FerlabError, match=r"_target_ is 'torch\.load'"):
-        config.build(node.net)
-
-
-def test_an_argument_that_the_net_does_not_take_is_named():
-    with pytest.raises(FerlabError, match="unexpected keyword argument 'widht'") as caught:
-        config.build(NET | {"widht": 2})
-    assert "\n" not in str(caught.value)
-
-
-def test_plain_resolves_and_holds_no_config():
-    node = OmegaConf.create({"a": 1, "b": "x-${a}", "c": [{"d": "${b}"}]})
-    found = config.plain(node)
-    assert found == {"a": 1, "b": "x-1", "c": [{"d": "x-1"}]}
-    assert type(found) is dict
-    assert type(found["c"][0]) is dict
-    assert config.plain({"a": 1}) == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("value", "said"),
-    [
-        ('${required:"a.b=FILE, or a.b=hub"}', "type a.b=FILE, or a.b=hub; there is no default"),
-        ("???", "type a.b=VALUE; there is no default"),
-        ("${absent}", "Interpolation key 'absent' not found"),
-    ],
-)
-def test_a_value_that_is_missing_is_one_line(value, said):
-    with pytest.raises(FerlabError, match=f"^{re.escape(said)}$"):
-        config.plain(OmegaConf.merge({"a": {}}, {"a": {"b": value}}))
-
-
-def test_a_default_does_not_stand_in_for_a_required_value():
-    node = OmegaConf.merge({"a": 1}, {"a": '${required:"a=2"}'})
-    with pytest.raises(FerlabError, match="type a=2"):
-        config.plain(node)
-    assert config.plain(OmegaConf.merge(node, {"a": 2})) == {"a": 2}
 
 
 def test_a_wrong_value_is_one_line_and_status_1(typed, capsys):
-    def task(cfg):
+    def task(config):
         raise FerlabError("seed is -1; choose 0 or more")
 
     with pytest.raises(SystemExit) as stopped:
@@ -142,7 +25,7 @@ def test_a_wrong_value_is_one_line_and_status_1(typed, capsys):
 
 
 def test_a_fault_of_ferlab_keeps_its_traceback(typed, capsys):
-    def task(cfg):
+    def task(config):
         raise ZeroDivisionError("oops")
 
     with pytest.raises(SystemExit) as stopped:
@@ -156,11 +39,11 @@ def test_a_fault_of_ferlab_keeps_its_traceback(typed, capsys):
 def test_in_a_sweep_the_jobs_after_a_failed_one_run_and_the_status_is_not_0(typed, capsys):
     done = []
 
-    def task(cfg):
-        done.append(cfg.seed)
-        if cfg.seed == 1:
+    def task(config):
+        done.append(config["seed"])
+        if config["seed"] == 1:
             raise FerlabError("seed 1 is unlucky")
-        if cfg.seed == 2:
+        if config["seed"] == 2:
             raise ZeroDivisionError("oops")
         return 0.5
 
@@ -174,43 +57,10 @@ def test_in_a_sweep_the_jobs_after_a_failed_one_run_and_the_status_is_not_0(type
     assert "ferlab: seed 1 is unlucky" in err
 
 
-def test_a_task_travels_to_other_processes_by_its_name():
-    """By value it could not: some of what train refers to, as torch.ops, cannot be pickled."""
-    task = cli._Task(train.main.__wrapped__)
-    assert (task.__module__, task.__name__) == ("ferlab.train", "main")
-    content = pickle.dumps(task)
-    assert len(content) < 200
-    assert pickle.loads(content).function is task.function
-
-
-def test_what_was_typed_can_be_typed_again(typed, tmp_path):
-    found = []
-    (tmp_path / "own" / "experiment").mkdir(parents=True)
-    (tmp_path / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\nlr: 0.5\n")
-    words = ["--config-dir", str(tmp_path / "own"), "experiment=mine", "+model.net.width=0.25"]
-    typed(lambda cfg: found.append(cli.job()), *words)
-    [job] = found
-    assert job == {"words": words, "experiment": "mine"}
-    found.clear()
-    typed(lambda cfg: found.append((cfg.lr, cfg.model.net.width)), *job["words"])
-    assert found == [(0.5, 0.25)]
-
-
-def test_a_job_knows_its_sweep_and_its_words_are_its_own(typed):
-    found = []
-    typed(lambda cfg: found.append(cli.job()), "-m", "seed=1,2", "lr=0.1", "hydra.sweep.dir=out/night")
-    assert [job["words"] for job in found] == [["seed=1", "lr=0.1"], ["seed=2", "lr=0.1"]]
-    assert {(job["sweep"], job["launcher"], job["experiment"]) for job in found} == {("night", "basic", None)}
-
-
-def test_without_a_command_there_is_no_job():
-    assert cli.job() == {}
-
-
 def test_the_gpus_go_round(typed):
     seen = []
     typed(
-        lambda cfg: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]),
+        lambda config: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]),
         "-m",
         "seed=range(5)",
         "+hydra.job.env_set.CUDA_VISIBLE_DEVICES=${gpu:2}",
@@ -222,19 +72,24 @@ def test_the_gpus_go_round(typed):
 def test_the_end_of_a_command_is_called_however_it_ends(typed, error):
     ends = []
 
-    def task(cfg):
+    def task(config):
+        cli.at_end(ends.append)
         if error is not None:
             raise error
 
     with contextlib.suppress(BaseException):
-        typed(task, at_end=lambda: ends.append(True))
-    assert ends == [True]
+        typed(task)
+    [ended_by] = ends
+    assert (ended_by is None) == (error is None)
+    with contextlib.suppress(BaseException):
+        typed(lambda config: None)
+    assert len(ends) == 1  # not of the next command
 
 
 def test_a_sweep_line_makes_a_job_of_each_combination(typed):
     done = []
     typed(
-        lambda cfg: done.append((cfg.model.name, cfg.class_weights, cfg.name)),
+        lambda config: done.append((config["model"]["name"], config["class_weights"], config["name"])),
         "-m",
         "model=baseline,five_layer",
         "class_weights=none,balanced",
@@ -258,8 +113,46 @@ def test_a_sweep_line_makes_a_job_of_each_combination(typed):
 )
 def test_what_conf_does_not_have_is_named_without_a_traceback(typed, capsys, words, expected):
     with pytest.raises(SystemExit) as stopped:
-        typed(lambda cfg: pytest.fail("the task ran"), *words)
+        typed(lambda config: pytest.fail("the task ran"), *words)
     assert stopped.value.code == 1
     out, err = capsys.readouterr()
     assert expected in out + err
     assert "Traceback" not in out + err
+
+
+NAMES = sorted(path.stem for path in Path(config.CONF).glob("*.yaml") if path.stem != "command")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_shows_the_keys_with_their_comments_and_the_choices_of_each_group(typed, capsys, name):
+    typed(lambda config: pytest.fail("the task ran"), "--help", config_name=name)
+    shown = capsys.readouterr().out
+    head, defaults, keys = (Path(config.CONF) / f"{name}.yaml").read_text().split("\n\n", 2)
+    assert shown.startswith(head.removeprefix("# ").splitlines()[0])
+    assert keys.partition("\nhydra:")[0].strip() in shown
+    for group in Path(config.CONF).iterdir():
+        if group.is_dir() and f"- {group.name}: " in defaults:
+            assert f"# {' | '.join(sorted(file.stem for file in group.glob('*.yaml')))}\n" in shown
+    assert "defaults:" not in shown
+
+
+SCRIPT = """
+from ferlab.cli import command
+
+@command("compare")
+def main(config):
+    print("a line\\n" * {lines})
+
+main()
+"""
+
+
+@pytest.mark.parametrize("words", [["-c", SCRIPT.format(lines=1)], ["-c", SCRIPT.format(lines=100_000)],
+                                   ["-m", "ferlab.reproduce", "paper=readme", "dry=true"]])  # fmt: skip
+def test_a_pipe_that_nobody_reads_any_more_ends_the_command_without_a_word(words, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1

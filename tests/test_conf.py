@@ -330,8 +330,8 @@ def test_the_wheel_holds_every_source_and_every_conf(wheel):
 def test_the_wheel_trains_with_its_own_conf(wheel, data, tmp_path):
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
-    where = typed("-c", "import ferlab.cli as c; print(c.__file__, c.CONF)", cwd=tmp_path, PYTHONPATH=str(site))
-    assert where.stdout.split() == [str(site / "ferlab" / "cli.py"), "pkg://ferlab.conf"], where.stderr
+    where = typed("-c", "import ferlab.config as c; print(c.__file__, c.CONF)", cwd=tmp_path, PYTHONPATH=str(site))
+    assert where.stdout.split() == [str(site / "ferlab" / "config.py"), str(site / "ferlab" / "conf")], where.stderr
     words = [
         "-m",
         "ferlab.train",

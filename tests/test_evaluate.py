@@ -228,7 +228,7 @@ def _main(*typed):
     """The command's task on conf/evaluate.yaml with `typed` over it, without Hydra's own argument parsing."""
     conf = OmegaConf.load(Path(config.CONF) / "evaluate.yaml")
     conf.pop("defaults")
-    evaluate.main.__wrapped__(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed))))
+    evaluate.main.__wrapped__(config.plain(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed)))))
 
 
 def test_the_command_prints_the_headline_and_where_the_page_is(made, capsys, caplog):

@@ -181,7 +181,7 @@ def test_with_kept_answers_nothing_is_trained_to_teach(new):
 )
 def test_what_cannot_be_run_is_refused_before_anything_starts(overrides, message):
     with initialize_config_dir(CONF, version_base="1.3"), pytest.raises(FerlabError, match=message):
-        reproduce.main.__wrapped__(compose("reproduce", overrides=overrides))
+        reproduce.main.__wrapped__(plain(compose("reproduce", overrides=overrides)))
 
 
 def test_what_did_not_end_well_is_said_at_the_end(monkeypatch, caplog, tmp_path):
@@ -197,7 +197,7 @@ def test_what_did_not_end_well_is_said_at_the_end(monkeypatch, caplog, tmp_path)
         initialize_config_dir(CONF, version_base="1.3"),
         pytest.raises(FerlabError, match="type the same command again for the rest"),
     ):
-        reproduce.main.__wrapped__(compose("reproduce", overrides=["paper=rehearsal"]))
+        reproduce.main.__wrapped__(plain(compose("reproduce", overrides=["paper=rehearsal"])))
     assert caplog.messages[-1].splitlines() == [
         "1 failed, 1 skipped, 1 finished, 1 there already",
         "  a/x: failed, status 1 after 2 s: oops; log x.log",

@@ -23,7 +23,6 @@ from ferlab.reporting import model_card, records, reports, summary_page
 from ferlab.studies import calibration, corruption_study, explanation, mistakes, opening
 from tests.conftest import measure
 from tests.pages import Page
-from tests.test_cli import typed  # noqa: F401
 from tests.test_conf import composed
 from tests.unpacked import ENTRIES, RESULTS, report_of, study_of, unpacked
 
@@ -363,7 +362,7 @@ def test_a_chosen_ensemble_is_shown_in_the_views_that_it_was_frozen_with(studied
     assert f"python -m ferlab.evaluate runs={(outputs / 'ensembles/best').as_posix()} split=val" in page.code
 
 
-def test_the_command_says_what_it_wrote(studied, typed, capsys):  # noqa: F811
+def test_the_command_says_what_it_wrote(studied, typed, capsys):
     from ferlab import summarise
 
     typed(summarise.main.__wrapped__, f"runs={studied}", "out=a/b.html", config_name="summarise")

@@ -3,19 +3,17 @@
 What the report has (confusion matrix, surest mistakes) is not repeated here.
 """
 
-from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab.cli import command
-from ferlab.config import plain
+from ferlab.cli import Config, command
 from ferlab.pages.words import percent
-from ferlab.studies import opening
-from ferlab.studies.mistakes import KIND, analyse
 
 
 @command("analyse")
-def main(cfg: DictConfig) -> None:
-    config = plain(cfg)
+def main(config: Config) -> None:
+    from ferlab.studies import opening
+    from ferlab.studies.mistakes import KIND, analyse
+
     console = Console(soft_wrap=True, highlight=False)
     for study in opening.opened(config, KIND):
         found = analyse(study, config)

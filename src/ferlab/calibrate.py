@@ -3,19 +3,17 @@
 On val a temperature and a threshold are fitted and kept; on other faces the kept ones are judged.
 """
 
-from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab.cli import command
-from ferlab.config import plain
+from ferlab.cli import Config, command
 from ferlab.pages.words import percent
-from ferlab.studies import opening
-from ferlab.studies.calibration import KIND, calibrate
 
 
 @command("calibrate")
-def main(cfg: DictConfig) -> None:
-    config = plain(cfg)
+def main(config: Config) -> None:
+    from ferlab.studies import opening
+    from ferlab.studies.calibration import KIND, calibrate
+
     console = Console(soft_wrap=True, highlight=False)
     for study in opening.opened(config, KIND):
         found = calibrate(study, config)

@@ -2,22 +2,17 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from ferlab import files
-from ferlab.cli import command
-from ferlab.config import plain
+from ferlab.cli import Config, command
 from ferlab.errors import FerlabError
-from ferlab.reporting.markdown import splice
-from ferlab.reporting.reports import compare, read
-from ferlab.reporting.table2_markdown import poster_table
-
-__all__ = ["compare", "poster_table", "read", "splice"]
 
 
 @command("compare")
-def main(cfg: DictConfig) -> None:
-    config = plain(cfg)
+def main(config: Config) -> None:
+    from ferlab import files
+    from ferlab.reporting.markdown import splice
+    from ferlab.reporting.reports import compare, read
+    from ferlab.reporting.table2_markdown import poster_table
+
     if config["into"] and not config["name"]:
         raise FerlabError("into is given without name; type name=NAME as in <!-- table:NAME -->")
     if config["layout"] not in ("list", "table2"):

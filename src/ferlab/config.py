@@ -1,10 +1,12 @@
-"""What a config may build, and its nodes as plain values."""
+"""conf/: where it lies, what a command's file says, its nodes as plain values, and what a node may build."""
 
 import inspect
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
@@ -12,12 +14,34 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from ferlab.errors import FerlabError
 
 _ROOT = Path(__file__).resolve().parents[2]
-# From a checkout the user edits conf/ beside src/; from a wheel it is the package ferlab.conf. A console script
-# finds neither by a relative path.
-CONF = str(_ROOT / "conf") if (_ROOT / "conf" / "train.yaml").is_file() else "pkg://ferlab.conf"
+# In a checkout the user edits conf/ beside src/; in a wheel it is the package ferlab.conf.
+CONF = str(_ROOT / "conf" if (_ROOT / "conf" / "train.yaml").is_file() else Path(__file__).with_name("conf"))
 
 # Hydra refuses os.system and the like, but not torch.load, open or getattr: only these libraries may be named.
 _MAY_BUILD = ("ferlab.nets.", "albumentations.", "torch.nn.", "torch.optim.")
+
+
+def _required(words: str) -> NoReturn:
+    raise FerlabError(f"type {words}; there is no default")
+
+
+# ${gpu:4} is which of 4 GPUs a sweep's job may see (docs/sweeps.md). ${required:"KEY=VALUE"} is a value that has to be
+# typed: with `???` OmegaConf would keep a default of the same key.
+OmegaConf.register_new_resolver("gpu", lambda gpus: str(HydraConfig.get().job.num % int(gpus)), replace=True)
+OmegaConf.register_new_resolver("required", _required, replace=True)
+
+
+def help_of(command: str) -> str:
+    """What a command's file in conf/ says: its example, its purpose, then every key with its default and comment."""
+    head, _, rest = (Path(CONF) / f"{command}.yaml").read_text().partition("defaults:\n")
+    defaults, _, keys = rest.partition("\n\n")
+    groups = [
+        f"{group}: {default} # {' | '.join(sorted(file.stem for file in Path(CONF, group).glob('*.yaml')))}\n"
+        for group, default in re.findall(r"^  - (\w+): (\S+)", defaults, re.M)
+    ]
+    keys = keys.partition("\nhydra:\n")[0]
+    own = "-m makes a job of each combination, --cfg job prints the config of a line, --hydra-help lists Hydra's flags."
+    return f"{re.sub('^# ', '', head, flags=re.M)}{''.join(groups)}\n{keys.rstrip()}\n\n{own}"
 
 
 def plain(node: Any) -> Any:

@@ -1,19 +1,18 @@
 """`python -m ferlab.describe`: a model card of each run, and with data= a data card of each prepared store.
 
-Nothing is run, counted or opened but what other commands wrote.
+It reads what other commands wrote; it runs, counts and opens nothing else.
 """
 
-from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab.cli import command
-from ferlab.config import plain
-from ferlab.reporting.describing import describe
+from ferlab.cli import Config, command
 
 
 @command("describe")
-def main(cfg: DictConfig) -> None:
-    for path in describe(plain(cfg)):
+def main(config: Config) -> None:
+    from ferlab.reporting.describing import describe
+
+    for path in describe(config):
         Console(soft_wrap=True, highlight=False).print(str(path))
 
 

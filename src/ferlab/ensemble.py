@@ -1,22 +1,25 @@
 """`python -m ferlab.ensemble`: finished runs in, an ensemble chosen on val and frozen to a file out.
 
-Only val is asked here. What is frozen is measured by `ferlab.evaluate`, which alone opens a test split.
+It uses val alone. `ferlab.evaluate`, which alone opens a test split, measures what is frozen.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from ferlab.cli import command
-from ferlab.config import plain
-from ferlab.ensembling import choosing, subject
-from ferlab.ensembling.search import choose, figures_of
+from ferlab.cli import Config, command
+
+if TYPE_CHECKING:
+    from ferlab.ensembling.choosing import Choice
 
 
-def _say(folder: Path, choices: Sequence[choosing.Choice]) -> None:
+def _print(folder: Path, choices: Sequence["Choice"]) -> None:
+    from ferlab.ensembling import subject
+    from ferlab.ensembling.search import figures_of
+
     console = Console(soft_wrap=True, highlight=False)
     table = Table("views", "tempered", "method", "members", "val", "held out", "optimism")
     for c in choices[:12]:
@@ -29,19 +32,22 @@ def _say(folder: Path, choices: Sequence[choosing.Choice]) -> None:
         "  held out: each face predicted by what was chosen without it; the best of many is still optimistic",
         style="dim",
     )
-    one = subject.as_one(str(folder))
-    for run, weight, temperature in zip(one.members, one.weights, one.temperatures, strict=True):
-        console.print(f"  {weight:.3f}  {run.name}" + (f", temperature {temperature:.2f}" if temperature != 1 else ""))
-    for run, kept in zip(one.specialists, one.choice["specialists"], strict=True):
-        gain = f"{kept['gained']} right for {kept['lost']} wrong, p {kept['p_holm']:.2g}"
-        console.print(f"  {'/'.join(kept['pair'])}  {run.name}: {gain}")
+    chosen = subject.as_one(str(folder)).choice or {}
+    for one in chosen["members"]:
+        tempered = f", temperature {one['temperature']:.2f}" if one["temperature"] != 1 else ""
+        console.print(f"  {one['weight']:.3f}  {one['name']}{tempered}")
+    for one in chosen["specialists"]:
+        gain = f"{one['gained']} right for {one['lost']} wrong, p {one['p_holm']:.2g}"
+        console.print(f"  {'/'.join(one['pair'])}  {one['name']}: {gain}")
     console.print(f"frozen: {folder}; next: python -m ferlab.evaluate runs={folder} split=test")
 
 
 @command("ensemble")
-def main(cfg: DictConfig) -> None:
-    folder, choices = choose(plain(cfg))
-    _say(folder, choices)
+def main(config: Config) -> None:
+    from ferlab.ensembling.search import choose
+
+    folder, choices = choose(config)
+    _print(folder, choices)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
 """`python -m ferlab.explain`: what in a face carries a run's answers, by five methods that are checked themselves."""
 
-from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab.cli import command
-from ferlab.config import plain
-from ferlab.studies import opening
-from ferlab.studies.explanation import KIND, check, explain, told
+from ferlab.cli import Config, command
 
 
 @command("explain")
-def main(cfg: DictConfig) -> None:
-    config = plain(cfg)
+def main(config: Config) -> None:
+    from ferlab.studies import opening
+    from ferlab.studies.explanation import KIND, check, explain, told
+
     check(config)  # before a look at test is counted
     console = Console(soft_wrap=True, highlight=False)
     for study in opening.opened(config, KIND):

@@ -1,15 +1,17 @@
 """`python -m ferlab.export`: finished runs in, an ONNX file of each precision out, if onnxruntime answers as torch."""
 
-from omegaconf import DictConfig
+import logging
 
-from ferlab.cli import command
-from ferlab.config import plain
-from ferlab.deploy.exporting import export, log
+from ferlab.cli import Config, command
+
+log = logging.getLogger(__name__)
 
 
 @command("export")
-def main(cfg: DictConfig) -> None:
-    for path in export(plain(cfg)):
+def main(config: Config) -> None:
+    from ferlab.deploy.exporting import export
+
+    for path in export(config):
         log.info("%s and %s; next: python -m ferlab.evaluate weights=%s", path, path.with_suffix(".json").name, path)
 
 

@@ -5,9 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ferlab.cli import command
-from ferlab.config import plain
-from ferlab.data.preparing import prepare
+from ferlab.cli import Config, command
 from ferlab.expressions import EXPRESSIONS
 
 
@@ -50,9 +48,11 @@ def show(card: dict[str, Any], console: Console) -> None:
 
 
 @command("prepare")
-def main(cfg):
+def main(config: Config) -> None:
+    from ferlab.data.preparing import prepare
+
     console = Console()
-    for card in prepare(plain(cfg)):
+    for card in prepare(config):
         show(card, console)
 
 

@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from ferlab.cli import command
-from ferlab.config import plain
+from ferlab.cli import Config, command
 from ferlab.errors import FerlabError
-from ferlab.reporting import generated, publishable
 
 
 @command("publish")
-def main(cfg: DictConfig) -> None:
-    config = plain(cfg)
+def main(config: Config) -> None:
+    from ferlab.reporting import generated, publishable
+
     if not config["runs"] and not config["tables"]:
         raise FerlabError("nothing to publish; type runs=outputs/NAME for its measurements, tables=true for tables")
     if config["runs"]:

@@ -9,13 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import hydra
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-
-from ferlab.cli import command
-from ferlab.config import plain
+from ferlab.cli import Config, command
 from ferlab.errors import FerlabError
 from ferlab.jobs import plan, scheduler
 
@@ -28,6 +22,12 @@ def compose(name: str, words: list[str]) -> dict[str, Any]:
     Raises:
         FerlabError: the command refuses them.
     """
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ferlab.config import plain
+
     try:
         composed: dict[str, Any] = plain(hydra.compose(name, overrides=words))
     except (HydraException, OmegaConfBaseException) as error:
@@ -45,8 +45,7 @@ def summary(ended: Sequence[scheduler.Ended]) -> str:
 
 
 @command("reproduce")
-def main(cfg: DictConfig) -> None:
-    config = plain(cfg)
+def main(config: Config) -> None:
     at_once, devices = config["jobs"], config["devices"]
     if not isinstance(at_once, int) or at_once < 1:
         raise FerlabError(f"jobs is {at_once!r}; expected how many at a time on each device, as jobs=2")
@@ -61,7 +60,7 @@ def main(cfg: DictConfig) -> None:
     ended = scheduler.run(jobs, Path(config["outputs"]) / plan.FOLDER, there, at_once)
     log.info("%s", summary(ended))
     if not all(one.good for one in ended):
-        raise FerlabError("not all is done, as said above; type the same command again for the rest")
+        raise FerlabError("not all is done, for the reasons above; type the same command again for the rest")
 
 
 if __name__ == "__main__":

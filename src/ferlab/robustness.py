@@ -3,19 +3,17 @@
 With data= the faces of any store, so that a run is measured where it was not trained.
 """
 
-from omegaconf import DictConfig
 from rich.console import Console
 
-from ferlab.cli import command
-from ferlab.config import plain
+from ferlab.cli import Config, command
 from ferlab.pages.words import percent
-from ferlab.studies import opening
-from ferlab.studies.corruption_study import KIND, check, measure
 
 
 @command("robustness")
-def main(cfg: DictConfig) -> None:
-    config = plain(cfg)
+def main(config: Config) -> None:
+    from ferlab.studies import opening
+    from ferlab.studies.corruption_study import KIND, check, measure
+
     check(config)  # before a look at test is counted
     console = Console(soft_wrap=True, highlight=False)
     for study in opening.opened(config, KIND):

@@ -1,26 +1,26 @@
-"""Sweeps: what became of each job of a multirun, whichever launcher ran it, and which runs need no second training.
+"""`python -m ferlab.sweeps outputs/sweeps/DATE`: the summary of a sweep, written and printed again.
 
-outputs/sweeps/DATE/    sweep.json, sweep.md   every job: finished, skipped, failed, killed or not started
-                        N/job.json             one job, written where it ran; N/job.lock is held while it runs
-
-`python -m ferlab.sweeps outputs/sweeps/DATE` writes and prints the summary again.
+It says of every job whether it finished, was skipped, failed, was killed or has not started, also while jobs run.
 """
 
 import sys
 from pathlib import Path
 
+from ferlab.cli import ending
 from ferlab.errors import FerlabError
-from ferlab.jobs.sweep_record import print_summary, summarize
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
-        sys.exit("ferlab: expected one folder; type python -m ferlab.sweeps outputs/sweeps/DATE")
-    folder = Path(sys.argv[1])
-    try:
+    with ending():
+        from ferlab.jobs.sweep_summary import print_summary, summarize
+
+        if {"-h", "--help"} & set(sys.argv[1:]):
+            print(__doc__)
+            return
+        if len(sys.argv) != 2:
+            raise FerlabError("expected one folder; type python -m ferlab.sweeps outputs/sweeps/DATE")
+        folder = Path(sys.argv[1])
         print_summary(folder, summarize(folder))
-    except FerlabError as error:
-        sys.exit(f"ferlab: {error}")
 
 
 if __name__ == "__main__":

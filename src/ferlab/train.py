@@ -1,15 +1,9 @@
-"""`python -m ferlab.train`: conf in, a run directory with the best weights and what they reached on val out."""
+"""`python -m ferlab.train`: conf in, a run directory with the best weights and their val accuracy out."""
 
 import logging
 import warnings
 
-from omegaconf import DictConfig
-
-from ferlab.cli import command
-from ferlab.config import plain
-from ferlab.jobs import sweep_record
-from ferlab.training import distributed
-from ferlab.training.fit import train
+from ferlab.cli import Config, command
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +20,17 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", message)
 
 
-@command("train", at_end=sweep_record.close)
-def main(cfg: DictConfig) -> float:
+@command("train")
+def main(config: Config) -> float:
+    """Returns the val accuracy, which a search maximises; NaN where there is none."""
+    from ferlab.training import distributed
+    from ferlab.training.fit import train
+
     _quiet()
     if distributed.rank_of():
-        logging.disable(logging.ERROR)  # rank zero says it
-    run = train(plain(cfg))
-    accuracy = run.info.get("val_accuracy", float("nan"))
+        logging.disable(logging.ERROR)  # rank zero reports it
+    run = train(config)
+    accuracy: float = run.info.get("val_accuracy", float("nan"))
     log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate runs=%s", 100 * accuracy, run.path)
     return accuracy
 

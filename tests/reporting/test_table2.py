@@ -286,7 +286,7 @@ def test_a_test_without_its_faces_is_said(made):
 def _main(*typed):
     conf = OmegaConf.load(Path(config.CONF) / "compare.yaml")
     conf.pop("defaults")
-    compare.main.__wrapped__(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed))))
+    compare.main.__wrapped__(config.plain(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed)))))
 
 
 def test_the_command_writes_the_grid_of_conf_once(made, capsys):

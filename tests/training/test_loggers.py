@@ -14,6 +14,7 @@ import pytest
 from sklearn.metrics import precision_recall_curve
 
 from ferlab.expressions import EXPRESSIONS
+from ferlab.jobs import typed
 from ferlab.predictors import predictor
 from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import directory
@@ -118,8 +119,8 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
 
 
 def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, monkeypatch):
-    typed = {"words": [], "experiment": "demo", "sweep": "2026-11-23_18-05-13", "launcher": "joblib"}
-    monkeypatch.setattr(loggers.cli, "job", lambda: typed)
+    job = typed.Typed((), "demo", "2026-11-23_18-05-13", "joblib")
+    monkeypatch.setattr(typed, "job", lambda: job)
     home = os.environ["HOME"]
     path = tmp_path / "run"
     path.mkdir()

@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from ferlab import cli
 from ferlab.errors import FerlabError
+from ferlab.jobs import typed
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
 RUN = "FERLAB_RANK_OF"  # the run directory of the rank zero that started this process
@@ -72,7 +72,7 @@ def starting(path: Path, launcher: Any) -> Iterator[None]:
     before, argv, main = dict(os.environ), sys.argv, sys.modules["__main__"]
     spec = getattr(main, "__spec__", None)
     os.environ[RUN] = str(path.absolute())
-    if words := cli.job().get("words"):
+    if words := typed.job().words:
         sys.argv, main.__spec__ = [argv[0], *words], importlib.util.find_spec("ferlab.train")
     failed = True
     try:

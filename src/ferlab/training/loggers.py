@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
-from ferlab import cli, files
+from ferlab import files
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import faces_sha256
 from ferlab.expressions import EXPRESSIONS
+from ferlab.jobs import typed
 from ferlab.runs import checkpoints, directory
 from ferlab.training import wandb_runs
 from ferlab.training.classifier import ExpressionClassifier
@@ -27,12 +28,12 @@ def loggers_of(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
     found: list[Logger] = [CSVLogger(path, name="log", version=str(start), flush_logs_every_n_steps=1)]
     if mode == "off":
         return found
-    job = cli.job()
+    job = typed.job()
     run = wandb_runs.opened(
         path,
         mode,
         name=path.name,
-        group=job.get("experiment") or f"{config['model']['name']}-{config['data']['name']}",
+        group=job.experiment or f"{config['model']['name']}-{config['data']['name']}",
         job_type="train",
         tags=_tags(config, job),
         config=_shared(config),
@@ -45,12 +46,13 @@ def loggers_of(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
     return found
 
 
-def _tags(config: dict[str, Any], job: dict[str, Any]) -> list[str]:
+def _tags(config: dict[str, Any], job: typed.Typed) -> list[str]:
     """What runs are picked by in W&B's table; a sweep's runs share its tag."""
     shared = _shared(config)
     keys = [f"{key}={shared[key]}" for key in ("class_weights", "balance", "weights")]
     keys.append(f"teacher={'yes' if config['teacher'] else 'no'}")
-    keys += [f"{key}={job[key]}" for key in ("sweep", "launcher") if key in job]
+    if job.sweep:
+        keys += [f"sweep={job.sweep}", f"launcher={job.launcher}"]
     return wandb_runs.tags(config["model"]["name"], config["data"]["name"], *keys)
 
 
