@@ -10,6 +10,7 @@ import pytest
 
 from ferlab import cli, config
 from ferlab.errors import FerlabError
+from tests.test_starts import HYDRAS
 
 
 def test_a_wrong_value_is_one_line_and_status_1(typed, capsys):
@@ -120,10 +121,7 @@ def test_what_conf_does_not_have_is_named_without_a_traceback(typed, capsys, wor
     assert "Traceback" not in out + err
 
 
-NAMES = sorted(path.stem for path in Path(config.CONF).glob("*.yaml") if path.stem != "command")
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", HYDRAS)
 def test_help_shows_the_keys_with_their_comments_and_the_choices_of_each_group(typed, capsys, name):
     typed(lambda config: pytest.fail("the task ran"), "--help", config_name=name)
     shown = capsys.readouterr().out

@@ -32,10 +32,15 @@ MAY_IMPORT = {
 }
 # Each library, and the packages and commands that may import it.
 LIBRARIES = {
-    "torch": ("nets", "data", "runs", "predictors", "ensembling", "evaluation", "training", "studies", "deploy"),
+    "torch": (
+        *("nets", "ensembling", "evaluation", "training", "studies", "deploy"),
+        *("data/affine.py", "data/augment.py", "data/datamodule.py", "data/uniforms.py"),
+        *("runs/checkpoints.py", "runs/provenance.py"),
+        *("predictors/of_run.py", "predictors/predictor.py", "predictors/warping.py"),
+    ),
     "pytorch_lightning": ("data/datamodule.py", "training"),
-    "hydra": ("cli.py", "config.py", "reproduce.py"),
-    "omegaconf": ("cli.py", "config.py", *sorted(f"{name}.py" for name in COMMANDS)),
+    "hydra": ("cli.py", "config.py", "reproduce.py", "jobs/typed.py", "jobs/sweep_record.py"),
+    "omegaconf": ("cli.py", "config.py", "reproduce.py", "jobs/typed.py", "jobs/sweep_record.py"),
     "albumentations": ("data/augment.py", "data/affine.py"),
     "wandb": ("training/loggers.py", "training/wandb_runs.py"),
     "onnx": ("deploy",),
@@ -90,6 +95,11 @@ def test_a_ground_file_imports_those_before_it(name):
 @pytest.mark.parametrize("name", TREES)
 def test_nobody_imports_a_command(name):
     assert not of_ferlab(name) & COMMANDS
+
+
+def test_only_commands_and_the_record_of_a_sweep_know_how_a_command_starts():
+    knowing = {name for name in TREES if "cli" in of_ferlab(name)}
+    assert knowing - {f"{name}.py" for name in COMMANDS} == {"jobs/sweep_record.py"}
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

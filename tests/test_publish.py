@@ -6,7 +6,6 @@ import pytest
 
 from ferlab import publish
 from tests.reporting.test_publishable import outputs  # noqa: F401
-from tests.test_cli import typed  # noqa: F401
 
 
 def test_the_command_publishes_and_writes_tables(outputs, typed, capsys):  # noqa: F811
