@@ -20,6 +20,6 @@ def test_the_command_publishes_and_writes_tables(outputs, typed, capsys):  # noq
     assert "flip" not in text
 
 
-def test_the_command_without_anything_to_do_is_refused(typed):  # noqa: F811
+def test_the_command_without_anything_to_do_is_refused(typed):
     with pytest.raises(SystemExit, match=r"nothing to publish; type runs=outputs/NAME"):
         typed(publish.main.__wrapped__, config_name="publish")
