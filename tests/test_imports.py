@@ -34,7 +34,7 @@ MAY_IMPORT = {
 LIBRARIES = {
     "torch": (
         *("nets", "ensembling", "evaluation", "training", "studies", "deploy"),
-        *("data/affine.py", "data/augment.py", "data/datamodule.py", "data/uniforms.py"),
+        *("data/affine.py", "data/augment.py", "data/batches.py", "data/datamodule.py", "data/uniforms.py"),
         *("runs/checkpoints.py", "runs/provenance.py"),
         *("predictors/of_run.py", "predictors/predictor.py", "predictors/warping.py"),
     ),
