@@ -29,9 +29,16 @@ def study_of(name, kind, place="val-none"):
 def unpacked(name, folder, *parts):
     """A published run as a directory in `folder`: all of its files, or those that begin with one of `parts`."""
     entry, run = ENTRIES[name], folder / name
-    contents = {"run.json": json.dumps(entry.info), "config.yaml": yaml.safe_dump(entry.config)}
+    contents = (
+        {}
+        if entry.info is None
+        else {
+            "run.json": json.dumps(entry.info),
+            "config.yaml": yaml.safe_dump(entry.config, sort_keys=False),
+            "log/0/metrics.csv": "",
+        }
+    )
     contents |= {f"{s.kind}/{s.place}/{s.kind}.json": json.dumps(s.told) for s in entry.studies}
-    contents["log/0/metrics.csv"] = ""
     for report in entry.reports:
         told = {key: value for key, value in report.items() if key not in _MADE}
         contents[f"reports/{report['split']}-{report['tta']}/report.json"] = json.dumps(told)
@@ -42,6 +49,8 @@ def unpacked(name, folder, *parts):
     for report in entry.reports:
         place = run / "reports" / f"{report['split']}-{report['tta']}"
         if place.is_dir():
+            for key, array in (("predicted", report["predicted"]), ("labels", report["labels"])):
+                np.save(place / f"{key}.npy", array)
             np.save(place / "correct.npy", reports.right(report))
     if (run / "log").is_dir():
         with (run / "log/0/metrics.csv").open("w", newline="") as file:

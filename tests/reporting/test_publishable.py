@@ -14,6 +14,7 @@ from ferlab.predictors import views
 from ferlab.reporting import model_card, publishable, published, records, reports
 from ferlab.runs import directory
 from tests.conftest import measure
+from tests.unpacked import ENTRIES, RESULTS, unpacked
 
 _MADE = ("predicted", "labels", "folder", "config", "run")
 
@@ -113,6 +114,27 @@ def test_a_chosen_ensemble_leaves_its_members_and_what_it_was_chosen_from(output
     assert [member["path"] for member in told["members"]] == ["outputs/small-s0", "outputs/small-s1"]
     assert (into / "ensembles" / "choices.csv").read_text() == "ensemble,tta,method\nchosen,flip,weighted\n"
     assert published.read(into).entries[1].row.sha256 == told["sha256"]
+
+
+def test_what_was_published_is_published_from_its_directory_as_it_was(tmp_path):
+    """A run with studies, one with a dash in its data, an exported file and both kinds of ensembles."""
+    names = ["five_layer_taught-fer2013-none-s0", "vgg16-fer2013+aux-none-s0", "five_layer", "best", "ensemble-fer2013"]
+    for name in names:
+        run = unpacked(name, tmp_path / "outputs")
+        if name == "best":
+            (run / "members.json").write_text((RESULTS / "ensembles/best/members.json").read_text())
+    publishable.publish(str(tmp_path / "outputs/*"), tmp_path / "results", dirty=True)
+    back = {entry.row.name: entry for entry in published.read(tmp_path / "results").entries}
+    assert back.keys() == set(names)
+    for name, entry in back.items():
+        old = ENTRIES[name]
+        assert (entry.row, entry.config, entry.info, entry.curves) == (old.row, old.config, old.info, old.curves)
+        assert sorted(entry.studies, key=str) == sorted(old.studies, key=str)
+        for new, report in zip(entry.reports, old.reports, strict=True):
+            np.testing.assert_equal({**new, "folder": None}, {**report, "folder": None})
+    assert (tmp_path / "results/ensembles/best/members.json").read_bytes() == (
+        RESULTS / "ensembles/best/members.json"
+    ).read_bytes()
 
 
 def contents(folder):

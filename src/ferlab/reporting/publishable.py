@@ -143,8 +143,9 @@ def _answers(report: Report, labels: Mapping[str, np.ndarray], record: Record) -
 def _weights_file(record: Record) -> str:
     if record.exported:
         return str(record.reports[0]["export"]["file"])
-    path = record.path if not record.path.is_absolute() else PurePath("outputs", *record.path.parts[-1:])
-    return (path / (PurePath(*_OF_A_RUN) if record.run else directory.MEMBERS)).as_posix()
+    group = () if record.run else (published_choices.FOLDER,)
+    path = PurePath("outputs", *group, record.path.name) if record.path.is_absolute() else record.path
+    return path.joinpath(*(_OF_A_RUN if record.run else (directory.MEMBERS,))).as_posix()
 
 
 def _trained(report: Report, record: Record) -> Json:
