@@ -100,14 +100,14 @@ def test_entries_that_disagree_are_refused_and_nothing_changes(tmp_path, entries
 def test_a_full_disk_leaves_all_files_as_they_were(tmp_path, entries, monkeypatch):
     publishing.write(tmp_path, entries)
     before = contents(tmp_path)
-    written = type(tmp_path).write_bytes
+    opened = type(tmp_path).open
 
-    def full(path, content):
-        if path.name.startswith("studies"):
+    def full(path, mode="r", **options):
+        if path.name.startswith("studies") and mode == "wb":
             raise OSError(28, os.strerror(28))
-        return written(path, content)
+        return opened(path, mode, **options)
 
-    monkeypatch.setattr(type(tmp_path), "write_bytes", full)
+    monkeypatch.setattr(type(tmp_path), "open", full)
     with pytest.raises(FerlabError, match=r"No space left on device.*free some space"):
         publishing.write(tmp_path, entries[:1])
     assert contents(tmp_path) == before
