@@ -1,0 +1,106 @@
+"""An exported file is measured as runs are, and its look at test is counted by its own checksum."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from ferlab import evaluate
+from ferlab.config import CONF, plain
+from ferlab.deploy import exporting
+from ferlab.errors import FerlabError
+from ferlab.evaluation import exported
+from ferlab.evaluation.door import Door
+from ferlab.expressions import EXPRESSIONS
+from ferlab.inference.onnx_model import OnnxModel, rgba_of
+from ferlab.pages import report_page
+from ferlab.runs import directory
+
+
+def config_of(name, *overrides):
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return plain(compose(name, overrides=list(overrides)))
+
+
+@pytest.fixture(scope="module")
+def file(trained):
+    words = [f"runs={trained}", f"outputs={trained.parent}", "parity_faces=20", "precision=fp16", "name=shipped"]
+    (path,) = exporting.export(config_of("export", *words))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def no_page(monkeypatch):
+    monkeypatch.setattr(report_page, "write", lambda folder, *_: folder / "index.html")
+
+
+@pytest.fixture
+def copied(file, tmp_path):
+    """A copy of the file, and a function that changes its JSON."""
+    for suffix in (".onnx", ".json"):
+        shutil.copy(file.with_suffix(suffix), tmp_path / f"copied{suffix}")
+    path = tmp_path / "copied.onnx"
+
+    def change(**changes):
+        kept = json.loads(path.with_suffix(".json").read_text())
+        path.with_suffix(".json").write_text(json.dumps(kept | changes))
+        return path
+
+    return change
+
+
+def measured(path, split="val", outputs=Path("outputs"), ledger="ledger.jsonl", skip_measured=False):
+    return exported.evaluate_exported(path, Door(split, ledger_path=ledger), outputs, skip_measured)
+
+
+def test_an_exported_model_is_measured_as_a_run_is(trained, file, tmp_path):
+    folder = measured(file, outputs=tmp_path)
+    assert folder == tmp_path / "exported/shipped/reports/val-none"
+    told, val = json.loads((folder / "report.json").read_text()), directory.load(trained).faces().of_split("val")
+    expected = OnnxModel.open(file)(rgba_of(val.pixels))
+    np.testing.assert_allclose(np.load(folder / "probabilities.npy"), expected, atol=1e-3)
+    assert told["correct"] == (expected.argmax(1) == val.labels).sum()
+    assert told["weights_sha256"] == [hashlib.sha256(file.read_bytes()).hexdigest()]
+    assert told["members"] == [trained.name]
+
+
+def test_a_look_at_test_stands_in_the_ledger_and_is_not_taken_twice(trained, file, tmp_path):
+    ledger = tmp_path / "ledger.jsonl"
+    for skip in (False, True):
+        folder = measured(file, "test", outputs=tmp_path, ledger=ledger, skip_measured=skip)
+    (entry,) = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert entry["weights_sha256"] == [hashlib.sha256(file.read_bytes()).hexdigest()]
+    assert (entry["runs"], entry["data"], entry["split"]) == (["shipped"], "drawn", "test")
+    assert json.loads((folder / "report.json").read_text())["looks_before"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"expressions": [*EXPRESSIONS[1:], EXPRESSIONS[0]]}, "answers in the order disgust"),
+        ({"sha256": "0" * 64}, "not of one export"),
+    ],
+)
+def test_a_model_with_another_json_is_refused_before_a_look(copied, tmp_path, changes, said):
+    with pytest.raises(FerlabError, match=said):
+        measured(copied(**changes), "test", outputs=tmp_path, ledger=tmp_path / "ledger.jsonl")
+    assert not (tmp_path / "ledger.jsonl").exists()
+
+
+def test_an_accuracy_that_is_not_the_stated_one_is_an_error(copied, tmp_path):
+    path = copied()
+    measured(path, outputs=tmp_path)
+    stated = json.loads(path.with_suffix(".json").read_text())["val"]
+    copied(val=stated | {"accuracy": stated["accuracy"] - 0.01})
+    with pytest.raises(FerlabError, match="of the val faces, and states"):
+        measured(path, outputs=tmp_path)
+
+
+def test_weights_are_typed_alone():
+    config = config_of("evaluate", "weights=x.onnx", "tta=flip")
+    with pytest.raises(FerlabError, match="leave out tta"):
+        evaluate._refuse_for_exported(config)

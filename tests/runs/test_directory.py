@@ -1,0 +1,75 @@
+"""Run directories: made, found, read, refused."""
+
+import json
+
+import pytest
+
+from ferlab.errors import FerlabError
+from ferlab.runs import directory
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{broken", "- a\n- b"])
+def test_a_damaged_run_directory_is_refused(tmp_path, content):
+    (tmp_path / directory.CONFIG).write_text(content)
+    (tmp_path / directory.INFO).write_text("{}")
+    with pytest.raises(FerlabError, match="no run directory"):
+        directory.load(tmp_path)
+
+
+def made(folder, name, status="finished", **config):
+    path = folder / name
+    path.mkdir(parents=True)
+    (path / directory.CONFIG).write_text(json.dumps({"name": name, **config}))
+    (path / directory.INFO).write_text(json.dumps({"status": status}))
+    return path
+
+
+def test_a_new_run_takes_the_next_number(tmp_path):
+    assert [directory.create(tmp_path, "a").name for _ in range(3)] == ["a", "a-2", "a-3"]
+    directory.create(tmp_path, "a-b")
+    assert [p.name for p in directory.of_name(tmp_path, "a")] == ["a", "a-2", "a-3"]
+    assert directory.latest(tmp_path, "a").name == "a-3"
+    with pytest.raises(FerlabError, match=r"no run .*b to continue"):
+        directory.latest(tmp_path, "b")
+    with pytest.raises(FerlabError, match="use letters, digits"):
+        directory.create(tmp_path, "a=b")
+
+
+def test_runs_are_found_once_and_what_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        made(tmp_path / "outputs", name)
+    (tmp_path / "outputs" / "no run").mkdir()
+    assert [p.as_posix() for p in directory.find(["outputs/*", "outputs/a"])] == ["outputs/a", "outputs/b"]
+    with pytest.raises(
+        FerlabError, match=r"runs='outputs/c' matches no run directory; there are: outputs/a, outputs/b"
+    ):
+        directory.find("outputs/c")
+
+
+def test_only_finished_runs_pass(tmp_path):
+    done, stopped = (directory.load(made(tmp_path, *what)) for what in (("a",), ("b", "running")))
+    directory.refuse_unfinished([done])
+    assert (directory.finished(done), directory.finished(stopped)) == (True, False)
+    with pytest.raises(FerlabError, match="b unfinished; expected finished runs: train with ckpt=last first"):
+        directory.refuse_unfinished([done, stopped])
+
+
+def test_rows_of_all_starts_are_one_log_and_a_repeated_epoch_counts_once(tmp_path):
+    path = made(tmp_path, "a")
+    for start, rows in (("0", ["0,0.5,", "1,0.6,"]), ("10", ["3,0.9,"]), ("2", ["1,0.7,", "2,0.8,"])):
+        (path / "log" / start).mkdir(parents=True)
+        (path / "log" / start / "metrics.csv").write_text("\n".join(["epoch,val/accuracy,lr", *rows]) + "\n")
+    found = directory.load(path).metrics_rows()
+    assert [(row["epoch"], row["val/accuracy"]) for row in found] == [
+        ("0", "0.5"),
+        ("1", "0.7"),
+        ("2", "0.8"),
+        ("3", "0.9"),
+    ]
+
+
+def test_weights_that_are_missing_are_named(tmp_path):
+    run = directory.load(made(tmp_path, "a"))
+    with pytest.raises(FerlabError, match=r"best\.ckpt is missing: the run has not finished an epoch"):
+        _ = run.weights_sha256

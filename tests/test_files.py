@@ -1,0 +1,67 @@
+"""Files that are whole or as before, whatever happens while they are written."""
+
+import hashlib
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from ferlab import files
+from ferlab.errors import FerlabError
+
+
+def test_an_error_while_writing_leaves_what_was_there(tmp_path):
+    path = tmp_path / "deep" / "file"
+    files.write_bytes(path, b"before")
+    with pytest.raises(ZeroDivisionError), files.replacing(path) as file:
+        file.write(b"half")
+        _ = 1 / 0
+    assert path.read_bytes() == b"before"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("fails", ["open", "replace"])
+def test_a_disk_that_refuses_is_named_and_leaves_what_was_there(tmp_path, monkeypatch, fails):
+    path = tmp_path / "file"
+    files.write_bytes(path, b"before")
+
+    def refuse(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os if fails == "replace" else files.Path, fails, refuse)
+    with pytest.raises(FerlabError, match=r"could not write .*file .*No space left.*free some space"):
+        files.write_bytes(path, b"after")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"before"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_of_several_files_none_is_replaced_where_one_cannot_be_written(tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    files.write_together({first: b"1", second: b"2"})
+    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
+    with pytest.raises(FerlabError, match="could not write"):
+        files.write_together({first: b"3", second / "below a file": b"4"})
+    assert first.read_bytes() == b"1"
+
+
+def test_text_that_is_as_before_keeps_its_time(tmp_path):
+    path = tmp_path / "text"
+    files.write_text(path, "naïve")
+    os.utime(path, (1, 1))
+    files.write_text(path, "naïve")
+    assert path.stat().st_mtime == 1
+    files.write_text(path, "other")
+    assert path.read_text(encoding="utf-8") == "other"
+    assert path.stat().st_mtime > 1
+
+
+def test_scalars_of_numpy_and_torch_are_numbers_in_json(tmp_path):
+    path = tmp_path / "x.json"
+    files.write_json(path, {"a": np.float32(0.5), "b": torch.tensor(3), "c": np.bool_(True)})
+    assert json.loads(path.read_text()) == {"a": 0.5, "b": 3, "c": True}
+    with pytest.raises(TypeError, match="does not go into JSON"):
+        files.write_json(path, {"a": np.zeros(2)})
+    assert files.sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
