@@ -1,6 +1,6 @@
 """How a command starts and ends: its help, its config, and how an error reaches who typed it.
 
-Hydra is imported inside the functions: without the extra [train] a command says in one line what to install.
+The functions import Hydra, not the module: without the extra [train] a command names in one line what to install.
 """
 
 import contextlib

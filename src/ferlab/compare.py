@@ -14,7 +14,7 @@ def main(config: Config) -> None:
     from ferlab.reporting.table2_markdown import poster_table
 
     if config["into"] and not config["name"]:
-        raise FerlabError("into is given without name; type name=NAME as in <!-- table:NAME -->")
+        raise FerlabError("into needs name; type name=NAME as in <!-- table:NAME -->")
     if config["layout"] not in ("list", "table2"):
         raise FerlabError(f"layout is {config['layout']!r}; choose list or table2")
     if config["layout"] == "table2" and config["against"]:

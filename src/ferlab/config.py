@@ -1,4 +1,4 @@
-"""conf/: where it lies, what a command's file says, its nodes as plain values, and what a node may build."""
+"""conf/: where it lies, the help of a command, nodes as plain values, and what a node may build."""
 
 import inspect
 import re
@@ -32,7 +32,7 @@ OmegaConf.register_new_resolver("required", _required, replace=True)
 
 
 def help_of(command: str) -> str:
-    """What a command's file in conf/ says: its example, its purpose, then every key with its default and comment."""
+    """The help of a command, from its file in conf/: an example, the purpose, every key with default and comment."""
     head, _, rest = (Path(CONF) / f"{command}.yaml").read_text().partition("defaults:\n")
     defaults, _, keys = rest.partition("\n\n")
     groups = [
@@ -45,7 +45,7 @@ def help_of(command: str) -> str:
 
 
 def plain(node: Any) -> Any:
-    """A config node as dicts, lists and scalars, interpolations resolved: what constructors and files are given.
+    """A config node as dicts, lists and scalars, interpolations resolved, for constructors and files.
 
     Raises:
         FerlabError: a value that has to be typed is missing, or an interpolation leads nowhere.

@@ -2,7 +2,7 @@
 
 
 class FerlabError(Exception):
-    """Wrong input. The message says what was expected, what was found and what to type next.
+    """Wrong input. The message names what was expected, what was found and what to type next.
 
     Commands print it as one line without a traceback and exit with status 1.
     """

@@ -1,6 +1,6 @@
 """`python -m ferlab.sweeps outputs/sweeps/DATE`: the summary of a sweep, written and printed again.
 
-It says of every job whether it finished, was skipped, failed, was killed or has not started, also while jobs run.
+Each job has finished, failed, was skipped or killed, still runs or has not started.
 """
 
 import sys

@@ -1,5 +1,7 @@
 """What was typed, found out again from Hydra."""
 
+from hydra.core.hydra_config import HydraConfig
+
 from ferlab.jobs.typed import Typed, job
 
 
@@ -14,6 +16,13 @@ def test_what_was_typed_can_be_typed_again(typed, tmp_path):
     found.clear()
     typed(lambda config: found.append((config["lr"], config["model"]["net"]["width"])), *first.words)
     assert found == [(0.5, 0.25)]
+
+
+def test_a_job_is_called_after_its_command(typed):
+    """Slurm shows this name."""
+    found = []
+    typed(lambda config: found.append(HydraConfig.get().job.name), config_name="evaluate")
+    assert found == ["evaluate"]
 
 
 def test_a_job_knows_its_sweep_and_its_words_are_its_own(typed):

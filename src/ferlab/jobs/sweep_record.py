@@ -87,12 +87,12 @@ class Bookkeeper(Callback):
         """End the sweep where it was typed: wait for its jobs, write and print the summary.
 
         Raises:
-            SystemExit: status 1, where a job did not end well and no `error` says so already.
+            SystemExit: status 1, where a job did not end well and no `error` ends the command already.
         """
         self._job.close()  # of a job that ended in this process by SystemExit
         sweep = summarize(folder, wait=True)
         if all(job.status == "not started" for job in sweep.jobs):
-            (folder / SWEEP).unlink()  # Hydra refused the line as a whole, and says why
+            (folder / SWEEP).unlink()  # Hydra refused the line as a whole
             return
         print_summary(folder, sweep)
         if error is None and any(job.status not in GOOD for job in sweep.jobs):
