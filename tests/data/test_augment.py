@@ -11,32 +11,12 @@ from scipy import stats
 
 from ferlab.data.affine import AffineForm
 from ferlab.data.augment import Augment, ErasingForm
-from ferlab.data.uniforms import face_keys, uniforms
+from ferlab.data.uniforms import uniforms
 from ferlab.errors import FerlabError
+from tests.data.test_affine import AFFINES, Replayed
 
 import albumentations as A  # isort: skip  # after ferlab, which keeps it from asking the network for its version
 
-AFFINES = {
-    "poster": {
-        "rotate": (-10, 10),
-        "scale": (0.9, 1.1),
-        "keep_ratio": True,
-        "translate_percent": {"x": (-0.1, 0.1), "y": (-0.1, 0.1)},
-        "border_mode": cv2.BORDER_REPLICATE,
-        "p": 1.0,
-    },
-    "all": {
-        "rotate": (-50, 170),
-        "scale": {"x": (0.6, 1.4), "y": (0.8, 1.3)},
-        "translate_px": {"x": (-5, 7), "y": (0, 3)},
-        "shear": {"x": (-20, 5), "y": (-8, 12)},
-        "border_mode": cv2.BORDER_CONSTANT,
-        "fill": 77,
-        "p": 0.7,
-    },
-    "shift": {"translate_percent": (-0.2, 0.2), "p": 0.5},
-    "still": {"p": 1.0},
-}
 POLICIES = {
     **{name: [A.Affine(**kwargs)] for name, kwargs in AFFINES.items()},
     "contrast": [A.RandomBrightnessContrast(0.3, 0.4, p=0.8)],
@@ -66,22 +46,6 @@ def smooth(noise):
     return ((blurred - low) / (high - low) * 255).astype(np.uint8)
 
 
-class Replayed:
-    """Stands for the random.Random of an albumentations transform and gives it the uniforms of one face in turn."""
-
-    def __init__(self, values, p):
-        self.values = iter(values if 0 < p < 1 else values[1:])  # albumentations draws no p of 0 or 1
-
-    def random(self):
-        return next(self.values)
-
-    def uniform(self, a, b):
-        return a + (b - a) * self.random()
-
-    def randint(self, a, b):
-        return a + int(self.random() * (b - a + 1))
-
-
 def by_albumentations(augment, pixels, index, epoch):
     """The policy run by albumentations itself, image by image, on the uniforms that `augment` draws."""
     u = uniforms(index, epoch, augment.seed, np.arange(1, augment._width + 1)).astype(np.float64)
@@ -109,17 +73,6 @@ def test_host_faces_are_albumentations_own(name, noise):
     np.testing.assert_array_equal(noise, kept)
 
 
-@pytest.mark.parametrize("name", AFFINES)
-def test_matrices_are_albumentations_own(name):
-    t = A.Affine(**AFFINES[name])
-    u = np.random.default_rng(1).random((200, 8))
-    _, entries = AffineForm(t).matrices(u, (48, 48), np)
-    for row, found in zip(u, np.stack(np.broadcast_arrays(*entries), 1), strict=True):
-        t.set_random_state(np.random.default_rng(0), Replayed(row[1:].tolist(), 0.5))
-        expected = t.get_params_dependent_on_data({"shape": (48, 48, 1)}, {})["matrix"]
-        np.testing.assert_allclose(found.reshape(2, 3), expected[:2], rtol=0, atol=1e-12)
-
-
 # Grey levels between device and host, measured on 2,000 faces and rounded up: a warp is rounded on the host (0.501),
 # contrast is cut (1.000), the rest is exact. Noise shows any difference of a coordinate whole: neighbours differ by 85.
 @pytest.mark.parametrize("name", [name for name in POLICIES if name != "several"])
@@ -139,53 +92,6 @@ def test_several_transforms_on_the_device_follow_the_hosts_order(smooth):
     device = augment.on_device(torch.from_numpy(smooth)[:, None].float(), torch.from_numpy(index), 2)[:, 0].numpy()
     host = augment.on_host(smooth, index, 2).astype(np.float32)
     assert np.abs(device - host).max() <= 2.5  # 0.5, 1 and 0.5, each up to contrast 1.2
-
-
-@pytest.mark.parametrize("epoch", [0, 1, 77, 2**40])
-@pytest.mark.parametrize("seed", [0, 1, 2**31, 2**63 + 5, -1])
-def test_numpy_and_torch_draw_equal_bits(seed, epoch):
-    index, columns = np.array([0, 1, 2, 35_886, 2**40]), np.arange(1, 30)
-    ours = uniforms(index, epoch, seed, columns)
-    assert ours.dtype == np.float32
-    assert ours.shape == (5, 29)
-    for given in (epoch, torch.tensor(epoch)):
-        theirs = uniforms(torch.from_numpy(index), given, seed, torch.from_numpy(columns))
-        np.testing.assert_array_equal(ours.view(np.int32), theirs.numpy().view(np.int32))
-
-
-def test_uniforms_are_splitmix64():
-    """Against the algorithm in Python's unbounded integers."""
-
-    def mix(z):
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64
-        return z ^ (z >> 31)
-
-    golden = 0x9E3779B97F4A7C15
-    key = mix((mix((mix((9 + golden) % 2**64) + 4 * golden) % 2**64) + 123 * golden) % 2**64)
-    assert int(face_keys(np.array([123]), 4, 9)[0]) % 2**64 == key
-    expected = [(mix((key + c * golden) % 2**64) >> 40) / 2**24 for c in (1, 2, 3)]
-    assert uniforms(np.array([123]), 4, 9, np.arange(1, 4))[0].tolist() == expected
-
-
-def test_uniforms_are_uniform_and_independent():
-    u = uniforms(np.arange(20_000), 0, 0, np.arange(1, 9)).astype(np.float64)
-    assert u.min() >= 0
-    assert u.max() < 1
-    assert min(stats.kstest(column, "uniform").pvalue for column in u.T) > 1e-3
-    other_seed = uniforms(np.arange(20_000), 0, 1, np.arange(1, 9))
-    next_epoch = uniforms(np.arange(20_000), 1, 0, np.arange(1, 9))
-    together = np.corrcoef(np.hstack([u, other_seed, next_epoch, np.roll(u, 1, 0)]).T)
-    assert np.abs(together - np.eye(32)).max() < 0.035  # 5 sigma of 1/sqrt(20,000)
-
-
-def test_no_two_faces_or_epochs_share_their_parameters():
-    """T21: a fork of one generator gave every worker the same draws, and every epoch again."""
-    rows = np.concatenate([uniforms(np.arange(5_000), e, s, np.arange(1, 4)) for e in range(4) for s in range(2)])
-    assert len(np.unique(rows, axis=0)) == len(rows)
-    one = np.concatenate([uniforms(np.arange(5_000), e, 0, np.array([1]))[:, 0] for e in range(4)])
-    chance = len(one) ** 2 / 2 / 2**24  # expected number of equal pairs of 24-bit numbers
-    assert len(one) - len(np.unique(one)) < chance + 6 * chance**0.5
 
 
 @pytest.mark.parametrize("policy", [POLICIES["several"], [A.ElasticTransform(p=0.9), A.HorizontalFlip()]])

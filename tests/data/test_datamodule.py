@@ -1,65 +1,16 @@
-"""The data module: which faces and targets a batch holds, on the host and on the device."""
+"""The data module: its faces, their order and their targets."""
 
 import logging
 
-import albumentations
 import numpy as np
 import pytest
-import torch
 
-from ferlab.data.augment import Augment
-from ferlab.data.datamodule import DeviceBatches, FacesDataModule, HostBatches
+from ferlab.data.batches import HostBatches
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.training import fit as training
 from tests.conftest import made_faces
-
-POLICY = (albumentations.Affine(rotate=(-20, 20), translate_percent=0.1, p=1.0), albumentations.HorizontalFlip(p=0.5))
-
-
-def unequal():
-    """Faces whose first class has few for training."""
-    faces = made_faces(210)
-    return faces.take(~((faces.labels == 0) & (faces.split == 0) & (np.arange(len(faces)) % 3 > 0)))
-
-
-def module_of(faces, policy=(), **changes) -> FacesDataModule:
-    settings = {"batch_size": 16, "seed": 3, "num_workers": 0, "balance": "none"}
-    return FacesDataModule(faces, Augment(policy, 3), **{**settings, **changes})
-
-
-def on_device(module, rank=0, ranks=1) -> DeviceBatches:
-    """The device's batches, computed on the CPU and not compiled."""
-    batches = DeviceBatches(module, torch.device("cpu"), rank, ranks)
-    batches.batch = batches._batch
-    return batches
-
-
-@pytest.mark.parametrize("kind", [HostBatches, on_device])
-def test_an_unbalanced_epoch_is_the_permutation_and_draws_by_face(kind, faces):
-    """Pinned: runs from before there was a choice of balance stay what they are."""
-    module = module_of(faces, POLICY)
-    batches = kind(module) if kind is on_device else kind(module, 0, 1)
-    for epoch, batch in ((0, 0), (0, 1), (2, 4)):
-        index = np.random.default_rng([3, epoch]).permutation(160)[16 * batch : 16 * (batch + 1)]
-        pixels, targets = batches[epoch, batch]
-        expected = module.augment.on_host(module.train.pixels[index], index, epoch)
-        assert np.array_equal(targets, module.train.targets[index])
-        off = np.abs(pixels[:, 0].numpy().astype(float) - expected)
-        assert off.max() < (1 if kind is HostBatches else 3)
-        assert off.mean() < 0.5
-
-
-@pytest.mark.parametrize("balance", ["none", "sampler", "smote"])
-def test_host_and_device_have_the_same_faces(balance):
-    module = module_of(unequal(), POLICY, balance=balance)
-    for rank in range(2):
-        host, device = HostBatches(module, rank, 2), on_device(module, rank, 2)
-        for place in ((0, 0), (0, 3), (1, 0)):
-            (pixels, targets), (pixels2, targets2) = host[place], device[place]
-            assert targets.shape == (8, K)
-            assert torch.equal(targets, targets2)
-            assert (pixels - pixels2).abs().mean() < 0.5
+from tests.data.test_batches import module_of, on_device, unequal
 
 
 def test_a_sampler_evens_out_the_classes_of_an_epoch():
@@ -71,21 +22,6 @@ def test_a_sampler_evens_out_the_classes_of_an_epoch():
     assert len(orders[0]) == len(module.train)
     assert not np.array_equal(orders[0], orders[1])
     assert np.array_equal(orders[1], module_of(unequal(), balance="sampler").order(1))
-
-
-@pytest.mark.parametrize("kind", [HostBatches, on_device])
-def test_a_face_that_is_drawn_twice_is_augmented_twice(kind):
-    module = module_of(unequal(), POLICY, balance="sampler")
-    order = module.order(0)
-    face = np.bincount(order).argmax()
-    assert (order == face).sum() > 2
-    batches = kind(module) if kind is on_device else kind(module, 0, 1)
-    seen = torch.cat([batches[0, batch][0] for batch in range(module.batches)])
-    copies = seen[torch.from_numpy(order[: len(seen)] == face)]
-    for i in range(1, len(copies)):
-        assert not torch.equal(copies[0], copies[i])
-    again = kind(module_of(unequal(), POLICY, balance="sampler"), *(() if kind is on_device else (0, 1)))
-    assert torch.equal(again[0, 5][0], batches[0, 5][0])  # whatever was asked before
 
 
 @pytest.mark.parametrize("balance", ["sampler", "smote"])
@@ -107,7 +43,7 @@ def test_synthetic_faces_count_and_come_of_training_faces_alone():
     assert np.array_equal(module_of(faces, balance="smote").train.pixels, module.train.pixels)
 
 
-def test_a_class_without_faces_is_said_or_refused(caplog):
+def test_a_class_without_faces_is_a_warning_or_refused(caplog):
     faces = made_faces()
     some = faces.take(faces.labels != 1)
     module_of(some)
@@ -128,7 +64,7 @@ def test_a_class_without_faces_is_said_or_refused(caplog):
         (("balance=smote", "class_weights=balanced"), False),
     ],
 )
-def test_balancing_twice_is_said(config, monkeypatch, caplog, overrides, warned):
+def test_balancing_twice_is_a_warning(config, monkeypatch, caplog, overrides, warned):
     monkeypatch.setattr(training, "open_config", lambda *a, **k: unequal())
     with caplog.at_level(logging.WARNING):
         run = training.train(config(*overrides, "trainer.max_epochs=1", "trainer.limit_train_batches=1"))

@@ -1,0 +1,83 @@
+"""FER+'s votes, joined with the rows of fer2013.csv."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from ferlab.data import sources
+from ferlab.errors import FerlabError
+from ferlab.expressions import FERPLUS_COLUMNS
+from tests.data.sources.raw import USAGES, made, rows_of, write
+
+
+def write_votes(path, splits, votes, names=None):
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["Usage", "Image name", *FERPLUS_COLUMNS])
+        for i, (s, v) in enumerate(zip(splits, votes, strict=True)):
+            out.writerow([USAGES[s], f"fer{i:07d}.png" if names is None else names[i], *v])
+
+
+@pytest.fixture
+def rated(tmp_path):
+    data = made(6)
+    write(tmp_path / "fer2013.csv", rows_of(*data))
+    #          neu hap sur sad ang dis fea con unk NF
+    votes = [[4, 0, 0, 1, 3, 2, 0, 0, 0, 0], [0, 10, 0, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]]
+    votes += [[0, 0, 6, 0, 0, 0, 0, 3, 1, 0], [0, 0, 0, 0, 0, 0, 4, 6, 0, 0], [0, 0, 0, 0, 0, 0, 0, 0, 0, 10]]
+    names = ["a.png", "b.png", "c.png", "d.png", "e.png", ""]
+    write_votes(tmp_path / "fer2013new.csv", data[2], votes, names)
+    return tmp_path, data, votes
+
+
+def test_votes_become_a_distribution(rated):
+    path, (pixels, labels, splits), _ = rated
+    faces = sources.read("ferplus", path)
+    assert faces.row.tolist() == [0, 1, 3, 4, 5]  # row 2 has no vote for an expression; row 5 keeps FER2013's label
+    #              angry disgust fear happy sad surprise neutral
+    expected = [[0.3, 0.2, 0, 0, 0.1, 0, 0.4], [0, 0, 0, 1, 0, 0, 0], [0, 0, 0, 0, 0, 1, 0], [0, 0, 1, 0, 0, 0, 0]]
+    assert np.allclose(faces.targets[:4], expected)
+    assert faces.targets[4].tolist() == np.eye(7)[labels[5]].tolist()
+    assert np.array_equal(faces.pixels.reshape(5, -1), pixels[faces.row])
+    assert np.array_equal(faces.split, splits[faces.row])
+    assert sources.read("ferplus", path, unnamed="drop").row.tolist() == [0, 1, 3, 4]
+
+
+def test_votes_become_a_majority(rated):
+    faces = sources.read("ferplus", rated[0], targets="majority", unnamed="drop")
+    assert faces.row.tolist() == [1, 3]
+    assert faces.labels.tolist() == [3, 5]
+    assert set(np.unique(faces.targets)) == {0.0, 1.0}
+
+
+def test_votes_are_joined_by_row_of_the_csv(rated):
+    path = rated[0]
+    lines = (path / "fer2013.csv").read_text().splitlines()
+    lines[1] = "0,1 2,Training"
+    (path / "fer2013.csv").write_text("\n".join(lines))
+    faces = sources.read("ferplus", path, strict=False)
+    assert faces.row.tolist() == [1, 3, 4, 5]
+    assert faces.targets[0, 3] == 1
+
+
+def test_votes_that_do_not_fit(rated):
+    path, data, votes = rated
+    for options in ({"targets": "soft"}, {"unnamed": "maybe"}):
+        with pytest.raises(FerlabError, match="choose"):
+            sources.read("ferplus", path, **options)
+    write_votes(path / "fer2013new.csv", (data[2] + np.array([0, 0, 1, 0, 0, 0])) % 3, votes)
+    with pytest.raises(FerlabError, match=r"fer2013new\.csv, line 4: another Usage"):
+        sources.read("ferplus", path)
+    write_votes(path / "fer2013new.csv", data[2][:5], votes[:5])
+    with pytest.raises(FerlabError, match="has 5 rows"):
+        sources.read("ferplus", path)
+    write_votes(path / "fer2013new.csv", data[2], [["x"] * 10] * 6)
+    with pytest.raises(FerlabError, match=r"fer2013new\.csv, line 2: "):
+        sources.read("ferplus", path)
+    (path / "fer2013new.csv").write_text("Usage,neutral\n")
+    with pytest.raises(FerlabError, match="no column Image name, happiness"):
+        sources.read("ferplus", path)
+    (path / "fer2013new.csv").unlink()
+    with pytest.raises(FerlabError, match=r"no .*fer2013new\.csv.*microsoft"):
+        sources.read("ferplus", path)
