@@ -1,4 +1,4 @@
-# What ferlab is asked to do, in one word each. `make help` lists them; ARGS="..." adds words to a command.
+# One word for each task. `make help` lists them; ARGS="..." adds overrides to a command.
 VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
@@ -9,7 +9,7 @@ BUILD = cd web && MODEL=$(abspath $(MODEL)) npm run --silent build
 
 .PHONY: help setup demo train table2 paper web web-test test test-slow lint types format check data bench results export ship clean
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 $(READY): pyproject.toml constraints.txt
 	test -x $(PY) || python3 -m venv $(VENV)
@@ -17,44 +17,44 @@ $(READY): pyproject.toml constraints.txt
 $(WEB_READY): web/package.json
 	@command -v npm >/dev/null || { echo "web: expected Node 20.19 or newer with npm, found none; install it" >&2; exit 1; }
 	cd web && npm install --no-package-lock --no-audit --no-fund --loglevel=error && touch node_modules/.ready
-setup: $(READY) ## the environment in .venv (the others make it when it is missing)
+setup: $(READY) ## create the environment .venv; the other targets create it when it is missing
 demo: $(READY) ## train on drawn faces, evaluate, write the report: about two minutes on two cores
 	$(PY) -m ferlab.train experiment=demo name=demo outputs=outputs/demo
 	$(PY) -m ferlab.evaluate "runs=$$(ls -td outputs/demo/demo* | head -1)" 'tta=[none,flip]' split=test outputs=outputs/demo
-data: $(READY) ## read the raw data in data/ and say what is in it (DATA=fer2013)
+data: $(READY) ## read the raw data in data/ and report what it holds (DATA=fer2013)
 	$(PY) -m ferlab.prepare data=$(or $(DATA),fer2013) $(ARGS)
-train: $(READY) ## the five-layer net on FER2013 (ARGS="seed=1 class_weights=balanced")
+train: $(READY) ## train the five-layer net on FER2013 (ARGS="seed=1 class_weights=balanced")
 	$(PY) -m ferlab.train experiment=five_layer data=fer2013 $(ARGS)
-table2: $(READY) ## the poster's Table 2: train what is missing, measure it once, write the table (ARGS="jobs=2 dry=true")
+table2: $(READY) ## reproduce the poster's Table 2: train what is missing, measure it once, write the table (ARGS="jobs=2 dry=true")
 	$(PY) -m ferlab.reproduce paper=table2 $(ARGS)
-paper: $(READY) ## README's table from nothing: Table 2, the small nets, what an ensemble teaches, the best ensemble
+paper: $(READY) ## reproduce the rows of README's table from the raw data: Table 2, small nets, distilled nets, an ensemble
 	$(PY) -m ferlab.reproduce paper=readme $(ARGS)
-results: $(READY) ## write the tables of README.md and results/README.md anew from results/
+results: $(READY) ## rewrite the tables of README.md and results/README.md from results/
 	$(PY) -m ferlab.publish tables=true $(ARGS)
-export: $(READY) ## a finished run as ONNX files in fp32, fp16 and int8 (RUN=outputs/NAME, ARGS="tta=flip")
+export: $(READY) ## export a finished run as ONNX files in fp32, fp16 and int8 (RUN=outputs/NAME, ARGS="tta=flip")
 	$(PY) -m ferlab.export 'runs=$(RUN)' $(ARGS)
-ship: $(READY) ## put a finished run into the package as its model five_layer, and measure that file on val (RUN=outputs/NAME)
+ship: $(READY) ## export a finished run as the package's model five_layer, and measure that file on val (RUN=outputs/NAME)
 	$(PY) -m ferlab.export 'runs=$(RUN)' precision=fp16 name=five_layer out=$(dir $(MODEL)) $(ARGS)
 	$(PY) -m ferlab.evaluate weights=five_layer
-web: $(WEB_READY) ## the web app: build it with MODEL=FILE.onnx and serve it (PORT=8080; HOST=0.0.0.0 for other machines)
+web: $(WEB_READY) ## build the web app with MODEL=FILE.onnx and serve it (PORT=8080; HOST=0.0.0.0 for other machines)
 	$(BUILD) && npm run --silent serve
-web-test: $(READY) $(WEB_READY) ## the web app in headless Chromium, with a made camera (needs chromium)
+web-test: $(READY) $(WEB_READY) ## test the web app in headless Chromium with a simulated camera (needs chromium)
 	$(BUILD)
 	OMP_NUM_THREADS=1 $(PY) web/tests/fixtures.py web/node_modules/.fixtures $(MODEL)
 	cd web && FIXTURES=$(abspath web/node_modules/.fixtures) npm run --silent test
-test: $(READY) ## every test that needs no more than this checkout
+test: $(READY) ## run the fast tests, which need only this checkout
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q $(ARGS)
-test-slow: $(READY) ## the slow tests, with real data where ../shared has it
+test-slow: $(READY) ## run the slow tests, with real data where ../shared has it
 	OMP_NUM_THREADS=2 $(PY) -m pytest -m slow --timeout=900 -q $(ARGS)
-lint: $(READY) ## style and traps, changing nothing
+lint: $(READY) ## check style and common errors, changing nothing
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
-types: $(READY) ## mypy over the packages that pyproject.toml lists
+types: $(READY) ## run mypy over the packages that pyproject.toml lists
 	$(VENV)/bin/mypy
-format: $(READY) ## mend the style
+format: $(READY) ## fix the style
 	$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
-check: lint types test ## what a change must pass
-bench: $(READY) ## the CPU benchmarks, one after another
+check: lint types test ## run lint, types and test: every change must pass them
+bench: $(READY) ## run the CPU benchmarks, one after another
 	for b in read_csv open_store input_pipeline train_step lightning_step inference; do $(PY) -m benchmarks.$$b || exit; done
-clean: ## remove the environment and what tools left; outputs/ and data/ stay
+clean: ## remove the environment and the caches of tools; outputs/ and data/ stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache src/*.egg-info
 	find . -name __pycache__ -type d -not -path './data/*' -exec rm -rf {} +
