@@ -173,7 +173,7 @@ def test_unfinished_runs_are_left_out_and_two_are_needed(made, caplog):
         ({"method": "hard"}, "method is 'hard'; choose auto, soft, weighted, greedy"),
         ({"method": []}, "method is empty; choose auto, soft"),
         ({"temperature": "all"}, "temperature is 'all'; choose auto, none, member"),
-        ({"tta": "none", "folds": 1}, "expected 2 to 70 folds"),
+        ({"tta": "none", "folds": 1}, "expected 2 to 10 folds"),
     ],
 )
 def test_wrong_values_are_refused_with_the_choices(made, wrong, message):

@@ -3,6 +3,7 @@
 Arrays only: no run, no file and no split is opened here. M members, N faces, K = 7.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -129,24 +130,23 @@ def mix(weights: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def folded(labels: np.ndarray, folds: int, repeats: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Faces to choose by and faces to say, as indices: each face is said once a repeat, by a choice made without it.
+    """Indices of faces to choose by and of faces held out: each is held out once a repeat, by scikit-learn's splitter.
 
     Args:
         folds: parts of val, each with its share of every class.
         repeats: with parts drawn anew, from `seed`.
 
     Raises:
-        FerlabError: fewer than two folds, more than faces, or no repeat.
+        FerlabError: fewer than two folds, more than faces of any class, or no repeat.
     """
-    n = len(labels)
-    if not 2 <= folds <= n or repeats < 1:
-        raise FerlabError(f"folds is {folds} and repeats {repeats}; expected 2 to {n} folds, at least 1 repeat")
-    for repeat in range(repeats):
-        fold = np.empty(n, int)
-        shuffled = np.lexsort((np.random.default_rng([seed, repeat]).random(n), labels))
-        fold[shuffled] = np.arange(n) % folds  # class after class, dealt out in turn
-        for part in range(folds):
-            yield np.flatnonzero(fold != part), np.flatnonzero(fold == part)
+    from sklearn.model_selection import RepeatedStratifiedKFold  # takes a second, which reading an ensemble need not
+
+    most = int(np.bincount(labels).max(initial=0))
+    if not 2 <= folds <= most or repeats < 1:
+        raise FerlabError(f"folds is {folds} and repeats {repeats}; expected 2 to {most} folds, at least 1 repeat")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # it is in some of the parts
+        yield from RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed).split(labels, labels)
 
 
 def _of_truth(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
