@@ -29,8 +29,8 @@ def test_every_mode_becomes_grey_as_pillow_has_it(tmp_path, mode):
 def test_whole_pictures_keep_size_and_colours(tmp_path, mode):
     colours = np.random.default_rng(9).integers(0, 256, (30, 50, 3), np.uint8)
     if mode in ("I;16", "F"):
-        given = colours[..., 0].astype(np.uint16) * 257 if mode == "I;16" else colours[..., 0].astype(np.float32) / 255
-        file, expected = save(tmp_path / "a.tiff", given), np.repeat(colours[..., :1], 3, 2)
+        values = colours[..., 0].astype(np.uint16) * 257 if mode == "I;16" else colours[..., 0].astype(np.float32) / 255
+        file, expected = save(tmp_path / "a.tiff", values), np.repeat(colours[..., :1], 3, 2)
     else:
         image = Image.fromarray(colours).convert(mode)
         if mode == "RGBA":

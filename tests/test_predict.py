@@ -56,7 +56,7 @@ def inputs(tmp_path_factory) -> Path:
     (folder / "half.png").write_bytes(data[: len(data) // 2])
     (folder / "text.mp4").write_text("no video")
     (folder / "empty.mp4").touch()
-    (folder / "notes.txt").write_text("not asked for")
+    (folder / "notes.txt").write_text("no input")
     (folder / "loop").symlink_to(folder)
     return folder
 

@@ -1,5 +1,6 @@
 """python -m ferlab.prepare data=fer2013: raw data -> stores, a table of what is in them, and a data card each."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from ferlab.cli import Config, command
 from ferlab.expressions import EXPRESSIONS
 
 
-def show(card: dict[str, Any], console: Console) -> None:
+def show(card: Mapping[str, Any], console: Console) -> None:
     """Print one card: classes by split, then where the data are not what they seem."""
     table = Table(title=f"{card['name']}: {card['faces']:,} faces", title_justify="left")
     table.add_column("")

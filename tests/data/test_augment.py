@@ -194,9 +194,9 @@ def compiled_equals_eager(backend, noise):
     compiled = torch.compile(augment.on_device, fullgraph=True, dynamic=False, backend=backend)
     with torch._dynamo.config.patch(error_on_recompile=True):
         for epoch in (0, 3):
-            given = torch.tensor(epoch)
+            as_tensor = torch.tensor(epoch)
             torch.testing.assert_close(
-                compiled(faces, index, given), augment.on_device(faces, index, given), rtol=0, atol=0.05
+                compiled(faces, index, as_tensor), augment.on_device(faces, index, as_tensor), rtol=0, atol=0.05
             )
 
 

@@ -1,4 +1,4 @@
-"""Drawn faces: the same from the same seed, none twice, and not to be told apart by single pixels."""
+"""Drawn faces: the same from the same seed, none twice, and not classified by single pixels."""
 
 import hashlib
 

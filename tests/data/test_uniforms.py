@@ -15,8 +15,8 @@ def test_numpy_and_torch_draw_equal_bits(seed, epoch):
     ours = uniforms(index, epoch, seed, columns)
     assert ours.dtype == np.float32
     assert ours.shape == (5, 29)
-    for given in (epoch, torch.tensor(epoch)):
-        theirs = uniforms(torch.from_numpy(index), given, seed, torch.from_numpy(columns))
+    for same in (epoch, torch.tensor(epoch)):
+        theirs = uniforms(torch.from_numpy(index), same, seed, torch.from_numpy(columns))
         np.testing.assert_array_equal(ours.view(np.int32), theirs.numpy().view(np.int32))
 
 

@@ -46,9 +46,9 @@ def test_models_are_those_that_their_json_describes(name):
     assert max(about["tested"]["largest_difference"].values()) <= 1e-4
     model = onnx.load_model_from_string(data)
     onnx.checker.check_model(model, full_check=True)
-    (given,) = model.graph.input
+    (rgba,) = model.graph.input
     side = about["side"]
-    assert [d.dim_value or d.dim_param for d in given.type.tensor_type.shape.dim] == ["batch", side, side, 4]
+    assert [d.dim_value or d.dim_param for d in rgba.type.tensor_type.shape.dim] == ["batch", side, side, 4]
     assert [o.name for o in model.graph.output] == list(about["outputs"])
 
 
@@ -66,7 +66,7 @@ def test_graph_gives_what_googles_interpreter_gives(find, name):
     assert len(faces) == len(expected["faces"]) >= 2
     for face, golden, pixels in zip(faces, expected["faces"], expected["faces_in_pixels"], strict=True):
         same(face, golden, 1e-4)
-        same(detector._in_pixels(face, expected["width"], expected["height"], model.settings["side"]), pixels, 0.05)
+        same(detector._in_pixels(face, expected["width"], expected["height"], model.settings.side), pixels, 0.05)
 
 
 def test_graph_does_not_read_alpha(find):
@@ -78,11 +78,11 @@ def test_graph_does_not_read_alpha(find):
 
 
 def test_merging_is_mediapipes():
-    given = VECTORS["merge"]
-    arrays = [np.array(given[key], np.float32) for key in ("boxes", "keypoints", "scores")]
-    faces = merge(*arrays, given["min_score"], given["min_overlap"])
-    assert len(faces) == len(given["faces"]) >= 3
-    for face, expected in zip(faces, given["faces"], strict=True):
+    case = VECTORS["merge"]
+    arrays = [np.array(case[key], np.float32) for key in ("boxes", "keypoints", "scores")]
+    faces = merge(*arrays, case["min_score"], case["min_overlap"])
+    assert len(faces) == len(case["faces"]) >= 3
+    for face, expected in zip(faces, case["faces"], strict=True):
         same(face, expected, 1e-6)
 
 
@@ -99,14 +99,14 @@ def test_merging_any_boxes_is_that_of_plain_loops(seed):
         same(face, golden, 1e-9)
 
 
-@pytest.mark.parametrize("given", VECTORS["placed"], ids=lambda g: f"{g['width']}x{g['height']}in{g['side']}")
-def test_placing(given):
-    assert list(placed(given["width"], given["height"], given["side"])) == given["is"]
+@pytest.mark.parametrize("case", VECTORS["placed"], ids=lambda g: f"{g['width']}x{g['height']}in{g['side']}")
+def test_placing(case):
+    assert list(placed(case["width"], case["height"], case["side"])) == case["is"]
 
 
-@pytest.mark.parametrize("given", VECTORS["square"], ids=str)
-def test_square(given):
-    assert list(square(given["box"], given["side_ratio"], given["raise_ratio"])) == given["is"]
+@pytest.mark.parametrize("case", VECTORS["square"], ids=str)
+def test_square(case):
+    assert list(square(case["box"], case["side_ratio"], case["raise_ratio"])) == case["is"]
 
 
 def test_letterbox_keeps_the_whole_picture_between_black_bars():
@@ -155,14 +155,14 @@ def test_drawn_faces_are_found_where_they_are(find, side):
 def test_back_range_is_asked_only_where_the_short_one_finds_nothing(find, monkeypatch):
     faces = draw(7, 7, 7, 1).pixels
     large, small = frames(faces[:1], 350)[0][0], frames(faces[1:2], 90, seed=3)[0][0]
-    asked = []
+    images_of_back = []
     back = find._models[1]
     monkeypatch.setattr(
-        find, "_models", [find._models[0], lambda images, least: asked.append(images) or back(images, least)]
+        find, "_models", [find._models[0], lambda images, least: images_of_back.append(images) or back(images, least)]
     )
     found = find([large, small, np.zeros((48, 64, 3), np.uint8)])
     assert [len(faces) for faces in found] == [1, 1, 0]
-    assert [image.shape for image in asked[0]] == [(480, 640, 3), (48, 64, 3)]
+    assert [image.shape for image in images_of_back[0]] == [(480, 640, 3), (48, 64, 3)]
 
 
 def test_a_large_face_hides_small_ones_unless_everyone_is_asked_for(find):

@@ -30,16 +30,16 @@ def test_places_are_those_of_the_source(order):
     assert ("contempt" in names) == (order in WITH_CONTEMPT) == (len(names) == 8)
 
 
-@pytest.mark.parametrize("given", PLACES)
+@pytest.mark.parametrize("source", PLACES)
 @pytest.mark.parametrize("wanted", PLACES)
-def test_there_and_back(given, wanted):
+def test_there_and_back(source, wanted):
     rng = np.random.default_rng(0)
     p = rng.dirichlet(np.ones(7), 20).astype(np.float32)
-    there = reorder(p, "fer2013", given)
+    there = reorder(p, "fer2013", source)
     assert there.dtype == np.float32
-    np.testing.assert_array_equal(reorder(reorder(there, given, wanted), wanted, "fer2013"), p)
+    np.testing.assert_array_equal(reorder(reorder(there, source, wanted), wanted, "fer2013"), p)
     labels = rng.integers(0, 7, 50)
-    np.testing.assert_array_equal(renumber(renumber(labels, given, wanted), wanted, given), labels)
+    np.testing.assert_array_equal(renumber(renumber(labels, source, wanted), wanted, source), labels)
 
 
 def test_one_face_through_each_order():

@@ -109,7 +109,7 @@ PERMUTED = [*EXPRESSIONS[1:], EXPRESSIONS[0]]
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"sha256": "0" * 64}, "not of one export"),
         ({"expressions": PERMUTED}, "answers in the order .* expected angry, disgust"),
@@ -119,13 +119,13 @@ PERMUTED = [*EXPRESSIONS[1:], EXPRESSIONS[0]]
         ({"threshold": 40}, "expected a threshold from 0 to 1 or null, found 40"),
     ],
 )
-def test_another_sidecar_is_refused(tmp_path, changes, said):
-    with pytest.raises(FerlabError, match=said):
+def test_another_sidecar_is_refused(tmp_path, changes, message):
+    with pytest.raises(FerlabError, match=message):
         OnnxModel.open(write(tmp_path, graph(), **changes))
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         (graph(names=PERMUTED), "answers in the order .* expected angry, disgust"),
         (graph(names=None), "holds no class names"),
@@ -133,31 +133,31 @@ def test_another_sidecar_is_refused(tmp_path, changes, said):
         (graph(output="scores"), "export with ferlab.export"),
     ],
 )
-def test_another_graph_is_refused(tmp_path, model, said):
-    with pytest.raises(FerlabError, match=said):
+def test_another_graph_is_refused(tmp_path, model, message):
+    with pytest.raises(FerlabError, match=message):
         OnnxModel.open(write(tmp_path, model))
 
 
-def test_missing_and_damaged_files_are_said(tmp_path, path):
+def test_missing_and_damaged_files_are_named(tmp_path, path):
     content = path.read_bytes()
     path.write_bytes(content[:-20])
     with pytest.raises(FerlabError, match="not of one export"):
         OnnxModel.open(path)
-    told = json.loads(path.with_suffix(".json").read_text())
+    sidecar = json.loads(path.with_suffix(".json").read_text())
     rubbish = b"<html>404</html>"
     path.write_bytes(rubbish)
-    path.with_suffix(".json").write_text(json.dumps(told | {"sha256": hashlib.sha256(rubbish).hexdigest()}))
+    path.with_suffix(".json").write_text(json.dumps(sidecar | {"sha256": hashlib.sha256(rubbish).hexdigest()}))
     with pytest.raises(FerlabError, match="no model that onnxruntime can open"):
         OnnxModel.open(path)
-    for text, said in (("{", "cannot be read"), ("[]", "is not of an exported model")):
+    for text, message in (("{", "cannot be read"), ("[]", "is not of an exported model")):
         path.with_suffix(".json").write_text(text)
-        with pytest.raises(FerlabError, match=said):
+        with pytest.raises(FerlabError, match=message):
             OnnxModel.open(path)
     path.with_suffix(".json").unlink()
     with pytest.raises(FerlabError, match=r"small.json is missing"):
         OnnxModel.open(path)
     other = tmp_path / "other.onnx"
-    other.with_suffix(".json").write_text(json.dumps(told))
+    other.with_suffix(".json").write_text(json.dumps(sidecar))
     with pytest.raises(FerlabError, match="No such file"):
         OnnxModel.open(other)
 

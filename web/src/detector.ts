@@ -1,6 +1,6 @@
 /**
  * Where a picture goes in the detector's square, which boxes are one face, and what of a face is cut out.
- * The same as src/ferlab/detector.py; both are tested on the same vectors.
+ * The same as src/ferlab/inference/detector.py; both are tested on the same vectors.
  */
 import type { Box } from './protocol';
 

@@ -1,7 +1,6 @@
 """Faces in, the number of those that stand in several places out: they make a score better than it is."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,10 +37,6 @@ class Leaks:
     constant: int
     mirrored_across: int
     near: dict[str, int] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The numbers, for JSON."""
-        return asdict(self)
 
 
 def find(faces: Faces, near: bool = False) -> Leaks:

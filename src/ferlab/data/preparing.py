@@ -4,8 +4,10 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -17,7 +19,45 @@ from ferlab.data.store_folder import CARD
 log = logging.getLogger(__name__)
 
 
-def prepare(config: dict[str, Any]) -> list[dict[str, Any]]:
+class Checksum(TypedDict):
+    """md5 of a csv that has a published one."""
+
+    file: str
+    found: str
+    published: str
+
+
+class Card(TypedDict):
+    """Facts that a reader needs before trusting a number measured on a data set.
+
+    Keys:
+        counts: of each split the faces of each expression.
+        subjects: number of persons, 0 where unknown.
+        duplicates: `leaks.Leaks`.
+        build_s: seconds that the store took.
+        raw_sha256: of the raw file; of several: of their sums in turn.
+        auxiliary: True where all faces are for training.
+        in_val_or_test: `leaks.Twins.counts` of auxiliary faces.
+    """
+
+    name: str
+    layout: str
+    options: dict[str, Any]
+    faces: int
+    counts: dict[str, dict[str, int]]
+    subjects: int
+    duplicates: dict[str, Any]
+    build_s: float | None
+    raw_files: int
+    raw_bytes: int
+    raw_sha256: str
+    pixels_sha256: str
+    auxiliary: NotRequired[bool]
+    md5: NotRequired[Checksum]
+    in_val_or_test: NotRequired[dict[str, int]]
+
+
+def prepare(config: Mapping[str, Any]) -> list[Card]:
     """Open or build the stores of `config` (conf/prepare.yaml, resolved), and write and return a card of each.
 
     Raises:
@@ -28,12 +68,12 @@ def prepare(config: dict[str, Any]) -> list[dict[str, Any]]:
     opened = store.open_each(data)
     log.info("opened %d stores in %.1f s", len(opened), time.perf_counter() - started)
     stores = Path(data["root"]) / store.STORES
-    judged = np.concatenate([part.faces.pixels[part.faces.split != 0] for part in opened if not part.auxiliary])
-    cards = []
+    evaluated = np.concatenate([part.faces.pixels[part.faces.split != 0] for part in opened if not part.auxiliary])
+    cards: list[Card] = []
     for part in opened:
         card = _card(part, stores, config["near"])
         if part.auxiliary:
-            card["in_val_or_test"] = leaks.twins_in(part.faces.pixels, judged).counts()
+            card["in_val_or_test"] = leaks.twins_in(part.faces.pixels, evaluated).counts()
         place = stores / part.name / CARD
         try:
             place.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
@@ -43,38 +83,38 @@ def prepare(config: dict[str, Any]) -> list[dict[str, Any]]:
     return cards
 
 
-def _card(part: store.Opened, stores: Path, near: bool) -> dict[str, Any]:
-    """What a reader should know of a data set before trusting a number measured on it."""
+def _card(part: store.Opened, stores: Path, near: bool) -> Card:
     faces, facts = part.faces, store.facts(stores, part.name)
     raw = facts.pop("raw")
     total = hashlib.sha256("".join(entry["sha256"] for entry in raw).encode()).hexdigest()
-    card = {
+    card: Card = {
         "name": part.name,
         "layout": facts["layout"],
         "options": facts["options"],
         "faces": len(faces),
         "counts": {split: faces.class_counts(split) for split in SPLITS},
         "subjects": _subjects(faces),
-        "duplicates": leaks.find(faces, near).as_dict(),
+        "duplicates": asdict(leaks.find(faces, near)),
         "build_s": facts.get("build_s"),
         "raw_files": len(raw),
         "raw_bytes": sum(entry["size"] for entry in raw),
-        "raw_sha256": raw[0]["sha256"] if len(raw) == 1 else total,  # of several: of their sums in turn
+        "raw_sha256": raw[0]["sha256"] if len(raw) == 1 else total,
         "pixels_sha256": facts["arrays"]["pixels"]["sha256"],
     }
     if part.auxiliary:
         card["auxiliary"] = True
-    return card | _md5(part)
+    if md5 := _md5(part):
+        card["md5"] = md5
+    return card
 
 
-def _md5(part: store.Opened) -> dict[str, Any]:
-    """The published and the found md5 of a csv that has a published one."""
+def _md5(part: store.Opened) -> Checksum | None:
     known = [file for file in part.raw_files if file.name in MD5]
     if not known:
-        return {}
+        return None
     with known[0].open("rb") as stream:
         digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False))
-    return {"md5": {"file": known[0].name, "found": digest.hexdigest(), "published": MD5[known[0].name]}}
+    return {"file": known[0].name, "found": digest.hexdigest(), "published": MD5[known[0].name]}
 
 
 def _subjects(faces: Faces) -> int:

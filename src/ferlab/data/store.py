@@ -165,7 +165,7 @@ def _raw_files_there(layout: str, raw: Path | None) -> list[Path]:
     return []
 
 
-def _entry(root: Path, entry: Mapping[str, Any], key: str) -> tuple[str, str, Path | None, dict[str, Any]]:
+def _entry(root: Path, entry: Mapping[str, Any], key: str) -> tuple[str, str, Path | None, dict[str, object]]:
     """(name, layout, raw path, options) of one entry of `sources` or `auxiliary`."""
     options = dict(entry)
     try:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
-from typing import Any
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -78,13 +78,22 @@ def _same(one: Detection, other: Detection) -> bool:
     return np.maximum(high - low, 0).prod() > min(one.box[2:].prod(), other.box[2:].prod()) / 2
 
 
+class _Settings(NamedTuple):
+    """Pixels a side of the graph's square, the least score of a face, and the overlap from which two boxes are one."""
+
+    side: int
+    score_threshold: float
+    overlap_threshold: float
+
+
 class _Model:
     def __init__(self, name: str, threads: int):
         self.name, self.threads = name, threads
 
     @cached_property
-    def settings(self) -> dict[str, Any]:
-        return json.loads(_file(f"face_{self.name}.json"))
+    def settings(self) -> _Settings:
+        stated = json.loads(_file(f"face_{self.name}.json"))
+        return _Settings(**{key: stated[key] for key in _Settings._fields})
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
@@ -93,13 +102,13 @@ class _Model:
         return onnxruntime.InferenceSession(_file(f"face_{self.name}.onnx"), options, ["CPUExecutionProvider"])
 
     def __call__(self, images: Sequence[np.ndarray], min_score: float | None) -> list[list[Detection]]:
-        side = self.settings["side"]
+        side = self.settings.side
         squares = np.stack([letterbox(image, side) for image in images])
         boxes, keypoints, scores = self.session.run(["boxes", "keypoints", "scores"], {"rgba": squares})
-        least = self.settings["score_threshold"] if min_score is None else min_score
+        least = self.settings.score_threshold if min_score is None else min_score
         out = []
         for n, image in enumerate(images):
-            faces = merge(boxes[n], keypoints[n], scores[n], least, self.settings["overlap_threshold"])
+            faces = merge(boxes[n], keypoints[n], scores[n], least, self.settings.overlap_threshold)
             out.append([_in_pixels(face, image.shape[1], image.shape[0], side) for face in faces])
         return out
 

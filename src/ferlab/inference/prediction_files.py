@@ -32,7 +32,7 @@ class Predictions:
         FerlabError: another suffix or order, or the file cannot be written.
     """
 
-    def __init__(self, out: str | None, label_order: str, provenance: Mapping[str, Any]):
+    def __init__(self, out: str | None, label_order: str, provenance: Mapping[str, object]):
         self.order, self.names = label_order, labels_of(label_order)
         self.kind = "lines" if out is None else "csv" if out == "-" else Path(out).suffix.lower().lstrip(".")
         if self.kind not in ("lines", "csv", "json"):
@@ -53,7 +53,7 @@ class Predictions:
     ) -> None:
         """Add the faces of a picture of `size` (width, height), or of a video's frame."""
         if self.kind == "json":
-            entry: dict[str, Any] = {"source": source}
+            entry: dict[str, object] = {"source": source}
             if frame is not None:
                 entry |= {"frame": frame, "time_s": round(time_s, 4)}
             entry |= {"width": size[0], "height": size[1]}
@@ -76,7 +76,7 @@ class Predictions:
         if self._file is not sys.stdout:
             self._file.close()
 
-    def _entry(self, entry: dict[str, Any]) -> None:
+    def _entry(self, entry: Mapping[str, object]) -> None:
         self._file.write(("\n" if self._first else ",\n") + json.dumps(entry, ensure_ascii=False))
         self._first = False
 
@@ -95,8 +95,8 @@ class Predictions:
         rest = [self._label(face), f"{face.confidence:.4f}", *(f"{p:.6f}" for p in self._in_order(face))]
         return ["" if face.track is None else face.track, *where, *rest]
 
-    def _as_json(self, face: Face) -> dict[str, Any]:
-        out: dict[str, Any] = {} if face.track is None else {"track": face.track}
+    def _as_json(self, face: Face) -> dict[str, object]:
+        out: dict[str, object] = {} if face.track is None else {"track": face.track}
         if face.detection is not None:
             out["box"] = [round(v, 1) for v in face.detection.box.tolist()]
             out["score"] = round(face.detection.score, 4)

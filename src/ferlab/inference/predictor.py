@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -84,7 +83,7 @@ class Predictor:
         self.batch_size = batch_size
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, str | float]:
         """The model's file name and sha256, and the confidence below which labels are withheld."""
         checksum = self.model.sidecar["sha256"]
         return {"model": self.model.path.name, "sha256": checksum, "min_confidence": self.min_confidence}

@@ -65,7 +65,7 @@ class DlibResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
         """timm's: which parameters are of the stem, and which of which block."""
         return {"stem": r"^conv1|bn1", "blocks": r"^blocks\.(\d+)"}
 

@@ -48,8 +48,10 @@ class Transfer(nn.Module):
         caffe_strides: bool = False,
     ):
         super().__init__()
-        depth: dict[str, Any] = {"drop_path_rate": stochastic_depth} if stochastic_depth else {}
-        made: Any = timm.create_model(backbone, pretrained=False, in_chans=channels, num_classes=0, **depth)
+        depth = stochastic_depth or None  # timm leaves None out: not every backbone takes the argument
+        made: Any = timm.create_model(
+            backbone, pretrained=False, in_chans=channels, num_classes=0, drop_path_rate=depth
+        )
         features = made.num_features
         if hasattr(made, "pre_logits"):
             made.pre_logits = nn.Identity()

@@ -2,7 +2,7 @@
 
 import inspect
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def read(layout: str, path: Path | None, **options: Any) -> Faces:
     return LAYOUTS[layout](path, **options)
 
 
-def _read_unpacked(layout: str, folder: Path, options: dict) -> Faces:
+def _read_unpacked(layout: str, folder: Path, options: Mapping[str, Any]) -> Faces:
     if layout != "fer2013_csv":
         return LAYOUTS[layout](image_folders.only_folder(folder, unless=("train", "test")), **options)
     found = [file for file in files_under(folder) if file.suffix.lower() == ".csv"]
@@ -88,7 +88,7 @@ def raw_files(layout: str, path: Path | None) -> list[Path]:
     return list(files_under(path))
 
 
-def check_options(layout: str, options: dict[str, Any]) -> None:
+def check_options(layout: str, options: Collection[str]) -> None:
     """Raise FerlabError unless the layout exists and its reader takes these options, with all that it needs."""
     if layout not in LAYOUTS:
         raise FerlabError(f"layout is {layout!r}; choose one of {', '.join(LAYOUTS)}")
