@@ -20,7 +20,8 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.inference import models
 from ferlab.pages import figures
 from ferlab.reporting import model_card, records, reports, summary_page
-from ferlab.studies import calibration, corruption_study, explanation, mistakes, opening
+from ferlab.studies import calibration, explanation, mistakes, opening, robustness
+from ferlab.studies.kinds import KINDS
 from tests.conftest import measure
 from tests.pages import Page
 from tests.test_conf import composed
@@ -251,7 +252,7 @@ def test_a_glob_passes_over_what_is_no_run(tmp_path):
         ("reports/val-none/report.json", "{", "is no report"),
         ("reports/val-none/report.json", None, "lacks recall, precision.*python -m ferlab.evaluate runs=.*split=val"),
         ("explain/val/explain.json", "[]", r"cannot read .*explain.json \(no JSON object\)"),
-        ("explain/val/explain.json", "{}", "lacks data, split, weights_sha256, settings.*python -m ferlab.explain"),
+        ("explain/val/explain.json", "{}", "lacks data, split, weights_sha256; .*python -m ferlab.explain"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, file, content, message):
@@ -282,8 +283,8 @@ def studied(trained, tmp_path_factory):
         ("calibrate", calibration.KIND, calibration.calibrate, {}),
         (
             "robustness",
-            corruption_study.KIND,
-            corruption_study.measure,
+            robustness.KIND,
+            robustness.measure,
             {"corruptions": ["blur", "hand"], "strengths": [1, 5]},
         ),
         ("analyse", mistakes.KIND, mistakes.analyse, {"ambiguous_gap": 0.5}),
@@ -322,7 +323,7 @@ def test_an_ensemble_stands_beside_its_members(studied, tmp_path):
     shutil.rmtree(outputs / "small-s1" / "reports")
     both = [str(outputs / f"small-s{seed}") for seed in (0, 1)]
     measure(both, "none", "val", name="both", outputs=outputs)
-    for kind in records.STUDIES:
+    for kind in KINDS:
         shutil.rmtree(outputs / "small-s0" / kind)
     page = page_of(tmp_path, outputs / "*")
     assert page.headings[0] == "3 runs compared"

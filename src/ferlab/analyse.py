@@ -17,10 +17,10 @@ def main(config: Config) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for study in opening.opened(config, KIND):
         found = analyse(study, config)
-        parts = [f"ambiguous {percent(found['ambiguous']['accuracy'])} % of {found['ambiguous']['n']}"]
-        for name, of in (found["ferplus"] or {}).items():
-            parts.append(f"FER+ {name} {percent(of['accuracy'])} % of {of['n']}")
-        console.print(f"[bold]{study.about['name']}[/] {study.title}: right where {', '.join(parts)}")
+        parts = [f"ambiguous {percent(found.ambiguous.accuracy)} % of {found.ambiguous.n}"]
+        for name, of in (found.ferplus or {}).items():
+            parts.append(f"FER+ {name} {percent(of.accuracy)} % of {of.n}")
+        console.print(f"[bold]{study.provenance.name}[/] {study.title}: right where {', '.join(parts)}")
         console.print(f"  {study.folder / 'index.html'}", style="dim")
 
 

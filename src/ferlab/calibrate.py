@@ -17,13 +17,13 @@ def main(config: Config) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for study in opening.opened(config, KIND):
         found = calibrate(study, config)
-        a, crossed = found["abstention"], found["cross_fitted"]
+        a, crossed = found.abstention, found.cross_fitted
         console.print(
-            f"[bold]{study.about['name']}[/] {study.title}: temperature {found['temperature']:.3f}, calibration error "
-            f"{percent(found['before']['ece'], 2)} → [bold]{percent(found['after']['ece'], 2)} %[/]"
-            + (f" (cross-fitted {percent(crossed['ece'], 2)} %)" if crossed else "")
-            + f"; from confidence {a['threshold'] or 1:.3f} on {percent(a['coverage'])} % answered, "
-            f"{percent(a['accuracy'])} % of them right"
+            f"[bold]{study.provenance.name}[/] {study.title}: temperature {found.temperature:.3f}, calibration error "
+            f"{percent(found.before.ece, 2)} → [bold]{percent(found.after.ece, 2)} %[/]"
+            + (f" (cross-fitted {percent(crossed.ece, 2)} %)" if crossed else "")
+            + f"; from confidence {a.threshold or 1:.3f} on {percent(a.coverage)} % get a label, "
+            f"{percent(a.accuracy)} % of them right"
         )
         console.print(f"  {study.folder / 'index.html'}", style="dim")
 

@@ -12,21 +12,21 @@ from ferlab.pages.words import percent
 @command("robustness")
 def main(config: Config) -> None:
     from ferlab.studies import opening
-    from ferlab.studies.corruption_study import KIND, check, measure
+    from ferlab.studies.robustness import KIND, check, measure
 
     check(config)  # before a look at test is counted
     console = Console(soft_wrap=True, highlight=False)
     for study in opening.opened(config, KIND):
         found = measure(study, config)
         console.print(
-            f"[bold]{study.about['name']}[/] {study.title}: clean [bold]{percent(found['clean']['accuracy'])} %[/]"
+            f"[bold]{study.provenance.name}[/] {study.title}: clean [bold]{percent(found.clean.accuracy)} %[/]"
             + (
-                f", mean corruption accuracy [bold]{percent(found['mean_corruption_accuracy'])} %[/], "
-                f"{percent(found['mean_drop'])} points lower"
-                if found["corruptions"]
+                f", mean corruption accuracy [bold]{percent(found.mean_corruption_accuracy)} %[/], "
+                f"{percent(found.mean_drop)} points lower"
+                if found.corruptions
                 else ""
             )
-            + f"; {found['seconds']:.0f} s"
+            + f"; {found.seconds:.0f} s"
         )
         console.print(f"  {study.folder / 'index.html'}", style="dim")
 

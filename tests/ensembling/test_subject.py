@@ -34,7 +34,7 @@ def test_exports_and_studies_answer_as_it_was_frozen(made, overrides):
     asked = {"runs": str(folder), "split": "val", "device": "cpu", "tta": None, "data": None}
     (study,) = opening.opened(asked, "calibration")
     np.testing.assert_allclose(study.probabilities(val.pixels, 64), expected, atol=1e-4)
-    assert study.about["tta"] == views.title(about["tta"], about["tta_space"])
+    assert study.provenance.tta == views.title(about["tta"], about["tta_space"])
     (file,) = exporting.export(_composed("export", f"runs={folder}", "precision=fp32", "parity_faces=20"))
     np.testing.assert_allclose(OnnxModel.open(file)(rgba_of(val.pixels)), expected, atol=1e-4)
     for command in (

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassCalibrationError
 
-from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.metrics import temperature
-from ferlab.runs import directory
-from ferlab.studies import calibration, opening
+from ferlab.studies import calibration
+from ferlab.studies.kinds import KINDS
 from tests.conftest import made_study
 
 CONFIG = {
@@ -28,24 +27,24 @@ def test_the_command_keeps_what_it_fits_on_val_and_judges_it_on_test(tmp_path):
     study = made_study(tmp_path, calibration.KIND)
     found = calibration.calibrate(study, CONFIG)
     p = study.probabilities(study.faces.pixels, 64)
-    assert found["before"]["ece"] == pytest.approx(
+    assert found.before.ece == pytest.approx(
         float(MulticlassCalibrationError(K, n_bins=15)(torch.tensor(p), torch.tensor(study.faces.labels))), abs=1e-6
     )
-    assert found["cross_fitted"]["accuracy"] == found["before"]["accuracy"] == found["after"]["accuracy"]
-    kept = calibration.stored(study.home, "none", study.about["weights_sha256"])
-    assert kept["temperature"] == found["temperature"] == temperature.fit_temperature(p, study.faces.labels)
+    assert found.cross_fitted.accuracy == found.before.accuracy == found.after.accuracy
+    kept = calibration.stored(study.home, "none", study.provenance.weights_sha256)
+    assert kept.temperature == found.temperature == temperature.fit_temperature(p, study.faces.labels)
     written = json.loads((study.folder / "calibration.json").read_text())
-    assert written["abstention"] == found["abstention"]
+    assert KINDS[calibration.KIND].read(written, "calibration.json") == found
     assert (study.folder / "reliability.png").read_bytes()[:4] == b"\x89PNG"
     page = (study.folder / "index.html").read_text()
-    assert f"temperature {found['temperature']:.3f}" in page
+    assert f"temperature {found.temperature:.3f}" in page
     assert "http" not in page.replace("http://www.w3.org", "")
     test = made_study(tmp_path, calibration.KIND, split="test")
     judged = calibration.calibrate(test, CONFIG)
-    assert judged["temperature"] == found["temperature"]
-    assert judged["cross_fitted"] is None
-    assert judged["abstention"]["threshold"] == found["abstention"]["threshold"]
-    assert calibration.stored(study.home, "none", study.about["weights_sha256"]) == kept
+    assert judged.temperature == found.temperature
+    assert judged.cross_fitted is None
+    assert judged.abstention.threshold == found.abstention.threshold
+    assert calibration.stored(study.home, "none", study.provenance.weights_sha256) == kept
 
 
 def test_a_temperature_of_other_weights_or_none_is_refused(tmp_path):
@@ -56,26 +55,4 @@ def test_a_temperature_of_other_weights_or_none_is_refused(tmp_path):
     with pytest.raises(FerlabError, match="of other weights"):
         calibration.stored(study.home, "none", ["other"])
     with pytest.raises(FerlabError, match="wanted_accuracy is 85"):
-        calibration.calibrate(study, CONFIG | {"wanted_accuracy": 85})
-
-
-def test_a_study_of_test_is_in_the_ledger_and_of_one_run_or_ensemble_each(trained, monkeypatch):
-    config = {"runs": str(trained), "split": "test", "device": "cpu", "ledger": "ledger.jsonl", "tta": "flip"}
-    monkeypatch.chdir(trained.parent)
-    (study,) = opening.opened(config | {"runs": trained.name}, "calibration")
-    entry = json.loads((trained.parent / "ledger.jsonl").read_text())
-    assert (entry["runs"], entry["tta"]) == ([trained.name], ["calibration"])
-    assert study.folder.as_posix() == f"{trained.name}/calibration/test-flip"
-    assert len(study.faces) == 70
-    folder = trained.parent / "two"
-    folder.mkdir()
-    files.write_json(folder / directory.MEMBERS, [{"path": trained.name}, {"path": trained.name}])
-    both = list(opening.opened(config | {"runs": ["two", trained.name], "split": "val"}, "calibration"))
-    assert [s.about["name"] for s in both] == ["two", trained.name]
-    (plain,) = opening.opened(config | {"runs": trained.name, "split": "val", "tta": None}, "calibration")
-    assert plain.folder.as_posix() == f"{trained.name}/calibration/val-none"
-    assert len((trained.parent / "ledger.jsonl").read_text().splitlines()) == 1
-    with pytest.raises(FerlabError, match="runs is not given"):
-        next(opening.opened(config | {"runs": None}, "calibration"))
-    with pytest.raises(FerlabError, match="split is 'train'; choose val or test"):
-        next(opening.opened(config | {"split": "train"}, "calibration"))
+        calibration.calibrate(made_study(tmp_path, calibration.KIND), CONFIG | {"wanted_accuracy": 85})

@@ -1,15 +1,18 @@
-"""How pictures on a page are drawn: two themes, and a figure as bytes that a page without outside parts can hold."""
+"""How pictures on a page are drawn: two themes, and a figure as bytes that a page without outside parts can hold.
+
+matplotlib is imported when the first figure is drawn: what only reads files starts without it.
+"""
 
 import base64
 import io
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Ink, faint ink and two lines that can be told apart by brightness alone, on a light and on a dark page; `lines` for
 # more, which have different dashes too.
@@ -37,8 +40,15 @@ THEMES = {
 _RC = {"svg.fonttype": "none", "svg.hashsalt": "ferlab", "font.family": "sans-serif", "font.size": 10}
 
 
-def drawn(draw: Callable[[Figure, Any, dict], None], content: Any, theme: str, kind: str) -> bytes:
+Draw = Callable[["Figure", Any, dict[str, Any]], None]  # figure, content, colours of the theme
+
+
+def drawn(draw: Draw, content: Any, theme: str, kind: str) -> bytes:
     """The bytes of a figure in which `draw(figure, content, colours)` has drawn; `kind` is svg or png."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     colours = THEMES[theme]
     ink = dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), colours["ink"])
     with matplotlib.rc_context({**_RC, **ink, "axes.edgecolor": colours["faint"], "axes.facecolor": "none"}):
@@ -51,7 +61,7 @@ def drawn(draw: Callable[[Figure, Any, dict], None], content: Any, theme: str, k
     return buffer.getvalue()
 
 
-def both_themes(draw: Callable[[Figure, Any, dict], None], content: Any, kind: str = "svg") -> dict[str, str]:
+def both_themes(draw: Draw, content: Any, kind: str = "svg") -> dict[str, str]:
     """Theme -> data URI of the figure drawn for it."""
     return {theme: data_uri(drawn(draw, content, theme, kind), f"{kind}{'+xml' * (kind == 'svg')}") for theme in THEMES}
 

@@ -4,46 +4,68 @@ Commands give finished words and pictures; how a study looks is decided here and
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from ferlab.pages.figures import both_themes, drawn
+from ferlab.pages.figures import Draw, both_themes, drawn
 from ferlab.pages.page import template
 from ferlab.pages.words import readable
 
 
-def render_page(kind: str, title: str, about: Mapping[str, Any], sections: Sequence[Mapping]) -> str:
-    """The page of a study called `kind` on the data called `title`; `sections` are what `section` gave."""
-    details = {key: readable(value) for key, value in about.items() if value not in (None, {}, [])}
-    return template("study.html").render(kind=kind, title=title, name=about["name"], sections=sections, details=details)
+@dataclass(frozen=True)
+class PageTable:
+    """A table of words; the first column names the row."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
 
 
-def section(
-    title: str,
-    text: str = "",
-    tables: Sequence[Mapping] = (),
-    figures: Sequence[Mapping] = (),
-    gallery: Sequence[Mapping] = (),
-    commands: Sequence[str] = (),
-    beside: bool = False,
-) -> dict[str, Any]:
-    """One section of a page: what `table`, `figure` and `page.cards` gave, under a title, a paragraph and commands.
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure as data URIs (`light` and `dark`); `alt` says in words what it shows."""
+
+    picture: Mapping[str, str]
+    alt: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of a page: what `page.cards` gave, tables and figures under a title, a paragraph and commands.
 
     `beside`: figures stand side by side where there is room.
     """
-    parts = {"tables": tables, "figures": figures, "gallery": gallery, "commands": commands, "beside": beside}
-    return {"title": title, "text": text, **parts}
+
+    title: str
+    text: str = ""
+    tables: Sequence[PageTable] = ()
+    figures: Sequence[PageFigure] = ()
+    gallery: Sequence[Mapping[str, Any]] = ()
+    commands: Sequence[str] = ()
+    beside: bool = False
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> dict[str, Any]:
-    """A table of words; the first column names the row."""
-    return {"head": list(head), "rows": [list(row) for row in rows], "caption": caption}
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows of single faces: figures by file name, galleries by name; empty where none were kept."""
+
+    figures: Mapping[str, PageFigure] = field(default_factory=dict)
+    galleries: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
-def figure(draw: Any, content: Any, alt: str, caption: str = "", kind: str = "svg") -> dict[str, Any]:
-    """A figure for both themes; `alt` says in words what it shows, `kind` is svg, or png for pictures of faces."""
-    return {"picture": both_themes(draw, content, kind), "alt": alt, "caption": caption}
+def render_page(kind: str, title: str, provenance: Mapping[str, Any], sections: Sequence[Section]) -> str:
+    """The page of a study called `kind` on the data called `title`."""
+    details = {key: readable(value) for key, value in provenance.items() if value not in (None, {}, [])}
+    name = provenance["name"]
+    return template("study.html").render(kind=kind, title=title, name=name, sections=sections, details=details)
 
 
-def png(draw: Any, content: Any) -> bytes:
+def figure(draw: Draw, content: Any, alt: str, caption: str = "", kind: str = "svg") -> PageFigure:
+    """A figure drawn for both themes; `kind` is svg, or png for pictures of faces."""
+    return PageFigure(both_themes(draw, content, kind), alt, caption)
+
+
+def png(draw: Draw, content: Any) -> bytes:
     """The figure as a PNG file on white."""
     return drawn(draw, content, "light", "png")

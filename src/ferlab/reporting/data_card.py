@@ -4,11 +4,14 @@ Numbers are those that `ferlab.prepare` counted; where the data come from and wh
 stands here, with its source.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ferlab.expressions import EXPRESSIONS
 from ferlab.reporting import markdown
+from ferlab.studies.study_record import MeasuredAccuracy
+
+Votes = Mapping[str, Mapping[str, MeasuredAccuracy]]
 
 
 class Origin(NamedTuple):
@@ -54,13 +57,13 @@ ORIGINS = {
 }
 
 
-def render(card: Mapping[str, Any], data: str, analyses: Sequence[Mapping[str, Any]] = ()) -> str:
+def render(card: Mapping[str, Any], data: str, votes: Votes) -> str:
     """The card as Markdown.
 
     Args:
         card: content of a store's card.json.
         data: what was typed after data=.
-        analyses: contents of analysis.json on these data, of runs.
+        votes: split -> accuracy of a run by what FER+'s votes say of the label.
     """
     origin = ORIGINS.get(card["layout"]) or Origin(*(f"Layout {card['layout']}: not known to the program.",) * 3)
     sections = {
@@ -68,7 +71,7 @@ def render(card: Mapping[str, Any], data: str, analyses: Sequence[Mapping[str, A
             [origin.made, f"Layout: {card['layout']}, options {card['options'] or 'none'}."]
         ),
         "Composition": _composition(card),
-        "Labels": markdown.bullets([origin.labels, *_agreement(card, analyses)]),
+        "Labels": markdown.bullets([origin.labels, *_agreement(card, votes)]),
         "Duplicates and leaks": markdown.bullets(_leaks(card, data)),
         "Preprocessing": "Grey, 48x48 pixels, uint8; what a net sees is made of that by its own preprocessing.",
         "Uses": markdown.bullets(
@@ -111,14 +114,13 @@ def _composition(card: Mapping[str, Any]) -> str:
     return markdown.markdown(["split", *EXPRESSIONS, "all"], rows) + "\n\n" + markdown.bullets(lines)
 
 
-def _agreement(card: Mapping[str, Any], analyses: Sequence[Mapping[str, Any]]) -> list[str]:
+def _agreement(card: Mapping[str, Any], votes: Votes) -> list[str]:
     lines = [f"Identical faces with different labels: {card['duplicates']['contradictory']:,} groups."]
-    found = {told["split"]: told["ferplus"] for told in analyses if told["ferplus"]}
-    for split, groups in found.items():
-        n = sum(of["n"] for of in groups.values())
-        shares = ", ".join(f"{name} {of['n']:,}, {markdown.share(of['n'], n)} %" for name, of in groups.items())
+    for split, groups in votes.items():
+        n = sum(of.n for of in groups.values())
+        shares = ", ".join(f"{name} {of.n:,}, {markdown.share(of.n, n)} %" for name, of in groups.items())
         lines.append(f"FER+'s majority of ten votes against the label, {split}, {n:,} faces: {shares}.")
-    if not found and card["layout"] == "fer2013":
+    if not votes and card["layout"] == "fer2013":
         command = "python -m ferlab.analyse runs=outputs/NAME"
         lines.append(
             markdown.unmeasured("Agreement with FER+'s votes", f"{command}` and give that run with `runs=outputs/NAME")

@@ -14,6 +14,7 @@ from ferlab.data.store_folder import CARD
 from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
 from ferlab.reporting import data_card, model_card, records
+from ferlab.studies.mistakes_record import MistakesRecord
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +32,10 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
     looks = ledger.entries(place) if place.is_file() else None
     for record in found:
         cards[f"{record.name}.md"] = model_card.render(record, looks, config["split"], config["tta"])
-    analyses = [study.told for record in found for study in record.of_kind("analysis")]
+    analyses = [(study.content, analysis) for record in found for study, analysis in record.found(MistakesRecord)]
     for card in _prepared(config["data"]) if config.get("data") else []:
-        of = [told for told in analyses if told["data"].split("+")[0] == card["name"]]
-        cards[f"data-{card['name']}.md"] = data_card.render(card, config["data"]["name"], of)
+        votes = {of["split"]: a.ferplus for of, a in analyses if a.ferplus and of["data"].split("+")[0] == card["name"]}
+        cards[f"data-{card['name']}.md"] = data_card.render(card, config["data"]["name"], votes)
     folder = Path(config["out"])
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in cards.items():

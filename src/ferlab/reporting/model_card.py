@@ -12,7 +12,9 @@ import numpy as np
 from ferlab.expressions import EXPRESSIONS
 from ferlab.pages.words import listed, percent
 from ferlab.reporting import markdown, model_limits, reports
-from ferlab.reporting.records import Record, WrittenStudy
+from ferlab.reporting.records import Record
+from ferlab.studies.kinds import KINDS
+from ferlab.studies.robustness_record import RobustnessRecord
 
 
 def render(record: Record, looks: Sequence[Mapping[str, Any]] | None, split: str | None, tta: str | None) -> str:
@@ -106,13 +108,12 @@ def _factors(record: Record) -> str:
         "measures it. A difference between groups can be neither stated nor excluded.",
         "Expression: below, each by itself.",
     ]
-    corrupted = [study for study in record.of_kind("robustness") if study.told["corruptions"]]
+    robustness, command = record.found(RobustnessRecord), record.command(KINDS["robustness"])
     conditions = "Light, blur, noise, obstacles"
-    lines.append(
-        f"{conditions}: below." if corrupted else markdown.unmeasured(conditions, f"{record.command('robustness')}")
-    )
-    other = [study for study in record.of_kind("robustness") if study.elsewhere]
-    command = f"{record.command('robustness')} data=ck_plus corruptions=[]"
+    corrupted = any(found.corruptions for _, found in robustness)
+    lines.append(f"{conditions}: below." if corrupted else markdown.unmeasured(conditions, command))
+    other = any(study.elsewhere for study, _ in robustness)
+    command += " data=ck_plus corruptions=[]"
     lines.append("Other data sets: below." if other else markdown.unmeasured("Other data sets", command))
     return markdown.bullets(lines)
 
@@ -182,69 +183,16 @@ def _by_expression(record: Record, report: Mapping[str, Any] | None) -> list[str
 
 
 def _studies(record: Record) -> list[str]:
-    made = {"calibration": _calibration, "robustness": _robustness, "analysis": _analysis, "explain": _explain}
     if record.exported:
         return [
             f"### Studies\n\nThey are of runs, not of files: see the card of {', '.join(record.reports[0]['members'])}."
         ]
     parts = []
-    for kind, told in made.items():
-        parts.append(f"### {kind.capitalize()}")
-        found = [line for study in record.of_kind(kind) for line in told(study)]
-        parts.append(
-            markdown.bullets(found) if found else markdown.unmeasured(kind.capitalize(), record.command(kind)) + "."
-        )
+    for kind in KINDS.values():
+        lines = []
+        for study in record.of_kind(kind.name):
+            first, *others = kind.page.card(study.record)
+            lines += [f"{study.title}: {first}", *others]
+        unmeasured = markdown.unmeasured(kind.title, record.command(kind)) + "."
+        parts += [f"### {kind.title}", markdown.bullets(lines) if lines else unmeasured]
     return parts
-
-
-def _calibration(study: WrittenStudy) -> list[str]:
-    told, a = study.told, study.told["abstention"]
-    errors = f"{percent(told['before']['ece'], 2)} as it is, {percent(told['after']['ece'], 2)}"
-    line = f"{study.title}: calibration error {errors} with temperature {told['temperature']:.3f}"
-    line += f" (cross-fitted {percent(told['cross_fitted']['ece'], 2)})." if told["cross_fitted"] else "."
-    if a["threshold"] is None:
-        return [f"{line} No confidence reaches {percent(a['wanted_accuracy'])} % right answers."]
-    right = markdown.with_interval(a["accuracy"], a["interval95"])
-    return [
-        f"{line} From confidence {a['threshold']:.3f} on it answers {percent(a['coverage'])} %, {right} of them right."
-    ]
-
-
-def _robustness(study: WrittenStudy) -> list[str]:
-    told = study.told
-    line = f"{study.title}: clean {_of(told['clean'])}"
-    if not told["corruptions"]:
-        return [f"{line}."]
-    means = ", ".join(f"{name.replace('_', ' ')} {percent(c['mean'])}" for name, c in told["corruptions"].items())
-    return [f"{line}, mean of all corruptions {percent(told['mean_corruption_accuracy'])}: {means}."]
-
-
-def _analysis(study: WrittenStudy) -> list[str]:
-    told = study.told
-    lines = [
-        f"{study.title}: right on {_of(told['ambiguous'])} ambiguous faces and on {_of(told['clear'])} clear ones."
-    ]
-    if told["ferplus"]:
-        groups = ", ".join(f"{name} {_of(of)}" for name, of in told["ferplus"].items() if of["n"])
-        lines.append(
-            f"Right by what FER+'s ten votes say of the label (Barsoum et al. 2016, arXiv:1608.01041): {groups}."
-        )
-    return lines
-
-
-def _of(measured: Mapping[str, Any]) -> str:
-    return (
-        f"{markdown.with_interval(measured['accuracy'], measured['interval95'])} of {measured['n']}"
-        if measured["n"]
-        else "none of 0"
-    )
-
-
-def _explain(study: WrittenStudy) -> list[str]:
-    told = study.told
-    sound = [m for m in told["regions"] if told["checks"][m]["better_than_random"] and told["sanity"][m]["passes"]]
-    lines = [f"{study.title}, {len(told['faces'])} faces: maps that pass both checks: {', '.join(sound) or 'none'}."]
-    for expression, by_method in told["claims"].items():
-        verdicts = ", ".join(f"{m} {by_method[m]['verdict']}" for m in sound)
-        lines.append(f"The poster's claim of {expression}: {verdicts or 'no map that could say'}.")
-    return [line.replace("_", " ") for line in lines]

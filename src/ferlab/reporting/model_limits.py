@@ -10,6 +10,10 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.pages.words import percent
 from ferlab.reporting import markdown
 from ferlab.reporting.records import Record
+from ferlab.studies.calibration_record import CalibrationRecord
+from ferlab.studies.kinds import KINDS
+from ferlab.studies.mistakes_record import MistakesRecord
+from ferlab.studies.robustness_record import RobustnessRecord
 
 
 def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Mapping[str, Any]] | None) -> str:
@@ -21,15 +25,7 @@ def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Map
         lines.append(
             markdown.unmeasured("Which expressions are missed", f"python -m ferlab.evaluate runs={record.typed}")
         )
-    corrupted = [study.told for study in record.of_kind("robustness") if study.told["corruptions"]]
-    for told in corrupted[:1]:
-        worst = max(told["corruptions"], key=lambda name: told["corruptions"][name]["drop"])
-        c = told["corruptions"][worst]
-        lines.append(
-            f"It depends on the picture: {worst.replace('_', ' ')} costs {percent(c['drop'])} points on average and "
-            f"leaves {percent(c['mean'])} of {percent(told['clean']['accuracy'])}."
-        )
-    lines += [] if corrupted else [markdown.unmeasured("What a bad picture costs", record.command("robustness"))]
+    lines.append(_bad_pictures(record))
     lines += _label_noise(record)
     lines.append("Whether it serves groups of people alike: not measured, and not to be measured on FER2013.")
     if looks is None:
@@ -38,6 +34,17 @@ def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Map
         n = sum(bool(record.weights_sha256.intersection(look["weights_sha256"])) for look in looks)
         lines.append(f"Looks at test splits by these weights, alone or in an ensemble: {n}.")
     return markdown.bullets(lines)
+
+
+def _bad_pictures(record: Record) -> str:
+    found = next((found for _, found in record.found(RobustnessRecord) if found.corruptions), None)
+    if not found:
+        return markdown.unmeasured("What a bad picture costs", record.command(KINDS["robustness"]))
+    worst, c = max(found.corruptions.items(), key=lambda item: item[1].drop)
+    return (
+        f"It depends on the picture: {worst.replace('_', ' ')} costs {percent(c.drop)} points on average and "
+        f"leaves {percent(c.mean)} of {percent(found.clean.accuracy)}."
+    )
 
 
 def _of_report(report: Mapping[str, Any]) -> list[str]:
@@ -74,22 +81,18 @@ def _of_report(report: Mapping[str, Any]) -> list[str]:
 
 
 def _label_noise(record: Record) -> list[str]:
-    found = [study for study in record.of_kind("analysis") if study.told["ferplus"]]
-    if not found:
-        return [
-            markdown.unmeasured("How far the labels can be believed (with FER+'s votes)", record.command("analysis"))
-        ]
     lines = []
-    for study in found:
-        groups, told = study.told["ferplus"], study.told
-        n = sum(of["n"] for of in groups.values())
-        disputes = groups["disputes"]
+    for study, found in record.found(MistakesRecord):
+        if not found.ferplus:
+            continue
+        n, disputes = sum(of.n for of in found.ferplus.values()), found.ferplus["disputes"].n
         lines.append(
-            f"The labels are disputed: FER+'s majority names another expression for {disputes['n']} of {n} faces of "
-            f"{title(told)}, {markdown.share(disputes['n'], n)}; {told['disputed_errors']} of the {told['errors']} "
+            f"The labels are disputed: FER+'s majority names another expression for {disputes} of {n} faces of "
+            f"{title(study.content)}, {markdown.share(disputes, n)}; {found.disputed_errors} of the {found.errors} "
             "errors are among them. Accuracy against these labels is not agreement with people."
         )
-    return lines
+    trust = "How far the labels can be trusted (with FER+'s votes)"
+    return lines or [markdown.unmeasured(trust, record.command(KINDS["analysis"]))]
 
 
 def recommendations(record: Record) -> str:
@@ -99,15 +102,17 @@ def recommendations(record: Record) -> str:
         + record.typed
         + " data=class_folders corruptions=[]`."
     ]
-    for study in record.of_kind("calibration"):
-        a = study.told["abstention"]
-        if a["threshold"] is not None and study.told["split"] == "val":
+    calibrated = record.found(CalibrationRecord)
+    for study, found in calibrated:
+        threshold = found.abstention.threshold
+        if threshold is not None and study.content["split"] == "val":
             lines.append(
-                f"Let it answer from a confidence of {a['threshold']:.3f} on, at temperature "
-                f"{study.told['temperature']:.3f}, and say `uncertain` below."
+                f"Let it give a label from a confidence of {threshold:.3f} on, at temperature {found.temperature:.3f}, "
+                "and `uncertain` below."
             )
-    if not record.of_kind("calibration"):
-        lines.append(markdown.unmeasured("From which confidence on it should answer", record.command("calibration")))
+    if not calibrated:
+        command = record.command(KINDS["calibration"])
+        lines.append(markdown.unmeasured("From which confidence on it should give a label", command))
     lines.append("Show the probabilities, or the label with its uncertainty, rather than the label alone.")
     return markdown.bullets(lines)
 

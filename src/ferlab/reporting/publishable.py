@@ -79,7 +79,7 @@ def entry_of(record: Record, labels: Mapping[str, np.ndarray], dirty: bool = Fal
     config = _portable(record.run.config, record.run.config) if record.run else None
     for report in reports if record.run else ():
         report |= {"config": config, "run": info}
-    studies = [Study(study.kind, study.folder.name, dict(study.told)) for study in record.studies]
+    studies = [Study(study.kind, study.folder.name, dict(study.content)) for study in record.studies]
     row = row_of(record.name, reports, info, _weights_file(record))
     return Entry(row, reports, config, info, studies, source=record.curves())
 
@@ -94,7 +94,7 @@ def _refuse_unmeasured(record: Record) -> None:
     current = record.run.weights_sha256 if record.run and record.run.weights.is_file() else weights[0]
     for what, told in [
         *((f"its report on {r['split']}, tta={r['tta']}", r) for r in record.reports),
-        *((f"its {s.kind} on {s.title}", s.told) for s in record.studies),
+        *((f"its {s.kind} on {s.title}", s.content) for s in record.studies),
     ]:
         if sorted(told["weights_sha256"]) != sorted(weights) or (record.run and current != weights[0]):
             raise FerlabError(
@@ -108,7 +108,7 @@ def _refuse_dirty(record: Record) -> None:
     for what, commit in [
         ("trained", record.info.get("commit")),
         *((f"measured ({r['split']}, tta={r['tta']})", r.get("evaluated_commit")) for r in record.reports),
-        *((f"studied ({s.kind})", s.told.get("evaluated_commit")) for s in record.studies),
+        *((f"studied ({s.kind})", s.content.get("evaluated_commit")) for s in record.studies),
     ]:
         if any(str(one).endswith("+") or one in (None, "unknown") for one in _several(commit)):
             raise FerlabError(

@@ -8,27 +8,21 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from ferlab.data.faces import split_title
 from ferlab.errors import FerlabError
 from ferlab.pages.figures import data_uri
 from ferlab.pages.page import GALLERIES
+from ferlab.pages.sections import PageFigure, Section, Shown
 from ferlab.reporting import markdown, published
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.published import Entry
 from ferlab.reporting.reports import load_report
 from ferlab.runs import directory
+from ferlab.studies.kinds import KINDS, Kind
 
-# Kind of study -> the command that makes it.
-STUDIES = {"calibration": "calibrate", "robustness": "robustness", "analysis": "analyse", "explain": "explain"}
-# What each kind's file must say to be shown.
-_FOUND = {
-    "calibration": ("temperature", "fitted_here", "before", "after", "cross_fitted", "coverage", "abstention"),
-    "robustness": ("clean", "recall", "corruptions", "mean_corruption_accuracy", "mean_drop", "relative"),
-    "analysis": ("ambiguous_gap", "ambiguous", "clear", "contradictory_twins", "ferplus", "label_issues", "errors"),
-    "explain": ("settings", "faces", "left_out_constant", "areas", "regions", "claims", "checks", "sanity", "seconds"),
-}
+R = TypeVar("R")
 _GROUPS = ("ensembles", "exported")  # folders in outputs whose folders are meant
 _INFO = ("model", "data", "class_weights", "seed", "commit", "best_epoch", "parameters", "environment")
 # What a page shows of a report; one that was written otherwise than by evaluate may lack it.
@@ -41,30 +35,40 @@ _MEASURED = (
 
 @dataclass(frozen=True)
 class WrittenStudy:
-    """One study as it was written: its kind, what KIND.json says, and the folder of its pictures."""
+    """One study as it was written.
+
+    Attributes:
+        kind: a name in `kinds.KINDS`.
+        content: what KIND.json holds, provenance first.
+        record: what was found, in the kind's own dataclass.
+        folder: of its pictures.
+    """
 
     kind: str
-    told: Mapping[str, Any]
+    content: Mapping[str, Any]
+    record: Any
     folder: Path
 
     @property
     def title(self) -> str:
         """On which data and in which views."""
-        data, views = self.told["data"], self.told.get("tta")
-        return f"{data}, {split_title(data, self.told['split'])}" + (f", {markdown.view_title(views)}" if views else "")
+        data, views = self.content["data"], self.content.get("tta")
+        title = f"{data}, {split_title(data, self.content['split'])}"
+        return title + (f", {markdown.view_title(views)}" if views else "")
 
     @property
     def elsewhere(self) -> bool:
         """Whether it is of other data than the run's own: its place begins with their name."""
-        return self.folder.name.startswith(f"{self.told['data']}-")
+        return self.folder.name.startswith(f"{self.content['data']}-")
 
-    def picture(self, name: str, alt: str) -> dict[str, Any] | None:
-        """The PNG of that name in the study's folder as a figure; None where it is not there."""
-        path = self.folder / name
-        if not path.is_file():
-            return None
-        uri = data_uri(path.read_bytes(), "png")
-        return {"picture": {"light": uri, "dark": uri}, "alt": alt, "caption": ""}
+    def sections(self) -> list[Section]:
+        """Its page, with the pictures and galleries that are still in its folder."""
+        page, figures = KINDS[self.kind].page, {}
+        for name, alt in page.PICTURES.items():
+            if (path := self.folder / name).is_file():
+                uri = data_uri(path.read_bytes(), "png")
+                figures[name] = PageFigure({"light": uri, "dark": uri}, alt)
+        return page.sections(self.record, Shown(figures, galleries(self.folder)))
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class Record:
     def weights_sha256(self) -> set[str]:
         """Checksums of all weights that anything here was measured with."""
         return {
-            sha for told in (*self.reports, *(s.told for s in self.studies)) for sha in told.get("weights_sha256", ())
+            sha for of in (*self.reports, *(s.content for s in self.studies)) for sha in of.get("weights_sha256", ())
         }
 
     def report(self, split: str, tta: str) -> Report | None:
@@ -139,15 +143,19 @@ class Record:
         """The studies of one kind."""
         return [study for study in self.studies if study.kind == kind]
 
-    def lacks(self, kind: str) -> bool:
-        """Whether that kind of study could be made of it and is not there."""
-        return not (self.of_kind(kind) or self.exported or (self.run is None and kind == "explain"))
+    def found(self, record: type[R]) -> list[tuple[WrittenStudy, R]]:
+        """The studies whose record is of one class, each with its record."""
+        return [(study, study.record) for study in self.studies if isinstance(study.record, record)]
 
-    def command(self, kind: str) -> str:
-        """What to type for a study of that kind; of an ensemble the members are explained."""
-        member = self.run is None and kind == "explain"
+    def lacks(self, kind: Kind[Any]) -> bool:
+        """True if this kind of study applies to it but has not been run."""
+        return not (self.of_kind(kind.name) or self.exported or (self.run is None and not kind.of_ensembles))
+
+    def command(self, kind: Kind[Any]) -> str:
+        """What to type for a study of that kind, of an ensemble's member if the ensemble itself cannot have one."""
+        member = self.run is None and not kind.of_ensembles
         typed = Path("outputs", self.reports[0]["members"][0]).as_posix() if member else self.typed
-        return f"python -m ferlab.{STUDIES[kind]} runs={typed}"
+        return f"python -m ferlab.{kind.command} runs={typed}"
 
 
 def find(patterns: str | Sequence[str] | None) -> list[Record]:
@@ -191,7 +199,10 @@ def _of(entry: Entry) -> Record:
     """What was published, as if it were a directory in the folder of all."""
     path, row = entry.folder / entry.row.name, entry.row
     run = None if entry.config is None or entry.info is None else directory.Run(path, entry.config, entry.info)
-    studies = [WrittenStudy(study.kind, study.told, path / study.kind / study.place) for study in entry.studies]
+    studies = [
+        _study(study.kind, study.told, path / study.kind / study.place, f"{entry.folder / published.STUDIES}")
+        for study in entry.studies
+    ]
     studies.sort(key=_own_val_first)
     return Record(path, row.name, run, entry.reports, studies, lambda: entry.curves, PurePath(row.weights_file))
 
@@ -217,27 +228,29 @@ def _read(path: Path) -> Record | None:
     run = directory.load(path) if is_run else None
     # An exported file lies in a folder that may be called otherwise.
     name = run.name if run else loaded[0]["name"]
-    studies = [_study(kind, file) for kind in STUDIES for file in sorted(path.glob(f"{kind}/*/{kind}.json"))]
+    files = ((kind, file) for kind in KINDS for file in sorted(path.glob(f"{kind}/*/{kind}.json")))
+    studies = [_study(kind, _json(file), file.parent, str(file)) for kind, file in files]
     studies.sort(key=_own_val_first)
     return Record(path, name, run, loaded, studies, run.metrics_rows if run else tuple)
 
 
 def _own_val_first(study: WrittenStudy) -> tuple[bool, bool]:
-    return study.elsewhere, study.told["split"] != "val"
+    return study.elsewhere, study.content["split"] != "val"
 
 
-def _study(kind: str, file: Path) -> WrittenStudy:
-    told = _json(file)
-    if missing := [key for key in ("data", "split", "weights_sha256", *_FOUND[kind]) if key not in told]:
-        raise FerlabError(f"{file} lacks {', '.join(missing)}; write it again with python -m ferlab.{STUDIES[kind]}")
-    return WrittenStudy(kind, told, file.parent)
+def _study(kind: str, content: Mapping[str, Any], folder: Path, file: str) -> WrittenStudy:
+    if missing := [key for key in ("data", "split", "weights_sha256") if key not in content]:
+        raise FerlabError(
+            f"{file} lacks {', '.join(missing)}; write it again with python -m ferlab.{KINDS[kind].command}"
+        )
+    return WrittenStudy(kind, content, KINDS[kind].read(content, file), folder)
 
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(told, dict):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
             raise ValueError("no JSON object")
     except (OSError, ValueError) as error:
         raise FerlabError(f"cannot read {file} ({error}); have its command write it again, or remove it") from None
-    return told
+    return content

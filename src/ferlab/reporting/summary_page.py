@@ -14,12 +14,12 @@ from ferlab.data.faces import split_title
 from ferlab.expressions import EXPRESSIONS
 from ferlab.pages.page import template
 from ferlab.pages.report_page import curves, details, pictures_of
-from ferlab.pages.sections import figure, section, table
+from ferlab.pages.sections import PageFigure, PageTable, Section, figure
 from ferlab.pages.words import listed, percent, readable
 from ferlab.reporting import markdown, study_tables
-from ferlab.reporting.records import STUDIES, Record, WrittenStudy, galleries
+from ferlab.reporting.records import Record, WrittenStudy, galleries
 from ferlab.reporting.reports import detail, mcnemar_tests
-from ferlab.studies import calibration_page, corruption_page, explanation_page, mistakes_page
+from ferlab.studies.kinds import KINDS
 
 _PANELS = {"val/accuracy": "Accuracy on val", "val/loss": "Loss on val", "train/loss": "Loss in training"}
 _DASHES = ("-", "--", "-.", ":")
@@ -70,23 +70,23 @@ def write(
 
 def _accuracies(
     shown: Sequence[tuple[Record, Any]], reports: Sequence[Mapping], split: str, tta: str, against: str | None
-) -> dict[str, Any]:
+) -> Section:
     without = study_tables.evaluate([record for record, report in shown if report is None], split, tta)
     if not reports:
-        return section("Accuracy", "No run has a report yet.", commands=without)
-    made = [table(*markdown.cells(reports, split, tta), markdown.CAPTION)]
+        return Section("Accuracy", "No run has a report yet.", commands=without)
+    made = [PageTable(*markdown.cells(reports, split, tta), markdown.CAPTION)]
     tested = mcnemar_tests(reports, split, tta, against)
     left_out = f"Left out: {'; '.join(tested.left_out)}." if tested.left_out else ""
     if tested.rows:
-        made.append(table(tested.head, tested.rows, f"{tested.title.rstrip(':')}. {left_out}"))
+        made.append(PageTable(tested.head, tested.rows, f"{tested.title.rstrip(':')}. {left_out}"))
     text = "" if tested.rows or len(shown) < 2 else f"{tested.title.rstrip(':.')}. {left_out}"
     if without:
         counted = ", each a look that the ledger counts" if split == "test" else ""
         text += f" Not measured on {split} with tta={tta}, which these commands do{counted}:"
-    return section("Accuracy", text.strip(), made, commands=without)
+    return Section("Accuracy", text.strip(), made, commands=without)
 
 
-def _training(records: Sequence[Record], curves_below: bool) -> list[dict[str, Any]]:
+def _training(records: Sequence[Record], curves_below: bool) -> list[Section]:
     trained = [record for record in records if record.run]
     lines = {r.name: {k: v for panel in curves(r.curves()).values() for k, v in panel.items()} for r in trained}
     lines = {name: found for name, found in lines.items() if found.keys() & _PANELS.keys()}
@@ -105,10 +105,10 @@ def _training(records: Sequence[Record], curves_below: bool) -> list[dict[str, A
         return []
     text = "" if len(lines) == len(trained) else "A run without metrics.csv has no curve."
     figures = [_curve(metric, lines, _groups(trained)) for metric in _PANELS] if lines and not curves_below else []
-    return [section("Training", text, [table(head, rows)], figures, beside=True)]
+    return [Section("Training", text, [PageTable(head, rows)], figures, beside=True)]
 
 
-def _curve(metric: str, lines: Mapping[str, Any], group_of: Mapping[str, str]) -> dict[str, Any]:
+def _curve(metric: str, lines: Mapping[str, Any], group_of: Mapping[str, str]) -> PageFigure:
     """One metric of all runs over epochs."""
     points = {name: found[metric] for name, found in lines.items() if metric in found}
     last = "; ".join(f"{name} {found[-1][1]:.3f} in epoch {found[-1][0]:.0f}" for name, found in points.items())
@@ -144,14 +144,14 @@ def _overlaid(drawing: Figure, content: tuple[Mapping, Mapping], colours: Mappin
     drawing.legend(handles.values(), handles, loc="outside lower left", frameon=False, fontsize=8)
 
 
-def _by_expression(shown: Iterable[tuple[Record, Any]], title: str) -> list[dict[str, Any]]:
+def _by_expression(shown: Iterable[tuple[Record, Any]], title: str) -> list[Section]:
     rows = [
         [_in_its_views(record), *map(_recall, report["confusion_matrix"], range(7))]
         for record, report in shown
         if report
     ]
     caption = f"{title}: percent of an expression's faces that are right, with Wilson's 95 % interval; a dash: no face."
-    return [section("Recall by expression", "", [table(["run", *EXPRESSIONS], rows, caption)])] if rows else []
+    return [Section("Recall by expression", "", [PageTable(["run", *EXPRESSIONS], rows, caption)])] if rows else []
 
 
 def _title(data: Sequence[str], split: str, tta: str) -> str:
@@ -187,7 +187,7 @@ def _run(record: Record, report: dict[str, Any] | None, title: str, split: str, 
                 *study_tables.evaluate([record], "val", tta),
             )
         )
-    missing += [(kind.capitalize(), record.command(kind)) for kind in STUDIES if record.lacks(kind)]
+    missing += [(kind.title, record.command(kind)) for kind in KINDS.values() if record.lacks(kind)]
     if report or record.reports:
         told = details(report or record.reports[0])
     else:
@@ -206,40 +206,21 @@ def _run(record: Record, report: dict[str, Any] | None, title: str, split: str, 
 
 
 def _study(study: WrittenStudy, report: Mapping[str, Any] | None) -> dict[str, Any]:
-    sections = _SECTIONS[study.kind](study)
-    if report and report.get("weights_sha256") != study.told["weights_sha256"]:
+    sections = study.sections()
+    if report and report.get("weights_sha256") != study.content["weights_sha256"]:
         warning = "This study is of other weights than the report above: the run was trained on, or anew, in between."
-        sections = [section("Other weights", warning), *sections]
-    return {"title": f"{study.kind.capitalize()}: {study.title}", "sections": sections}
-
-
-def _robustness(study: WrittenStudy) -> list[dict[str, Any]]:
-    alt = "Some faces, clean and at each strength, a row a corruption."
-    sheet = study.picture(corruption_page.FACES, alt)
-    return corruption_page.sections(study.told, [sheet] if sheet else [])
-
-
-def _explain(study: WrittenStudy) -> list[dict[str, Any]]:
-    drawn = {name: study.picture(name, alt) for name, alt in explanation_page.ALT.items()}
-    return explanation_page.sections(study.told, {name: picture for name, picture in drawn.items() if picture})
-
-
-_SECTIONS = {
-    "calibration": lambda study: calibration_page.sections(study.told),
-    "robustness": _robustness,
-    "analysis": lambda study: mistakes_page.sections(study.told, galleries(study.folder)),
-    "explain": _explain,
-}
+        sections = [Section("Other weights", warning), *sections]
+    return {"title": f"{KINDS[study.kind].title}: {study.title}", "sections": sections}
 
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
-def _looks(records: Sequence[Record], looks: Sequence[Mapping[str, Any]] | None) -> dict[str, Any]:
+def _looks(records: Sequence[Record], looks: Sequence[Mapping[str, Any]] | None) -> Section:
     title = "Looks at test splits"
     if looks is None:
-        return section(title, "There is no ledger; type ledger=FILE, as ledger=results/ledger.jsonl.")
+        return Section(title, "There is no ledger; type ledger=FILE, as ledger=results/ledger.jsonl.")
     weights = set().union(*(record.weights_sha256 for record in records))
     rows = [
         [
@@ -256,4 +237,4 @@ def _looks(records: Sequence[Record], looks: Sequence[Mapping[str, Any]] | None)
     ]
     text = f"{len(rows)} of the ledger's {len(looks)} looks are by these weights, alone or in an ensemble."
     head = ["time", "runs", "data", "views or study", "commit", "looks before, these weights", "by anything"]
-    return section(title, text, [table(head, rows)] if rows else [])
+    return Section(title, text, [PageTable(head, rows)] if rows else [])

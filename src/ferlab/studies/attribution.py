@@ -29,6 +29,9 @@ _SCALES, _SEGMENT_SIDE, _SMALLEST_SEGMENT = (50, 100, 150, 250, 500, 1200), 224,
 class Logits(nn.Module):
     """A run's preprocessing and net: faces [B,1,48,48] in 0..255 -> logits [B,7]."""
 
+    preprocess: nn.Module
+    net: nn.Module
+
     def __init__(self, preprocess: nn.Module, net: nn.Module):
         super().__init__()
         self.preprocess, self.net = preprocess, net
@@ -125,7 +128,7 @@ def mean_grey(faces: Tensor) -> Tensor:
     return faces.mean((2, 3), keepdim=True).expand_as(faces)
 
 
-def last_spatial_layer(model: nn.Module, face: Tensor) -> nn.Module:
+def last_spatial_layer(model: Logits, face: Tensor) -> nn.Module:
     """The module of any net that ends last with an output [B,C,H,W] of more than one pixel: what Grad-CAM weighs.
 
     Raises:

@@ -6,6 +6,7 @@ answer; the weight-randomisation check (Adebayo et al. 2018, arXiv:1810.03292) w
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 
 from ferlab.images import SIDE
 
+M = TypeVar("M", bound=nn.Module)
 _BLUR_PX = 5.0  # of the face that insertion starts from: no feature is left at 48 x 48
 _GRAIN_PX = 3.0  # of smooth random maps, about that of occlusion and Grad-CAM
 
@@ -70,23 +72,24 @@ def random_maps(n: int, seed: int, smooth: bool) -> np.ndarray:
     return np.stack([gaussian_filter(m, _GRAIN_PX) for m in noise]) if smooth and n else noise
 
 
-def cascade(model: nn.Module, stages: int, seed: int) -> Iterator[tuple[float, nn.Module]]:
+def cascade(model: M, stages: int, seed: int) -> Iterator[tuple[float, M]]:
     """Copies of a model with more and more layers set to new random weights, from the logits down.
 
     Gives (share of the layers that are random, the copy); the last copy is random altogether. Layers are the modules
     with weights of their own, in the order of the net's definition.
     """
     copied = copy.deepcopy(model)
-    layers = [m for m in copied.modules() if hasattr(m, "reset_parameters") and list(m.parameters(recurse=False))]
-    ends = sorted({max(1, round(len(layers) * (s + 1) / stages)) for s in range(stages)})
+    own = [m for m in copied.modules() if list(m.parameters(recurse=False))]
+    resets = [reset for m in own if callable(reset := getattr(m, "reset_parameters", None))]
+    ends = sorted({max(1, round(len(resets) * (s + 1) / stages)) for s in range(stages)})
     done = 0
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for end in ends:
-            for layer in layers[::-1][done:end]:
-                layer.reset_parameters()
+            for reset in resets[::-1][done:end]:
+                reset()
             done = end
-            yield end / len(layers), copied.eval()
+            yield end / len(resets), copied.eval()
 
 
 def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:

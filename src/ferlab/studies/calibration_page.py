@@ -1,79 +1,116 @@
-"""What `ferlab.calibrate` found -> the sections of its page; the same for a page that gathers several studies."""
+"""A record of `ferlab.calibrate` -> its page, its row in a comparison and its lines of a model card."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
-from ferlab.metrics import scores
-from ferlab.pages.sections import figure, section, table
+from ferlab.pages.sections import PageTable, Section, Shown, figure
 from ferlab.pages.words import ends, percent
+from ferlab.studies.calibration_record import Abstention, CalibrationRecord
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURES: dict[str, str] = {}
 
 
-def sections(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Sections of what `calibrate` found, as returned or as read from calibration.json."""
-    names = {"before": "as it is", "after": f"temperature {found['temperature']:.3f}", "cross_fitted": "cross-fitted"}
-    rows = [
-        [name, percent(m["ece"], 2), f"{m['nll']:.4f}", f"{m['brier']:.4f}", percent(m["accuracy"])]
-        for name, m in ((names[key], found[key]) for key in names if found[key])
-    ]
+def sections(record: CalibrationRecord, shown: Shown) -> list[Section]:
+    """Sections of the page."""
     where = (
-        "The temperature was fitted on these faces; cross-fitted scales each fold by the temperature of the others, "
-        "so it is not fitted to what it is judged on."
-        if found["fitted_here"]
+        "The temperature was fitted on these faces. Cross-fitted scales each fold by the temperature of the others, "
+        "so that no face is scaled by a temperature that was fitted to it."
+        if record.fitted_here
         else "The temperature and the threshold were fitted on val before and kept."
     )
-    a, faces = found["abstention"], sum(b["n"] for b in found["before"]["reliability"])
-    if a["threshold"] is None:
-        abstain = f"No confidence reaches {percent(a['wanted_accuracy'])} % right answers on val."
-    else:
-        abstain = (
-            f"Answering only from a confidence of {a['threshold']:.3f} on, chosen on val for "
-            f"{percent(a['wanted_accuracy'])} % right answers, it answers {percent(a['coverage'])} % of these "
-            f"{faces} faces and {percent(a['accuracy'])} % of its answers are right"
-            + (f" (95 % interval {ends(a['interval95'])})." if a["interval95"] else ".")
-        )
-    coverage = [
-        [
-            percent(r["coverage"], 0),
-            str(r["n"]),
-            percent(r["accuracy"]),
-            ends(r["interval95"]),
-            "–" if r["threshold"] is None else f"{r['threshold']:.3f}",
-        ]
-        for r in found["coverage"]
-    ]
     alt = "Reliability diagram: accuracy against confidence in 15 bins, before and after temperature scaling."
-    head = ["probabilities", "calibration error %", "log-loss", "Brier", "accuracy %"]
     return [
-        section(
+        Section(
             "Calibration",
-            "A net is calibrated when of the answers given with confidence c a share c is right. " + where,
-            [table(head, rows, "Expected calibration error in 15 equal bins (Guo et al. 2017, arXiv:1706.04599).")],
-            [figure(reliability, found, alt)],
+            f"A net is calibrated if a share c of the predictions with confidence c is right. {where}",
+            [_errors(record)],
+            [figure(reliability, record, alt)],
         ),
-        section(
-            "Accuracy at coverage",
-            abstain,
-            [table(["surest %", "faces", "right %", "95 % interval", "from confidence"], coverage)],
-        ),
+        Section("Accuracy at coverage", _abstention(record), [_coverage(record)]),
     ]
 
 
-def reliability(drawing: Figure, found: Mapping[str, Any], colours: Mapping[str, Any]) -> None:
+def compared(records: Sequence[CalibrationRecord]) -> tuple[list[str], list[list[str]]]:
+    """Head and a row for each record."""
+    head = ["temperature", "error before %", "error after %", "cross-fitted %", "threshold", "labelled %", "right %"]
+    rows = []
+    for record in records:
+        a, crossed = record.abstention, record.cross_fitted
+        errors = (record.before.ece, record.after.ece, crossed.ece if crossed else None)
+        measured = [f"{record.temperature:.3f}", *(percent(e, 2) for e in errors)]
+        rows.append([*measured, _threshold(a.threshold), percent(a.coverage), percent(a.accuracy)])
+    return head, rows
+
+
+def card(record: CalibrationRecord) -> list[str]:
+    """Sentences for a model card."""
+    crossed = f" (cross-fitted {percent(record.cross_fitted.ece, 2)})" if record.cross_fitted else ""
+    line = (
+        f"calibration error {percent(record.before.ece, 2)} without scaling, {percent(record.after.ece, 2)} with "
+        f"temperature {record.temperature:.3f}{crossed}. "
+    )
+    a = record.abstention
+    if a.threshold is None:
+        return [line + _no_threshold(a)]
+    return [
+        f"{line}From confidence {a.threshold:.3f} on it labels {percent(a.coverage)} % of the faces; "
+        f"{percent(a.accuracy)}" + (f" ({ends(a.interval95)})" if a.interval95 else "") + " of these labels are right."
+    ]
+
+
+def _errors(record: CalibrationRecord) -> PageTable:
+    scaled = {"without scaling": record.before, f"temperature {record.temperature:.3f}": record.after}
+    rows = [
+        [name, percent(p.ece, 2), f"{p.nll:.4f}", f"{p.brier:.4f}", percent(p.accuracy)]
+        for name, p in (scaled | {"cross-fitted": record.cross_fitted}).items()
+        if p
+    ]
+    head = ["probabilities", "calibration error %", "log-loss", "Brier", "accuracy %"]
+    return PageTable(head, rows, "Expected calibration error in 15 equal bins (Guo et al. 2017, arXiv:1706.04599).")
+
+
+def _coverage(record: CalibrationRecord) -> PageTable:
+    rows = [
+        [percent(at.coverage, 0), str(at.n), percent(at.accuracy), ends(at.interval95), _threshold(at.threshold)]
+        for at in record.coverage
+    ]
+    return PageTable(["most confident %", "faces", "right %", "95 % interval", "from confidence"], rows)
+
+
+def _abstention(record: CalibrationRecord) -> str:
+    a, faces = record.abstention, sum(b.n for b in record.before.reliability)
+    if a.threshold is None:
+        return _no_threshold(a)
+    return (
+        f"We chose the confidence {a.threshold:.3f} on val for {percent(a.wanted_accuracy)} % right labels. From it on "
+        f"{percent(a.coverage)} % of these {faces} faces get a label, and {percent(a.accuracy)} % of the labels are "
+        "right" + (f" (95 % interval {ends(a.interval95)})." if a.interval95 else ".")
+    )
+
+
+def _no_threshold(a: Abstention) -> str:
+    return f"No confidence reaches {percent(a.wanted_accuracy)} % right labels on val."
+
+
+def _threshold(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def reliability(drawing: "Figure", record: CalibrationRecord, colours: Mapping[str, Any]) -> None:
     """Draw the reliability diagrams before and after scaling, side by side."""
     drawing.set_size_inches(8.4, 3.6)
-    for axes, key, title in zip(
-        drawing.subplots(1, 2, sharey=True), ("before", "after"), ("as it is", ""), strict=True
-    ):
-        bins = [b for b in found[key]["reliability"] if b["n"]]
-        width = 1 / scores.BINS
-        axes.plot([0, 1], [0, 1], color=colours["faint"], linestyle="--", label="as right as sure")
-        places = [b["up_to"] - width / 2 for b in bins]
-        axes.bar(places, [b["accuracy"] for b in bins], width=0.85 * width, color=colours["first"], alpha=0.75)
-        axes.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o", color=colours["second"], ms=4)
-        title = title or f"temperature {found['temperature']:.2f}"
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}: {percent(found[key]['ece'])} %")
+    titles = {"without scaling": record.before, f"temperature {record.temperature:.2f}": record.after}
+    for axes, (title, p) in zip(drawing.subplots(1, 2, sharey=True), titles.items(), strict=True):
+        bins = [b for b in p.reliability if b.n]
+        width = 1 / len(p.reliability)
+        axes.plot([0, 1], [0, 1], color=colours["faint"], linestyle="--", label="calibrated")
+        places = [b.up_to - width / 2 for b in bins]
+        axes.bar(places, [b.accuracy for b in bins], width=0.85 * width, color=colours["first"], alpha=0.75)
+        axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], "o", color=colours["second"], ms=4)
+        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}: {percent(p.ece)} %")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, loc="upper left")
     drawing.axes[0].set_ylabel("accuracy")

@@ -1,8 +1,8 @@
-"""Faces uint8 [N,48,48] in, the same faces as a bad camera, bad light or an obstacle shows them out.
+"""Faces uint8 [N,48,48] -> the same faces under a bad camera, bad light or an obstacle.
 
-After Hendrycks and Dietterich 2019 (arXiv:1903.12261): corruptions in five strengths. The draws of a face (which way it
-tilts, its noise, where the hand lies) follow from its own pixels and the corruption: they are the same in any order,
-subset or batch, and at every strength, so that a face only ever gets worse.
+After Hendrycks and Dietterich 2019 (arXiv:1903.12261): corruptions in five strengths. A face's own pixels and the name
+of the corruption seed its random draws (which way it tilts, its noise, where the hand lies). They are the same in any
+order, subset or batch, and at every strength, so that a face only ever gets worse.
 """
 
 import zlib
@@ -16,7 +16,7 @@ from ferlab.images import SIDE
 
 STRENGTHS = (1, 2, 3, 4, 5)
 
-# The parameter of each strength. They were set by eye so that 1 is hardly seen and at 5 people begin to guess.
+# The parameter of each strength. We set them by eye: 1 is hardly visible, and at 5 people begin to guess.
 _LIGHT = (0.7, 0.5, 0.35, 0.22, 0.12)  # share of the light that is left; the camera still has 256 levels
 _CONTRAST = (0.75, 0.55, 0.4, 0.28, 0.18)  # share of the distance from the face's mean that is left
 _TILT_DEG = (6, 12, 20, 30, 40)
@@ -24,7 +24,7 @@ _BLUR_SIGMA_PX = (0.5, 0.8, 1.2, 1.8, 2.6)
 _MOTION_PX = (3, 5, 7, 9, 13)
 _NOISE_STD = (8, 16, 26, 40, 60)  # grey levels
 _JPEG_QUALITY = (50, 30, 18, 10, 5)
-_SIDE_PX = (32, 24, 18, 13, 9)  # side that the face is seen at
+_SIDE_PX = (32, 24, 18, 13, 9)  # side that the face is shrunk to
 _MASK_TOP = (38, 34, 31, 28, 24)  # row from which a mask covers the face; 31 is under the nose of FER2013's mean face
 _LENS_PX = (3, 4, 5, 6, 7)  # half the width of a lens
 _HAND_REACH = (0.15, 0.25, 0.35, 0.45, 0.58)  # share of the width that a hand from the side covers
@@ -71,8 +71,8 @@ def _motion_blur(face: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarr
     size = _MOTION_PX[s]
     line, centre, angle = np.zeros((size, size), np.uint8), size // 2, rng.uniform(0, np.pi)
     reach = centre * np.array([np.cos(angle), np.sin(angle)])
-    ends = [tuple(round(centre + sign * r) for r in reach) for sign in (-1, 1)]
-    cv2.line(line, *ends, 1)
+    start, end = ([round(float(centre + sign * r)) for r in reach] for sign in (-1, 1))
+    cv2.line(line, start, end, 1)
     return cv2.filter2D(face, -1, line.astype(np.float32) / line.sum(), borderType=cv2.BORDER_REPLICATE)
 
 
@@ -82,7 +82,7 @@ def _noise(face: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
 
 def _jpeg(face: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:
     _, content = cv2.imencode(".jpg", face, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY[s]))
-    return cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE))
 
 
 def _low_resolution(face: np.ndarray, s: int, rng: np.random.Generator) -> np.ndarray:

@@ -7,11 +7,12 @@ only means over many faces are read.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from ferlab.images import SIDE
+from ferlab.studies.explanation_record import Claim, Densities, Interval
 
 # (top, bottom, left, right) in pixels, bottom and right excluded; no two regions share a pixel.
 BOXES: dict[str, tuple[tuple[int, int, int, int], ...]] = {
@@ -44,8 +45,8 @@ def masks() -> dict[str, np.ndarray]:
 def density(maps: np.ndarray) -> dict[str, np.ndarray]:
     """Share of each face's attribution in a region over the region's share of the face, float64 [N] by region.
 
-    1 is what a map that knows nothing gives. Only what speaks for the class (values above 0) counts; a map [N,48,48]
-    without any is NaN.
+    1 is the density of a uniform map. Only values above 0, which speak for the class, count. The density of a map
+    [48,48] without any is NaN.
     """
     positive = np.maximum(np.asarray(maps, np.float64), 0)
     total = positive.sum((1, 2))
@@ -53,8 +54,8 @@ def density(maps: np.ndarray) -> dict[str, np.ndarray]:
     return {name: positive[:, mask].sum(1) / total / mask.mean() for name, mask in masks().items()}
 
 
-def table(by_region: Mapping[str, np.ndarray], seed: int) -> dict[str, Any] | None:
-    """Mean density by region with its 95 % bootstrap interval over faces, and n; None without a face.
+def densities(by_region: Mapping[str, np.ndarray], seed: int) -> Densities | None:
+    """Mean density by region with its 95 % bootstrap interval over faces; None without a face.
 
     Args:
         by_region: what `density` gave for the faces of one expression; faces with NaN are left out.
@@ -62,37 +63,40 @@ def table(by_region: Mapping[str, np.ndarray], seed: int) -> dict[str, Any] | No
     held = ~np.isnan(by_region[REST])
     if not held.any():
         return None
-    return {"n": int(held.sum())} | {name: interval(values[held], seed) for name, values in by_region.items()}
+    return Densities(int(held.sum()), **{name: interval(values[held], seed) for name, values in by_region.items()})
 
 
-def interval(values: np.ndarray, seed: int) -> dict[str, float]:
-    """Mean of values [N] with its 95 % bootstrap interval."""
-    picks = np.random.default_rng(seed).integers(len(values), size=(_DRAWS, len(values)))
-    low, high = np.percentile(values[picks].mean(1), (2.5, 97.5))
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+def interval(values: np.ndarray, seed: int) -> Interval:
+    """Mean of values [N] with its 95 % bootstrap interval (percentiles); of one value that value alone."""
+    mean = float(values.mean())
+    if len(values) == 1:  # scipy refuses it
+        return Interval(mean, mean, mean)
+    rng = np.random.default_rng(seed)
+    found = stats.bootstrap((values,), np.mean, vectorized=True, n_resamples=_DRAWS, method="percentile", rng=rng)
+    return Interval(mean, *map(float, found.confidence_interval))
 
 
-def verdict(by_region: Mapping[str, np.ndarray], named: Sequence[str], seed: int) -> dict[str, Any]:
+def verdict(by_region: Mapping[str, np.ndarray], named: Sequence[str], seed: int) -> Claim:
     """What the densities of one expression say of the claim that the net looks at the regions `named`.
 
     The difference is the mean density of the named regions minus that of the other parts of the face (not of the
-    rest), face by face. `supported`: its 95 % interval lies above 0, and so does each named region's above 1, a map
-    that knows nothing. `partly`: the first alone. `contradicted`: the interval of the difference lies below 0.
+    rest), face by face. `supported`: its 95 % interval lies above 0, and so does each named region's above 1, the
+    density of a uniform map. `partly`: the first alone. `contradicted`: the interval of the difference lies below 0.
     `undecided`: it holds 0, or there are fewer than two faces.
     """
     held = ~np.isnan(by_region[REST])
     others = [name for name in BOXES if name not in named]
-    result: dict[str, Any] = {"named": list(named), "others": others, "n": int(held.sum())}
-    if held.sum() < 2:
-        return result | {"difference": None, "verdict": "undecided"}
+    n = int(held.sum())
+    if n < 2:
+        return Claim(list(named), others, n, None, "undecided")
     ours = np.mean([by_region[name][held] for name in named], axis=0)
     theirs = np.mean([by_region[name][held] for name in others], axis=0)
     difference = interval(ours - theirs, seed)
-    if difference["high"] < 0:
-        said = "contradicted"
-    elif difference["low"] <= 0:
-        said = "undecided"
+    if difference.high < 0:
+        outcome = "contradicted"
+    elif difference.low <= 0:
+        outcome = "undecided"
     else:
-        above = all(interval(by_region[name][held], seed)["low"] > 1 for name in named)
-        said = "supported" if above else "partly"
-    return result | {"difference": difference, "verdict": said}
+        above = all(interval(by_region[name][held], seed).low > 1 for name in named)
+        outcome = "supported" if above else "partly"
+    return Claim(list(named), others, n, difference, outcome)

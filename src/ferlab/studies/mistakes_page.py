@@ -1,69 +1,105 @@
-"""What `ferlab.analyse` found -> the sections of its page; the same for a page that gathers several studies."""
+"""A record of `ferlab.analyse` -> its page, its row in a comparison and its lines of a model card."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from ferlab.pages.sections import figure, section, table
+from ferlab.pages.sections import PageTable, Section, Shown, figure
 from ferlab.pages.words import ends, percent
+from ferlab.studies.mistakes_record import MistakesRecord
+from ferlab.studies.study_record import MeasuredAccuracy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PICTURES: dict[str, str] = {}
+_HEAD = ["faces", "right %", "95 % interval"]
 
 
-def sections(found: Mapping[str, Any], galleries: Mapping[str, Sequence[Mapping]]) -> list[dict[str, Any]]:
-    """Sections of what `analyse` found, as returned or as read from analysis.json.
-
-    `galleries`: `page.cards` of `ambiguous`, `twins` and `issues`, as far as there are.
-    """
-    head = ["faces that are", "faces", "right %", "95 % interval"]
-    a, gap = found["ambiguous"], percent(found["ambiguous_gap"], 0)
-    sections = [
-        section(
-            "Ambiguous faces",
-            f"The two highest probabilities are at most {gap} points apart. One of the two is the label in "
-            f"{a['right_in_two']} of {a['n']}." + (" Shown: the closest." if galleries.get("ambiguous") else ""),
-            [table(head, [["ambiguous", *_right(a)], ["clear", *_right(found["clear"])]])],
-            gallery=galleries.get("ambiguous", ()),
-        )
-    ]
-    if twins := found["contradictory_twins"]:
+def sections(record: MistakesRecord, shown: Shown) -> list[Section]:
+    """Sections of the page; `shown` may hold the galleries `ambiguous`, `twins` and `issues`."""
+    parts = [_ambiguous(record, shown)]
+    if twins := record.contradictory_twins:
         text = (
-            f"{twins['n']} faces have a pixel-identical face in the same split or in training that is labelled "
-            f"otherwise: nobody can be right on both. {twins['correct']} answers are the face's own label, "
-            f"{twins['answers_of_twin']} the twin's."
+            f"{twins.n} faces have an identical face of another label in the same split or in training, so nobody can "
+            f"be right on both. {twins.correct} predictions are the face's own label, {twins.answers_of_twin} are that "
+            "of the identical face."
         )
-        sections.append(section("Identical faces, other labels", text, gallery=galleries.get("twins", ())))
-    if found["ferplus"]:
-        rows = [[name, *_right(of)] for name, of in found["ferplus"].items()]
-        alt = "Accuracy where FER+ agrees with the label, disputes it, has no majority, sees no face or has not rated."
-        sections.append(
-            section(
-                "FER+ as a second opinion",
-                "Ten people voted on each face (Barsoum et al. 2016, arXiv:1608.01041). FER+ disputes the label of "
-                f"{found['disputed_errors']} of the {found['errors']} faces that are counted as errors.",
-                [table(["FER+", *head[1:]], rows, "A majority is more than half of a face's votes.")],
-                [figure(bars, found["ferplus"], alt)],
-            )
+        parts.append(Section("Identical faces, other labels", text, gallery=shown.galleries.get("twins", ())))
+    return parts + _ferplus(record, shown)
+
+
+def compared(records: Sequence[MistakesRecord]) -> tuple[list[str], list[list[str]]]:
+    """Head and a row for each record; dashes without FER+'s votes."""
+    head = ["right where FER+ agrees %", "disputes %", "no majority %", "errors that FER+ disputes"]
+    rows = []
+    for record in records:
+        if groups := record.ferplus:
+            right = [percent(groups[name].accuracy) for name in ("agrees", "disputes", "no majority")]
+            rows.append([*right, f"{record.disputed_errors} of {record.errors}"])
+        else:
+            rows.append(["–"] * len(head))
+    return head, rows
+
+
+def card(record: MistakesRecord) -> list[str]:
+    """Sentences for a model card."""
+    lines = [f"right on {record.ambiguous.words()} ambiguous faces and on {record.clear.words()} clear ones."]
+    if record.ferplus:
+        groups = ", ".join(f"{name} {of.words()}" for name, of in record.ferplus.items() if of.n)
+        lines.append(
+            f"Right by what FER+'s ten votes say of the label (Barsoum et al. 2016, arXiv:1608.01041): {groups}."
         )
-        text = f"{len(found['label_issues'])} faces where the net and FER+'s majority agree on another expression."
-        sections.append(section("Doubtful labels", text, gallery=galleries.get("issues", ())))
-    return sections
+    return lines
 
 
-def _right(measured: Mapping[str, Any]) -> list[str]:
-    interval = ends(measured["interval95"]) if measured["n"] else "no face"
-    return [str(measured["n"]), percent(measured["accuracy"]), interval]
+def _ambiguous(record: MistakesRecord, shown: Shown) -> Section:
+    a, gallery = record.ambiguous, shown.galleries.get("ambiguous", ())
+    rows = [["ambiguous", *_right(a)], ["clear", *_right(record.clear)]]
+    return Section(
+        "Ambiguous faces",
+        f"The two highest probabilities differ by at most {percent(record.ambiguous_gap, 0)} points. One of the two is "
+        f"that of the label in {a.right_in_two} of {a.n}." + (" Below are the closest." if gallery else ""),
+        [PageTable(["faces that are", *_HEAD], rows)],
+        gallery=gallery,
+    )
 
 
-def bars(drawing: Figure, groups: Mapping[str, Any], colours: Mapping[str, Any]) -> None:
+def _ferplus(record: MistakesRecord, shown: Shown) -> list[Section]:
+    if not record.ferplus:
+        return []
+    rows = [[name, *_right(of)] for name, of in record.ferplus.items()]
+    alt = "Accuracy where FER+ agrees with the label, disputes it, has no majority, sees no face or has not rated."
+    return [
+        Section(
+            "FER+ as a second opinion",
+            "Ten people voted on each face (Barsoum et al. 2016, arXiv:1608.01041). FER+ disputes the label of "
+            f"{record.disputed_errors} of the {record.errors} faces that count as errors.",
+            [PageTable(["FER+", *_HEAD], rows, "A majority is more than half of a face's votes.")],
+            [figure(bars, record.ferplus, alt)],
+        ),
+        Section(
+            "Doubtful labels",
+            f"{len(record.label_issues)} faces where the net and FER+'s majority agree on another expression.",
+            gallery=shown.galleries.get("issues", ()),
+        ),
+    ]
+
+
+def _right(measured: MeasuredAccuracy) -> list[str]:
+    interval = ends(measured.interval95) if measured.n else "no face"
+    return [str(measured.n), percent(measured.accuracy), interval]
+
+
+def bars(drawing: "Figure", groups: Mapping[str, MeasuredAccuracy], colours: Mapping[str, Any]) -> None:
     """Draw the accuracy of each group of faces with its interval."""
     drawing.set_size_inches(6.4, 2.4)
     axes = drawing.add_subplot()
-    held = [(name, of) for name, of in groups.items() if of["n"]]
-    accuracy = np.array([100 * of["accuracy"] for _, of in held])
-    spread = np.abs(np.array([[100 * edge for edge in of["interval95"]] for _, of in held]).T - accuracy)
-    names = [f"{name} ({of['n']})" for name, of in held]
-    axes.barh(names, accuracy, xerr=spread, color=colours["first"], ecolor=colours["second"], height=0.6)
+    held = {f"{name} ({of.n})": [of.accuracy, *of.interval95] for name, of in groups.items() if of.interval95}
+    accuracy, low, high = 100 * np.array(list(held.values()), float).reshape(-1, 3).T
+    spread = np.stack([accuracy - low, high - accuracy])
+    axes.barh(list(held), accuracy, xerr=spread, color=colours["first"], ecolor=colours["second"], height=0.6)
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="accuracy %, with its 95 % interval")
     axes.spines[["top", "right"]].set_visible(False)

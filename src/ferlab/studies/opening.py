@@ -18,7 +18,7 @@ from ferlab import files
 from ferlab.data.faces import Faces, split_title
 from ferlab.evaluation.door import Door
 from ferlab.evaluation.door import opened as door_opened
-from ferlab.pages.sections import render_page
+from ferlab.pages.sections import Section, render_page
 from ferlab.predictors.predictor import predict
 from ferlab.runs.directory import Run
 from ferlab.runs.provenance import Provenance
@@ -52,11 +52,6 @@ class Study:
     provenance: Provenance
 
     @property
-    def about(self) -> Mapping[str, Any]:
-        """The provenance as the keys of the JSON file."""
-        return self.provenance.as_json(configs=False)
-
-    @property
     def title(self) -> str:
         """What a reader calls the data and the split."""
         return f"{self.provenance.data} · {split_title(self.provenance.data, self.provenance.split)}"
@@ -65,16 +60,16 @@ class Study:
         """Probabilities float32 [N,7] of faces uint8 [N,48,48]."""
         return predict(self.predictor, pixels, batch_size, self.device)
 
-    def write(self, found: Mapping[str, Any], sections: Sequence[Mapping], pictures: Mapping[str, bytes]) -> Path:
+    def write(self, found: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, bytes]) -> Path:
         """Write pictures (file name -> bytes), the page of `sections` and last the JSON; returns the page's path."""
         self.folder.mkdir(parents=True, exist_ok=True)
         result = self.folder / f"{self.kind}.json"
         result.unlink(missing_ok=True)  # written last, and so stands for complete results
         for name, content in pictures.items():
             (self.folder / name).write_bytes(content)
-        page = self.folder / "index.html"
-        page.write_text(render_page(self.kind, self.title, self.about, sections), encoding="utf-8")
-        files.write_json(result, {**self.about, **found})
+        page, provenance = self.folder / "index.html", self.provenance.as_json(configs=False)
+        page.write_text(render_page(self.kind, self.title, provenance, sections), encoding="utf-8")
+        files.write_json(result, {**provenance, **found})
         return page
 
 
@@ -93,13 +88,13 @@ def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:
     ledger = config.get("ledger", "outputs/ledger.jsonl")
     door = Door(config["split"], tta, data=data, device=config["device"], ledger_path=ledger)
     for one in door_opened(config["runs"], door):
-        home, (view_set,) = one.subject.home, one.view_sets
+        home, (view_set,) = one.subject.folder, one.view_sets
         place = f"{data['name']}-{door.split}" if data else door.split
         if one.subject.choice or "tta" in config:
             one = replace(one, provenance=replace(one.provenance, tta=view_set.title))
             place += f"-{view_set.title}"
-        predictor = one.subject.predictor(view_set)
-        predictor = predictor.to(door.device, memory_format=torch.channels_last).eval()  # twice as fast on a CPU
+        predictor = one.subject.predictor(view_set).to(door.device).eval()
+        predictor = predictor.to(memory_format=torch.channels_last)  # twice as fast on a CPU
         one = one.look([kind])
         of = one.provenance
         log.info("%s: %d faces of %s, %s", of.name, len(one.faces), of.data, of.split)

@@ -1,4 +1,4 @@
-"""Faces and what else is known of them in, who disagrees with their label out: FER+'s voters and identical faces."""
+"""Faces -> who disagrees with their label: FER+'s voters, and identical faces with another label."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ferlab.expressions import FERPLUS_COLUMNS, index_of
 
 GROUPS = ("agrees", "disputes", "no majority", "not a face", "not rated")
 _NF = FERPLUS_COLUMNS.index("NF")
-# FER+'s columns as expressions; -1 for contempt, unknown and NF, which FER2013 has not.
+# FER+'s columns as expressions; -1 for contempt, unknown and NF, which FER2013 does not have.
 _EXPRESSION = np.array([-1 if index_of(name) is None else index_of(name) for name in FERPLUS_COLUMNS])
 
 
@@ -30,18 +30,18 @@ def ferplus(faces: Faces, votes_csv: Path) -> tuple[np.ndarray, np.ndarray]:
     votes, named = votes[row], named[row]
     best = votes.argmax(1)
     majority = votes.max(1) * 2 > votes.sum(1)
-    said = np.where(majority & named, _EXPRESSION[best], -1)
-    group = np.where(said == faces.labels, GROUPS.index("agrees"), GROUPS.index("disputes"))
+    expression = np.where(majority & named, _EXPRESSION[best], -1)
+    group = np.where(expression == faces.labels, GROUPS.index("agrees"), GROUPS.index("disputes"))
     group[~majority] = GROUPS.index("no majority")
     group[~named] = GROUPS.index("not rated")
     group[majority & (best == _NF)] = GROUPS.index("not a face")  # which have no image name in the published file
-    return group, said
+    return group, expression
 
 
 def twins_of_other_label(faces: Faces, split: str) -> np.ndarray:
     """Of each face of a split its pixel-identical face's label where that differs, else -1; int [n].
 
-    Twins are looked for in the split and in training alone: what another split says of a face stays unread.
+    Twins are looked for in the split and in training alone: labels of another split stay unread.
     """
     known: dict[bytes, set[int]] = {}
     labels = faces.labels

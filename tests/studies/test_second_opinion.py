@@ -1,7 +1,4 @@
-"""Errors sorted by what else is known of their faces, on votes and twins that are known beforehand."""
-
-import json
-from types import SimpleNamespace
+"""FER+'s votes and identical faces that are known beforehand."""
 
 import numpy as np
 import pytest
@@ -9,11 +6,9 @@ import pytest
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, FERPLUS_COLUMNS
-from ferlab.studies import mistakes, second_opinion
-from tests.conftest import made_faces, made_study
-from tests.test_conf import composed
+from ferlab.studies import second_opinion
+from tests.conftest import made_faces
 
-CONFIG = composed(config="analyse") | {"shown": 3}
 HAPPY, SAD, NEUTRAL = (EXPRESSIONS.index(name) for name in ("happy", "sad", "neutral"))
 
 
@@ -41,10 +36,10 @@ def test_ferplus_is_sorted_into_groups(tmp_path):
         ("PublicTest", 1, {"contempt": 7, "happiness": 3}),
         ("PublicTest", 0, {"NF": 10}),
     ]
-    group, said = second_opinion.ferplus(happy_faces(7), write_votes(tmp_path / "v.csv", rows))
+    group, majority = second_opinion.ferplus(happy_faces(7), write_votes(tmp_path / "v.csv", rows))
     names = [second_opinion.GROUPS[g] for g in group]
     assert names == ["agrees", "disputes", "no majority", "not a face", "not rated", "disputes", "not a face"]
-    assert said.tolist() == [HAPPY, NEUTRAL, -1, -1, -1, -1, -1]
+    assert majority.tolist() == [HAPPY, NEUTRAL, -1, -1, -1, -1, -1]
     rows[2] = ("Training", *rows[2][1:])
     with pytest.raises(FerlabError, match="is not of these faces"):
         second_opinion.ferplus(happy_faces(7), write_votes(tmp_path / "v.csv", rows))
@@ -62,31 +57,6 @@ def test_twins_of_another_label_are_found_in_the_split_and_in_training_alone():
     assert second_opinion.twins_of_other_label(made, "val").tolist() == [-1, 3, -1, -1, -1, 6, 5]
 
 
-def test_errors_are_sorted_and_written(tmp_path):
-    study = made_study(tmp_path, mistakes.KIND)
-    predicted = study.probabilities(study.faces.pixels, 64).argmax(1)
-    labels = study.faces.labels
-    rows = [("PublicTest", 1, {"neutral": 10})] * 400
-    (tmp_path / "fer2013").mkdir()
-    write_votes(tmp_path / "fer2013" / "fer2013new.csv", rows)
-    data = {"root": str(tmp_path), "sources": [{"name": "fer2013", "layout": "fer2013", "path": "fer2013"}]}
-    run = SimpleNamespace(config={"data": data}, faces=lambda: study.faces)
-    study = made_study(tmp_path, mistakes.KIND, members=[run])
-    found = mistakes.analyse(study, CONFIG)
-    p = study.probabilities(study.faces.pixels, 64)
-    gap = [sorted(row)[-1] - sorted(row)[-2] for row in p]
-    assert found["ambiguous"]["n"] == sum(g <= 0.1 for g in gap)
-    assert found["ambiguous"]["n"] + found["clear"]["n"] == len(labels)
-    assert found["ferplus"]["agrees"]["n"] == (labels == NEUTRAL).sum()
-    assert found["ferplus"]["disputes"]["correct"] == ((labels != NEUTRAL) & (predicted == labels)).sum()
-    assert len(found["label_issues"]) == ((labels != NEUTRAL) & (predicted == NEUTRAL)).sum()
-    assert found["contradictory_twins"]["n"] == 0
-    written = json.loads((study.folder / "analysis.json").read_text())
-    assert written["ferplus"] == found["ferplus"]
-    page = (study.folder / "index.html").read_text()
-    assert all(title in page for title in ("Ambiguous faces", "FER+ as a second opinion", "Doubtful labels"))
-
-
 def test_votes_are_found_where_auxiliary_faces_stand_beside_fer2013s(tmp_path):
     rows = [("Training", 1, {"neutral": 10}), ("PublicTest", 1, {"happiness": 10}), ("PublicTest", 1, {"sadness": 10})]
     path = write_votes(tmp_path / "v.csv", rows)
@@ -97,17 +67,3 @@ def test_votes_are_found_where_auxiliary_faces_stand_beside_fer2013s(tmp_path):
     of_files = Faces(faces.pixels, faces.targets, faces.split, faces.subject, np.array([1, 3], np.int32), files)
     with pytest.raises(FerlabError, match="is not of these faces"):
         second_opinion.ferplus(of_files, path)
-
-
-def test_without_votes_the_rest_is_told(tmp_path, caplog):
-    data = {"root": str(tmp_path), "sources": [{"name": "fer2013", "layout": "fer2013", "path": "fer2013"}]}
-    one = made_faces(seed=3).of_split("val").take(np.array([0]))
-    run = SimpleNamespace(config={"data": data}, faces=lambda: one)
-    study = made_study(tmp_path, mistakes.KIND, members=[run], faces=one)
-    with caplog.at_level("INFO"):
-        found = mistakes.analyse(study, CONFIG)
-    assert found["ferplus"] is None
-    assert "FER+ as a second opinion is left out" in caplog.text
-    assert found["ambiguous"]["n"] + found["clear"]["n"] == 1
-    with pytest.raises(FerlabError, match="ambiguous_gap is 10; expected a ratio"):
-        mistakes.analyse(study, CONFIG | {"ambiguous_gap": 10})

@@ -1,7 +1,6 @@
-"""Corruptions against Pillow, albumentations and their own distance to the clean face; what a run makes of them."""
+"""Corruptions against Pillow, albumentations and their own distance to the clean face."""
 
 import io
-import json
 
 import albumentations as A
 import numpy as np
@@ -11,12 +10,7 @@ from scipy.ndimage import rotate
 
 from ferlab.data.drawn import draw
 from ferlab.errors import FerlabError
-from ferlab.studies import corruption_study
 from ferlab.studies.corruptions import CORRUPTIONS, STRENGTHS, corrupt
-from tests.conftest import made_study
-from tests.test_conf import composed
-
-CONFIG = composed(config="robustness") | {"corruptions": ["dim_light", "mask"], "strengths": [1, 5]}
 
 
 @pytest.fixture(scope="module")
@@ -79,45 +73,8 @@ def test_light_blur_and_jpeg_equal_other_libraries(pixels):
         assert np.abs(np.asarray(Image.open(buffer)).astype(int) - ours).mean() < 1
 
 
-def test_unknown_corruptions_and_strengths_are_refused(pixels, tmp_path):
+def test_unknown_corruptions_and_strengths_are_refused(pixels):
     with pytest.raises(FerlabError, match="corruption is 'fog'; choose dim_light"):
         corrupt(pixels, "fog", 1)
     with pytest.raises(FerlabError, match="strength is 6; choose 1, 2"):
         corrupt(pixels, "blur", 6)
-    study = made_study(tmp_path, corruption_study.KIND)
-    with pytest.raises(FerlabError, match="corruptions has 'fog'"):
-        corruption_study.measure(study, CONFIG | {"corruptions": ["fog"]})
-    with pytest.raises(FerlabError, match=r"strengths is \[\]"):
-        corruption_study.measure(study, CONFIG | {"strengths": []})
-
-
-def test_means_and_drops_are_of_the_accuracies(tmp_path):
-    study = made_study(tmp_path, corruption_study.KIND)
-    found = corruption_study.measure(study, CONFIG)
-    faces = study.faces
-
-    def accuracy(pixels):
-        return (study.probabilities(pixels, 16).argmax(1) == faces.labels).mean()
-
-    clean = accuracy(faces.pixels)
-    each = {n: [accuracy(corrupt(faces.pixels, n, s)) for s in (1, 5)] for n in ("dim_light", "mask")}
-    assert found["clean"]["accuracy"] == pytest.approx(clean)
-    assert found["corruptions"]["mask"]["by_strength"][5]["accuracy"] == pytest.approx(each["mask"][1])
-    assert found["corruptions"]["dim_light"]["drop"] == pytest.approx(clean - np.mean(each["dim_light"]))
-    assert found["mean_corruption_accuracy"] == pytest.approx(np.mean(list(each.values())))
-    assert found["relative"] == pytest.approx(np.mean(list(each.values())) / clean)
-    written = json.loads((study.folder / "robustness.json").read_text())
-    assert written["mean_drop"] == found["mean_drop"]
-    assert (study.folder / "corruptions.png").is_file()
-    assert "low contrast" not in (study.folder / "index.html").read_text()
-
-
-def test_without_corruptions_the_clean_accuracy_and_recall_are_told(tmp_path):
-    study = made_study(tmp_path, corruption_study.KIND)
-    few = study.faces.take(np.flatnonzero(study.faces.labels == 3))
-    one = made_study(tmp_path, corruption_study.KIND, faces=few)
-    found = corruption_study.measure(one, CONFIG | {"corruptions": []})
-    assert found["mean_corruption_accuracy"] is None
-    assert found["recall"]["happy"] == found["clean"]["accuracy"]
-    assert found["recall"]["disgust"] is None
-    assert "the data have no such face" in (one.folder / "index.html").read_text()
