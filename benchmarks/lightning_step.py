@@ -10,6 +10,7 @@ checkpoints and the log's row come once an epoch and are none of a step's cost.
 """
 
 import argparse
+import dataclasses
 import logging
 import statistics
 import tempfile
@@ -29,7 +30,8 @@ from benchmarks import timing
 from ferlab.config import CONF, plain
 from ferlab.data import sources
 from ferlab.data.faces import Faces
-from ferlab.training import durable_checkpoints, loggers, setup
+from ferlab.training import durable_checkpoints, loggers
+from ferlab.training import trainer as trainers
 from ferlab.training.compose import compose as composed
 
 TARGET = 0.4  # ms a step
@@ -81,13 +83,14 @@ class Fixed:
 
 def both(config: dict[str, Any], faces: Faces, batches: Fixed) -> list[tuple[float, float]]:
     """CPU seconds of the steps of each epoch by hand and, next in time, through ferlab.train's own parts."""
-    data, classifier = composed(config, faces, cuda=False)
+    made = composed(config, faces, cuda=False)
+    data, classifier = made.data, made.classifier
     data.train_dataloader = lambda: batches
     folder = Path(tempfile.mkdtemp(dir=config["outputs"]))
     clock = Clock(by_hand(config, faces, batches))
     trainer = pl.Trainer(
         **{**config["trainer"], "precision": "32-true"},
-        callbacks=[*setup.callbacks_of(config), clock, *setup.checkpointing(folder, config)],
+        callbacks=[*trainers.callbacks_of(config), clock, *trainers.checkpointing(folder, config)],
         logger=loggers.loggers_of(folder, config, "off"),
         plugins=[durable_checkpoints.DurableCheckpointIO()],
         default_root_dir=folder,
@@ -101,7 +104,7 @@ def both(config: dict[str, Any], faces: Faces, batches: Fixed) -> list[tuple[flo
 
 def by_hand(config: dict[str, Any], faces: Faces, batches: Fixed) -> Iterator[float]:
     """CPU seconds of the steps after an epoch's first, an epoch each time it is asked."""
-    _, classifier = composed(config, faces, cuda=False)
+    classifier = composed(config, faces, cuda=False).classifier
     params = [p for p in classifier.net.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in params if p.ndim > 1], "weight_decay": config["weight_decay"]},
@@ -110,7 +113,8 @@ def by_hand(config: dict[str, Any], faces: Faces, batches: Fixed) -> Iterator[fl
     optimizer = torch.optim.SGD(groups, config["lr"], momentum=config["momentum"], nesterov=True, fused=True)
     epochs = config["trainer"]["max_epochs"]
     steps = epochs * len(batches)
-    schedule = lr_scheduler.LambdaLR(optimizer, lambda step: classifier._lr_factor(step, len(batches), steps))
+    optimisation = dataclasses.replace(classifier.optimisation, steps_per_epoch=len(batches))
+    schedule = lr_scheduler.LambdaLR(optimizer, lambda step: optimisation.lr_factor(step, steps))
     weights = [*classifier.parameters(), *(b for b in classifier.buffers() if b.is_floating_point())]
     counters = [b for b in classifier.buffers() if not b.is_floating_point()]
     averages, copies = ([t.detach().clone() for t in tensors] for tensors in (weights, counters))
@@ -151,7 +155,7 @@ def main() -> None:
     places = [slice(i * args.batch, (i + 1) * args.batch) for i in range(16)]
     batches = Fixed([(pixels[p], targets[p]) for i in range(args.steps) for p in [places[i % 16]]])
     print(f"lightning_step: five_layer of width 0.05, batch {args.batch}, one thread, on {timing.processor()}")
-    setup.keep_heap_pages()
+    trainers.keep_heap_pages()
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(Path(folder), args.batch, epochs=args.repeats + 1)
         pairs = both(config, faces, batches)[1:]  # the first epoch warms up

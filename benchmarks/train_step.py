@@ -25,7 +25,10 @@ from benchmarks import timing
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.nets.preprocess import Preprocess
 from ferlab.training.classifier import ExpressionClassifier
-from ferlab.training.setup import keep_heap_pages, precision_of
+from ferlab.training.freeze import Learning
+from ferlab.training.optimisation import Optimisation
+from ferlab.training.targets import Targets
+from ferlab.training.trainer import keep_heap_pages, precision_of
 
 TARGET = 3.5  # times the plain loop, where the CPU computes in bf16
 
@@ -88,17 +91,9 @@ def _ferlabs_loss(preprocess: nn.Module, net: nn.Module) -> Callable[[Tensor, Te
     classifier = ExpressionClassifier(
         preprocess,
         net,
-        weights=torch.ones(7),
-        mix=None,
-        label_smoothing=0.0,
-        optimizer="sgd",
-        lr=0.05,
-        momentum=0.9,
-        weight_decay=1e-4,
-        schedule="constant",
-        steps_per_epoch=1,
-        warmup_epochs=0,
-        plateau_patience=1,
+        Optimisation("sgd", 0.05, 0.9, 1e-4, "constant", 1, warmup_epochs=0, plateau_patience=1, sam_rho=0.0),
+        Targets(torch.ones(7), label_smoothing=0.0, mix=None, teacher=None, teacher_share=0.0),
+        Learning(),
         compile_step=False,
         seed=0,
     )

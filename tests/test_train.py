@@ -23,7 +23,7 @@ from ferlab.errors import FerlabError
 from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import checkpoints, directory
 from ferlab.training import fit as training
-from ferlab.training import setup
+from ferlab.training import trainer
 from ferlab.training.classifier import ExpressionClassifier
 from tests.conftest import made_faces
 
@@ -58,8 +58,8 @@ class Interrupt(pl.Callback):
 
 
 def with_callback(monkeypatch, callback: pl.Callback) -> None:
-    original = setup.callbacks_of
-    monkeypatch.setattr(setup, "callbacks_of", lambda config: [*original(config), callback])
+    original = trainer.callbacks_of
+    monkeypatch.setattr(trainer, "callbacks_of", lambda config: [*original(config), callback])
 
 
 def test_run_directory_holds_config_weights_metrics(config, tmp_path):

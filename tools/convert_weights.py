@@ -60,7 +60,6 @@ def convert(file: Path, out: Path) -> str:
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)
-    assert found
     return found.summary.replace(part.name, out.name)
 
 

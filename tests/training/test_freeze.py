@@ -15,7 +15,7 @@ from ferlab.predictors.of_run import predictor_of
 from ferlab.training import fit as training
 from ferlab.training import freeze
 from tests.conftest import made_faces
-from tests.training.test_classifier import classifier
+from tests.training.conftest import optimisation
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,7 @@ def test_blocks_thaw_from_the_output_to_the_input(net):
 
 
 def test_rates_fall_by_the_block(net):
-    module = classifier(net, lr=0.4, learning=plan(net, layer_decay=0.5))
-    module.trainer = pl.Trainer(max_epochs=1, logger=False, enable_checkpointing=False, accelerator="cpu")
-    [optimizer], _ = module.configure_optimizers()
+    optimizer = optimisation(lr=0.4).optimizer_of(net, plan(net, layer_decay=0.5))
     rate = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
     found = {n: rate[id(p)] for n, p in net.named_parameters()}
     for name, blocks in (("head.1.weight", 0), ("backbone.layer4.1.conv2.weight", 1), ("backbone.layer4.0.bn1.bias", 2),

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import directory
 from ferlab.training import compose, loggers
 from ferlab.training import fit as training
+from ferlab.training.classifier import ExpressionClassifier
+from ferlab.training.run_facts import RunFacts
 from tests.conftest import made_faces
 from tests.training.offline_wandb import read
 
@@ -125,9 +128,7 @@ def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, m
     path = tmp_path / "run"
     path.mkdir()
     overrides = (f"weights={home}/{'w' * 80}.pth", f"teacher=[{home}/one,{home}/two]", "name=run")
-    loggers.finish_wandb(
-        loggers.loggers_of(path, config(*overrides), "offline"), Untrained(), None, path, {"status": "finished"}
-    )
+    loggers.finish_wandb(loggers.loggers_of(path, config(*overrides), "offline"), Untrained(), None, path, FINISHED)
     found = read(path)
     assert found["run"].run_group == "demo"
     tags = set(found["run"].tags)
@@ -138,7 +139,10 @@ def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, m
 
 
 class Untrained:
-    confusion = None
+    validation = None
+
+
+FINISHED, FAILED = SimpleNamespace(status="finished"), SimpleNamespace(status="failed")
 
 
 def opened(config, path: Path, mode: str) -> list:
@@ -152,7 +156,7 @@ def test_each_run_of_a_process_has_its_own_id_and_a_failed_one_says_so(config, t
     for name, failed in (("first", True), ("second", False)):
         found = opened(config, tmp_path / name, "offline")
         assert len(found) == 2
-        loggers.finish_wandb(found, Untrained(), None, tmp_path, {"status": "failed" if failed else "finished"})
+        loggers.finish_wandb(found, Untrained(), None, tmp_path, FAILED if failed else FINISHED)
         assert wandb.run is None
     first, second = read(tmp_path / "first"), read(tmp_path / "second")
     assert first["run"].run_id != second["run"].run_id
@@ -175,9 +179,9 @@ def test_online_a_run_uses_its_data_and_makes_its_model(config):
             self.made.append(artifact)
 
     run = training.train(config("wandb=off", "trainer.max_epochs=1"))
-    data, _ = compose.compose(run.config, made_faces(), cuda=False)
+    data = compose.compose(run.config, made_faces(), cuda=False).data
     experiment = Online()
-    loggers._log_lineage(experiment, data, run.path, run.info)
+    loggers._log_lineage(experiment, data, run.path, RunFacts(**run.info))
     ([dataset], [model]) = experiment.used, experiment.made
     assert (dataset.type, model.type) == ("dataset", "model")
     assert set(dataset.manifest.entries) == {"data.json"}
@@ -199,7 +203,7 @@ def test_online_without_a_good_key_goes_offline_at_once(config, tmp_path, monkey
     assert "W&B online does not work" in caplog.text
     assert key is None or f"'{key}'" not in caplog.text
     found[1].log_metrics({"val/accuracy": 0.5}, step=1)
-    loggers.finish_wandb(found, Untrained(), None, tmp_path, {"status": "finished"})
+    loggers.finish_wandb(found, Untrained(), None, tmp_path, FINISHED)
     assert read(tmp_path / "run")["curves"]["val/accuracy"] == [0.5]
 
 
@@ -245,10 +249,10 @@ def test_a_folder_that_wandb_cannot_write_does_not_stop_training(config, monkeyp
 def test_a_failed_run_keeps_its_curves_and_closes_the_loggers(config, monkeypatch, tmp_path):
     closed = []
     monkeypatch.setattr(
-        "ferlab.training.fit.finish_wandb", lambda found, classifier, data, run, info: closed.append(info["status"])
+        "ferlab.training.fit.finish_wandb", lambda found, classifier, data, run, facts: closed.append(facts.status)
     )
     monkeypatch.setattr(
-        training.ExpressionClassifier, "on_train_epoch_start", lambda self: 1 / (1 - self.current_epoch), raising=False
+        ExpressionClassifier, "on_train_epoch_start", lambda self: 1 / (1 - self.current_epoch), raising=False
     )
     with pytest.raises(ZeroDivisionError):
         training.train(config())

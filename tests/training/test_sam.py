@@ -5,9 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from ferlab.errors import FerlabError
 from ferlab.expressions import K
-from tests.training.test_classifier import classifier
+from tests.training.conftest import classifier
 
 
 def softmax_gradient(w: np.ndarray, x: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -62,8 +61,3 @@ def test_running_statistics_and_sums_are_of_the_first_pass():
     np.testing.assert_allclose(net[2].running_var.numpy(), 0.9 + 0.1 * features.var(0, ddof=1), rtol=1e-4)
     assert net[2].num_batches_tracked == 1
     assert module.train_sums.tolist()[::2] == pytest.approx([12 * loss, 12], rel=1e-5)
-
-
-def test_a_negative_radius_is_refused():
-    with pytest.raises(FerlabError, match=r"sam_rho is -0.1; expected a radius above 0"):
-        classifier(sam_rho=-0.1)

@@ -159,7 +159,7 @@ def test_training_mixes_the_answers_into_the_targets(teachers, config, tmp_path)
         f"teacher_temperature={temperature}",
         "teacher_tta=flip",
     )
-    data, _ = compose.compose(asked, FACES, cuda=False)
+    data = compose.compose(asked, FACES, cuda=False).data
     own = FACES.of_split("train")
     answers = by_hand(teachers[:1], own.pixels, "flip") ** (1 / temperature)
     expected = (1 - share) * own.targets + share * answers / answers.sum(1, keepdims=True)
@@ -204,8 +204,8 @@ def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tm
         return result
 
     given = []
-    mixed = compose._mix(0.4, 0.0)
-    monkeypatch.setattr(compose, "_mix", lambda *_: lambda *batch: given.append(mixed(*batch)) or given[-1])
+    mixed = compose.mixing(0.4, 0.0)
+    monkeypatch.setattr(compose, "mixing", lambda *_: lambda *batch: given.append(mixed(*batch)) or given[-1])
     monkeypatch.setattr(ExpressionClassifier, "loss", recorded)
     run = training.train(asked)
     assert len(seen) == len(given) == 3

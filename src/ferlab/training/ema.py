@@ -5,6 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
+from torch import Tensor
 
 
 class WeightEma(WeightAveraging):
@@ -32,8 +33,9 @@ class WeightEma(WeightAveraging):
             for average, counter in counters:
                 average.copy_(counter)
 
-    def _collect(self, module: pl.LightningModule):
+    def _collect(self, module: pl.LightningModule) -> tuple[tuple[list[Tensor], ...], list[tuple[Tensor, Tensor]]]:
         """Lists of (average, weight): floats to interpolate, integers to copy. Both keep their storage for the run."""
+        assert self._average_model is not None  # `setup` made it
         mine, theirs = self._average_model.module, module
         pairs = [
             (a.detach(), b.detach())

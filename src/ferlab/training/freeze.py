@@ -119,8 +119,8 @@ def _frozen(net: nn.Module, policy: Policy, names: list[str]) -> set[str]:
                 f"freeze={policy} is for nets with a backbone, which this one lacks; give patterns of its parameters, "
                 f"as 'freeze=[{names[0]}]'"
             )
-        return set(backbone) if policy == "backbone" else _all_but_last(net, backbone, policy)
-    if isinstance(policy, bool | float) or (isinstance(policy, str) and not any(c in policy for c in ".*?[")):
+        return set(backbone) if isinstance(policy, str) else _all_but_last(net, backbone, policy)
+    if isinstance(policy, int | float) or (isinstance(policy, str) and not any(c in policy for c in ".*?[")):
         raise FerlabError(f"freeze is {policy!r}; choose none, backbone, a number of layers, or patterns of names")
     patterns = [policy] if isinstance(policy, str) else list(policy)
     frozen: set[str] = set()

@@ -17,6 +17,8 @@ from ferlab.jobs import typed
 from ferlab.runs import checkpoints, directory
 from ferlab.training import wandb_runs
 from ferlab.training.classifier import ExpressionClassifier
+from ferlab.training.run_facts import RunFacts
+from ferlab.training.validation import Validation
 
 _SAMPLES = 64  # faces in the table of sample predictions
 
@@ -69,24 +71,24 @@ def _file_names(value: Any) -> Any:
 
 
 def finish_wandb(
-    loggers: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, run: Path, info: dict[str, Any]
+    loggers: list[Logger], classifier: ExpressionClassifier, data: FacesDataModule, run: Path, facts: RunFacts
 ) -> None:
     """Give W&B what val showed, the data and the model, and close its run, so a sweep's next has its own.
 
     Args:
         run: the run's directory.
-        info: what its run.json says; of one that failed only the curves are kept.
+        facts: what its run.json says; of one that failed only the curves are kept.
     """
-    failed = info["status"] == "failed"
+    failed = facts.status == "failed"
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             with wandb_runs.closing(run, failed):
-                if not failed and classifier.confusion is not None:
-                    logger.experiment.log(_pictures(classifier, data))
-                    _log_lineage(logger.experiment, data, run, info)
+                if not failed and classifier.validation is not None:
+                    logger.experiment.log(_pictures(classifier, classifier.validation, data))
+                    _log_lineage(logger.experiment, data, run, facts)
 
 
-def _pictures(classifier: ExpressionClassifier, data: FacesDataModule) -> dict[str, Any]:
+def _pictures(classifier: ExpressionClassifier, validation: Validation, data: FacesDataModule) -> dict[str, Any]:
     import wandb
 
     faces = data.val.take(torch.linspace(0, len(data.val) - 1, min(_SAMPLES, len(data.val))).long().numpy())
@@ -96,17 +98,15 @@ def _pictures(classifier: ExpressionClassifier, data: FacesDataModule) -> dict[s
     table = wandb.Table(columns=["face", "true", "predicted", *EXPRESSIONS])
     for face, label, p in zip(faces.pixels, faces.labels, samples, strict=True):
         table.add_data(wandb.Image(face), EXPRESSIONS[label], EXPRESSIONS[int(p.argmax())], *p.tolist())
-    assert classifier.confusion is not None
-    assert classifier.answers is not None
-    probabilities, labels = classifier.answers
+    labels, probabilities = validation.labels.numpy(), validation.probabilities.numpy()
     return {
         "val/samples": table,
-        "val/confusion": wandb_runs.confusion_plot(classifier.confusion.tolist(), "val"),
-        "val/precision_recall": wandb.plot.pr_curve(labels.numpy(), probabilities.numpy(), labels=list(EXPRESSIONS)),
+        "val/confusion": wandb_runs.confusion_plot(validation.confusion.tolist(), "val"),
+        "val/precision_recall": wandb.plot.pr_curve(labels, probabilities, labels=list(EXPRESSIONS)),
     }
 
 
-def _log_lineage(experiment: Any, data: FacesDataModule, run: Path, info: dict[str, Any]) -> None:
+def _log_lineage(experiment: Any, data: FacesDataModule, run: Path, facts: RunFacts) -> None:
     """The data as an artifact that the run used and the model as one that it made; no face is among them.
 
     Offline, where W&B lets a run use nothing, both are what it made, and the model's metadata name its data.
@@ -119,14 +119,14 @@ def _log_lineage(experiment: Any, data: FacesDataModule, run: Path, info: dict[s
         "faces_sha256": {split: faces_sha256(part) for split, part in parts.items()},  # as reports and exports have it
         "faces": {split: dict(zip(EXPRESSIONS, counts, strict=True)) for split, counts in sums.items()},
     }
-    dataset = wandb.Artifact(_allowed(info["data"]), "dataset", metadata=known)
+    dataset = wandb.Artifact(_allowed(facts.data), "dataset", metadata=known)
     with dataset.new_file("data.json") as file:  # an artifact of metadata alone has no version of its own
         json.dump(known, file, indent=2)
     if experiment.offline:
         experiment.log_artifact(dataset)
     else:
         experiment.use_artifact(dataset)
-    kept = {key: info.get(key) for key in ("commit", "val_accuracy", "best_epoch", "parameters", "teacher")}
+    kept = {key: getattr(facts, key) for key in ("commit", "val_accuracy", "best_epoch", "parameters", "teacher")}
     weights = run / directory.CHECKPOINTS / checkpoints.BEST
     kept |= {"weights_sha256": files.sha256_of(weights), "dataset": known["faces_sha256"]}
     model = wandb.Artifact(_allowed(run.name), "model", metadata=kept)

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
 def at_the_worst_near(net: nn.Module, rho: float) -> Iterator[None]:
     """Within, the weights stand rho up the gradient that they hold; after, all but the gradients is as it was."""
-    weights = [p for p in net.parameters() if p.grad is not None]
+    weights: list[Tensor] = [p for p in net.parameters() if p.grad is not None]
     kept = [*weights, *net.buffers()]
     with torch.no_grad():
         before = [tensor.clone() for tensor in kept]
-        gradients = [p.grad for p in weights]
+        gradients = [p.grad for p in weights if p.grad is not None]
         scale = rho / torch.nn.utils.get_total_norm(gradients).clamp(min=1e-12)
         torch._foreach_add_(weights, torch._foreach_mul(gradients, scale))
     try:

@@ -26,56 +26,70 @@ FROZEN = "frozen"
 
 
 @dataclass(frozen=True)
-class Teacher:
-    """Runs whose probabilities are part of the targets, or a file of their kept probabilities.
+class ConsistentTeacher:
+    """Runs that answer in each step, for the faces as the student gets them.
 
     Attributes:
         about: `members` (run names), `weights_sha256`, `tta`, `expressions`; of a chosen ensemble also its sha256.
-        subject: the runs; None where only a file is there.
-        view_set: the views that they see; None where only a file is there.
-        place: the file, or the folder where probabilities are kept; None of a consistent teacher.
+        subject, view_set: the runs, and the views in which they get a face.
     """
 
     about: Mapping[str, Any]
-    subject: Subject | None
-    view_set: ViewSet | None
-    place: Path | None
-
-    @property
-    def consistent(self) -> bool:
-        """Whether it is asked in each step, for the faces that the student sees."""
-        return self.place is None
-
-    @property
-    def file(self) -> Path | None:
-        """The file of kept probabilities, which may not be there yet; None of a consistent teacher."""
-        if self.subject and self.place:
-            return self.subject.kept(self.view_set, self.place).file
-        return self.place
+    subject: Subject
+    view_set: ViewSet
 
     def predictor(self, temperature: float) -> nn.Module:
         """The runs at a temperature: faces [B,1,48,48] -> probabilities float32 [B,7]."""
         return predictor.Ensemble([self.subject.predictor(self.view_set)], temperatures=[temperature])
 
-    def probabilities(self, pixels: np.ndarray, device: str | torch.device, batch_size: int = 1024) -> np.ndarray:
-        """Probabilities float32 [N,7] of faces uint8 [N,48,48]; only faces that were never asked are computed.
+
+@dataclass(frozen=True)
+class Teacher:
+    """Runs whose probabilities for each face, in a fixed set of views, are kept; attributes as `ConsistentTeacher`.
+
+    Attributes:
+        folder: where probabilities are kept.
+    """
+
+    about: Mapping[str, Any]
+    subject: Subject
+    view_set: ViewSet
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        """The file of kept probabilities, which may not be there yet."""
+        return self.subject.kept(self.view_set, self.folder).file
+
+    def probabilities(self, pixels: np.ndarray, device: str, batch_size: int = 1024) -> np.ndarray:
+        """Probabilities float32 [N,7] of faces uint8 [N,48,48]; only those of new faces are computed."""
+        found = self.subject.ask(pixels, [self.view_set], self.folder, batch_size, torch.device(device))
+        return found[self.view_set.title]
+
+
+@dataclass(frozen=True)
+class KeptTeacher:
+    """A file of kept probabilities without its runs; `about` as of `ConsistentTeacher`."""
+
+    about: Mapping[str, Any]
+    file: Path
+
+    def probabilities(self, pixels: np.ndarray, device: str) -> np.ndarray:
+        """Probabilities float32 [N,7] of faces uint8 [N,48,48].
 
         Raises:
-            FerlabError: faces without kept probabilities, and no runs to compute them.
+            FerlabError: faces without kept probabilities.
         """
-        if self.subject:
-            wanted = (pixels, [self.view_set], self.place, batch_size, torch.device(device))
-            return self.subject.ask(*wanted)[self.view_set.title]
-        known, wanted = answers.read(self.place)[0], answers.digests(pixels)
+        known, wanted = answers.read(self.file)[0], answers.digests(pixels)
         if lacking := sum(digest not in known for digest in wanted):
             raise FerlabError(
-                f"teacher={self.place} has no probabilities of {lacking} of {len(wanted)} training faces; "
+                f"teacher={self.file} has no probabilities of {lacking} of {len(wanted)} training faces; "
                 "give the runs that it was made from, or the data and options that it was made for"
             )
         return np.stack([known[digest] for digest in wanted]) if wanted else np.zeros((0, K), np.float32)
 
 
-def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
+def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher | KeptTeacher | ConsistentTeacher:
     """The teacher that `teacher` names: runs (paths, globs, an ensemble's directory), or a file of kept probabilities.
 
     Args:
@@ -96,10 +110,12 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher:
     else:
         view_set = _view_set("none" if tta == CONSISTENT else tta)
     about = {**one.kept(view_set, folder).about, "tta": tta}
-    return Teacher(about, one, view_set, None if tta == CONSISTENT else folder)
+    if tta == CONSISTENT:
+        return ConsistentTeacher(about, one, view_set)
+    return Teacher(about, one, view_set, folder)
 
 
-def _of_file(file: Path, tta: str) -> Teacher:
+def _of_file(file: Path, tta: str) -> KeptTeacher:
     if tta == CONSISTENT:
         raise FerlabError(f"teacher_tta={tta} asks in each step, which a file cannot answer; give teacher=RUNS")
     if not file.is_file():
@@ -108,7 +124,7 @@ def _of_file(file: Path, tta: str) -> Teacher:
     check_order(about.get("expressions"), f"teacher {file}")
     if about.get("tta") != tta:
         raise FerlabError(f"teacher={file} was asked with teacher_tta={about.get('tta')}, not {tta}; type that")
-    return Teacher(about, None, None, file)
+    return KeptTeacher(about, file)
 
 
 def _view_set(tta: str) -> ViewSet:

@@ -97,8 +97,7 @@ def test_values_that_are_no_numbers_are_refused(value, small, tmp_path):
         open_weights(saved(state, tmp_path), SMALL, 3)
 
 
-def test_none_is_none_and_unknown_backbones_are_told(small_file):
-    assert open_weights("none", SMALL, 3) is None
+def test_unknown_backbones_are_named_with_those_near(small_file):
     with pytest.raises(FerlabError, match=r"timm knows no resnet5; near it are .*resnet50"):
         open_weights(str(small_file), "resnet5", 3)
     with pytest.raises(FerlabError, match=r"timm cannot make resnet50\.tag: Invalid pretrained tag"):

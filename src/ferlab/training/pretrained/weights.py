@@ -47,15 +47,13 @@ class Pretrained:
     summary: str
 
 
-def open_weights(weights: str, backbone: str, channels: int) -> Pretrained | None:
-    """What `weights` (none, hub or a file) names, for a timm backbone of so many input channels; None for none.
+def open_weights(weights: str, backbone: str, channels: int) -> Pretrained:
+    """What `weights` (hub or a file) names, for a timm backbone of so many input channels.
 
     Raises:
         FerlabError: no such weights, the hub does not answer, or a file that is damaged, wants to run code, is of
             another net, or holds NaN.
     """
-    if weights == "none":
-        return None
     with torch.random.fork_rng(devices=[]):  # what is built and thrown away here must not change what training draws
         expected = backbone_shapes(backbone, channels)
         config = timm.get_pretrained_cfg(backbone) or PretrainedCfg()

@@ -1,4 +1,4 @@
-"""What a fit needs besides data and classifier: device, precision, checkpoints, callbacks, and an end that is told."""
+"""Lightning's Trainer for a config: device, precision, checkpoints, callbacks, and ends that are reported."""
 
 import contextlib
 import ctypes
@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
 
@@ -48,6 +49,25 @@ def count_ranks(config: dict[str, Any]) -> int:
     except (MisconfigurationException, ValueError) as error:
         raise FerlabError(f"trainer.devices is {asked['devices']!r}: {' '.join(str(error).split())}") from error
     return probe.world_size
+
+
+def trainer_of(
+    config: dict[str, Any], precision: str, path: Path, checkpointing: list[ModelCheckpoint], loggers: list[Logger]
+) -> pl.Trainer:
+    return pl.Trainer(
+        **{**config["trainer"], "precision": precision},
+        callbacks=[*callbacks_of(config), *checkpointing],
+        logger=loggers,
+        strategy=config["strategy"],
+        # Over the whole batch; with one device Lightning leaves it out, and the CPU has none.
+        sync_batchnorm=accelerator_of(config) == "cuda",
+        # Slurm starts runs here, never ranks.
+        plugins=[durable_checkpoints.DurableCheckpointIO(), LightningEnvironment()],
+        default_root_dir=path,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        use_distributed_sampler=False,  # the data module gives each rank its share
+    )
 
 
 def keep_heap_pages() -> None:

@@ -1,0 +1,84 @@
+"""What run.json says of a run."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ferlab import files
+from ferlab.expressions import EXPRESSIONS
+from ferlab.runs import directory, provenance
+from ferlab.training import freeze
+from ferlab.training.compose import Composed
+
+_REACHED = ("best_epoch", "val_accuracy", "epochs", "seconds")
+
+
+@dataclass
+class RunFacts:
+    """A run's training.
+
+    Attributes:
+        status: running, finished or failed.
+        class_counts: sum of the training targets of each expression.
+        learns: what of the net learns, in words.
+        augmentation: on which path it runs, and why not on the faster one.
+        expressions: the order of the net's outputs.
+        teacher: see `teacher.Teacher.about`; None without one.
+        weights: where the net started from.
+        best_epoch, val_accuracy: of best.ckpt; None until it is there.
+        epochs, seconds: of the whole training; None until its end.
+    """
+
+    status: str
+    model: str
+    data: str
+    class_weights: str
+    seed: int
+    commit: str
+    parameters: int
+    class_counts: dict[str, float]
+    precision: str
+    learns: str
+    augmentation: str
+    expressions: list[str]
+    teacher: Mapping[str, Any] | None
+    environment: dict[str, str]
+    weights: str
+    best_epoch: int | None = None
+    val_accuracy: float | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def of(cls, config: dict[str, Any], composed: Composed, precision: str, weights: str) -> "RunFacts":
+        """What is known before the first step."""
+        net, augment = composed.classifier.net, composed.data.augment
+        return cls(
+            status="running",
+            model=config["model"]["name"],
+            data=config["data"]["name"],
+            class_weights=config["class_weights"],
+            seed=config["seed"],
+            commit=provenance.commit(),
+            parameters=sum(p.numel() for p in net.parameters()),
+            class_counts=dict(zip(EXPRESSIONS, composed.data.class_counts.tolist(), strict=True)),
+            precision=precision,
+            learns=freeze.describe(net, composed.classifier.learning),
+            augmentation=f"{augment.path} ({augment.reason})" if augment.reason else augment.path,
+            expressions=list(EXPRESSIONS),
+            teacher=composed.teacher.about if composed.teacher else None,
+            environment=provenance.environment(),
+            weights=weights,
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None or key not in _REACHED}
+
+    def write(self, path: Path) -> None:
+        """Write run.json in a run's directory.
+
+        Raises:
+            FerlabError: the disk refuses.
+        """
+        files.write_json(path / directory.INFO, self.as_json())

@@ -1,0 +1,53 @@
+"""Which device and precision a training gets."""
+
+import pytest
+import torch
+
+from ferlab.errors import FerlabError
+from ferlab.training import trainer
+
+
+@pytest.mark.parametrize(
+    ("asked", "cuda", "bf16", "expected"),
+    [
+        ("auto", True, True, "bf16-mixed"),
+        ("auto", True, False, "32-true"),
+        ("auto", False, True, "bf16-mixed"),
+        ("auto", False, False, "32-true"),
+        ("16-mixed", True, True, "16-mixed"),
+        ("32-true", False, True, "32-true"),
+    ],
+)
+def test_precision_is_what_the_device_computes_in(monkeypatch, asked, cuda, bf16, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *a, **k: bf16 if cuda else not bf16)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: not bf16 if cuda else bf16)
+    assert trainer.precision_of(asked, cuda) == expected
+
+
+@pytest.mark.parametrize("asked", ["fp8", "64-true", "bf16-true", 16])
+def test_a_precision_that_is_not_validated_in_float32_is_refused(asked):
+    with pytest.raises(FerlabError, match=r"trainer\.precision is .*; choose auto, 32-true, bf16-mixed, 16-mixed"):
+        trainer.precision_of(asked, cuda=False)
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "expected"),
+    [
+        ("auto", True, "cuda"),
+        ("auto", False, "auto"),
+        ("gpu", True, "cuda"),
+        ("cuda", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cpu", False, "cpu"),
+    ],
+)
+def test_accelerator(monkeypatch, asked, there, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert trainer.accelerator_of({"trainer": {"accelerator": asked}}) == expected
+
+
+@pytest.mark.parametrize("asked", ["gpu", "cuda"])
+def test_a_missing_gpu_is_reported(monkeypatch, asked):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(FerlabError, match=r"no GPU is there; use trainer\.accelerator=cpu"):
+        trainer.accelerator_of({"trainer": {"accelerator": asked}})
