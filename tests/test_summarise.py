@@ -367,7 +367,7 @@ def test_the_command_says_what_it_wrote(studied, typed, capsys):
     from ferlab import summarise
 
     typed(summarise.main.__wrapped__, f"runs={studied}", "out=a/b.html", config_name="summarise")
-    assert re.search(r"1 runs, 1 reports, 4 studies: 0\.\d MB", capsys.readouterr().out)
+    assert re.fullmatch(r"1 runs, 1 reports, 4 studies\n  a/b\.html, 0\.\d MB in .* s\n", capsys.readouterr().out)
     assert Page(Path("a/b.html").read_text()).headings[0] == "small"
     with pytest.raises(SystemExit, match=r"expected the name of a page, as outputs/summary\.html"):
         typed(summarise.main.__wrapped__, f"runs={studied}", "out=a/b.md", config_name="summarise")

@@ -15,7 +15,7 @@ from ferlab.errors import FerlabError
 @command("summarise")
 def main(config: Config) -> None:
     from ferlab.evaluation import ledger
-    from ferlab.reporting import records, summary_page
+    from ferlab.reporting import records
 
     started, out = time.perf_counter(), Path(config["out"])
     if out.suffix != ".html":
@@ -23,14 +23,14 @@ def main(config: Config) -> None:
     found = records.find(config["runs"])
     place = Path(config["ledger"])
     looks = ledger.entries(place) if place.is_file() else None
-    page = summary_page.write(out, found, looks, config["split"], config["tta"], config["against"])
-    took = time.perf_counter() - started
     reports, studies = sum(len(r.reports) for r in found), sum(len(r.studies) for r in found)
     console = Console(soft_wrap=True, highlight=False)
-    console.print(
-        f"{len(found)} runs, {reports} reports, {studies} studies: {page.stat().st_size / 1e6:.1f} MB in {took:.1f} s"
-    )
-    console.print(f"  {page}", style="dim")
+    console.print(f"{len(found)} runs, {reports} reports, {studies} studies")
+    from ferlab.reporting import summary_page  # the figures of a run take seconds, and matplotlib one
+
+    page = summary_page.write(out, found, looks, config["split"], config["tta"], config["against"])
+    took = time.perf_counter() - started
+    console.print(f"  {page}, {page.stat().st_size / 1e6:.1f} MB in {took:.1f} s", style="dim")
 
 
 if __name__ == "__main__":

@@ -92,11 +92,11 @@ def _refuse_unmeasured(record: Record) -> None:
         raise FerlabError(f"{record.name} is not finished; train it with ckpt=last, then type {typed}")
     weights = record.reports[0]["weights_sha256"]
     current = record.run.weights_sha256 if record.run and record.run.weights.is_file() else weights[0]
-    for what, told in [
+    for what, content in [
         *((f"its report on {r['split']}, tta={r['tta']}", r) for r in record.reports),
         *((f"its {s.kind} on {s.title}", s.content) for s in record.studies),
     ]:
-        if sorted(told["weights_sha256"]) != sorted(weights) or (record.run and current != weights[0]):
+        if sorted(content["weights_sha256"]) != sorted(weights) or (record.run and current != weights[0]):
             raise FerlabError(
                 f"{record.name} was trained on, or anew, since it was measured: {what} is of other weights; "
                 "remove what is old and measure it again"

@@ -154,15 +154,15 @@ def _read(folder: Path, _stamps: tuple[tuple[int, int, int], ...]) -> Published:
 def _provenance(row: Measurement, documents: Mapping[str, Json], conditions: Json, folder: Path) -> Json:
     """What a report says besides what was measured."""
     own = documents[row.sha256]
-    told: Json = dict(own["facts"])
+    report: Json = dict(own["facts"])
     if "config" in own:
-        told |= {"config": own["config"], "run": own["run"]}
+        report |= {"config": own["config"], "run": own["run"]}
     if "members" in own:
         members = [documents[sha256] for sha256 in own["members"]]
-        told |= {key: {one["name"]: one[key] for one in members} for key in ("config", "run")}
+        report |= {key: {one["name"]: one[key] for one in members} for key in ("config", "run")}
     given = {"tta_space": row.space, "looks_before": row.looks, "looks_before_at_data": row.looks_at_data}
-    told |= {key: value for key, value in given.items() if value is not None}
-    return told | {
+    report |= {key: value for key, value in given.items() if value is not None}
+    return report | {
         "split": row.split,
         "tta": row.views,
         "views": conditions["views"][row.views],
@@ -234,7 +234,7 @@ def _json(file: Path) -> Json:
 
 def _json_of(text: str, file: Path) -> Json:
     try:
-        told = json.loads(text)
+        content = json.loads(text)
     except ValueError as error:
         raise FerlabError(f"cannot read {file} ({error}); restore it from git, or publish the runs anew") from None
-    return told
+    return content

@@ -29,10 +29,10 @@ def files(into: Path, chosen: Mapping[str, Path]) -> dict[str, bytes]:
 
 def _members(folder: Path) -> bytes:
     """members.json, in which members lie in outputs; their checksums say which they are."""
-    told = json.loads((folder / directory.MEMBERS).read_text(encoding="utf-8"))
-    for member in (*told["members"], *told["specialists"]):
+    content = json.loads((folder / directory.MEMBERS).read_text(encoding="utf-8"))
+    for member in (*content["members"], *content["specialists"]):
         member["path"] = PurePath("outputs", PurePath(member["path"]).name).as_posix()
-    return json.dumps(told, indent=2).encode() + b"\n"
+    return json.dumps(content, indent=2).encode() + b"\n"
 
 
 def _rows(file: Path) -> list[dict[str, str]]:
