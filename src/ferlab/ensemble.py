@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _print(folder: Path, choices: Sequence["Choice"]) -> None:
-    from ferlab.ensembling import subject
+    from ferlab.ensembling import named
     from ferlab.ensembling.search import figures_of
 
     console = Console(soft_wrap=True, highlight=False)
@@ -32,7 +32,7 @@ def _print(folder: Path, choices: Sequence["Choice"]) -> None:
         "  held out: each face predicted by what was chosen without it; the best of many is still optimistic",
         style="dim",
     )
-    chosen = subject.as_one(str(folder)).choice or {}
+    chosen = named.as_one(str(folder)).choice or {}
     for one in chosen["members"]:
         tempered = f", temperature {one['temperature']:.2f}" if one["temperature"] != 1 else ""
         console.print(f"  {one['weight']:.3f}  {one['name']}{tempered}")

@@ -1,6 +1,5 @@
 """What runs= names, and that its weights are never lost, whoever opens it."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from ferlab.predictors import views
 from ferlab.runs import directory
 from ferlab.studies import opening
 from ferlab.training import teacher
-from tests.conftest import measure
 from tests.ensembling.conftest import FACES, _composed, by_hand, choose, said
 
 FROZEN = [
@@ -43,17 +41,6 @@ def test_exports_and_studies_answer_as_it_was_frozen(made, overrides):
     ):
         with pytest.raises(FerlabError, match=r"was chosen with tta=.*leave out tta"):
             command()
-
-
-def test_weights_are_never_lost_silently(made):
-    folder, _ = choose("best", "method=greedy", "greedy.size=2", "tta=none")
-    for typed in ([str(folder), "outputs/plain-s0"], ["outputs/plain-s0", str(folder)]):
-        with pytest.raises(FerlabError, match="frozen with weights and views of its own; give it alone"):
-            measure(typed)
-        with pytest.raises(FerlabError, match="give it alone, as teacher="):
-            teacher.find(typed, "none", Path())
-    (report,) = measure(str(folder), each=True)  # each by itself: the ensemble as it was frozen
-    assert json.loads((report / "report.json").read_text())["ensemble_sha256"] == said(folder)["sha256"]
 
 
 def test_damaged_answers_are_asked_again(made, caplog):

@@ -103,4 +103,4 @@ def test_an_accuracy_that_is_not_the_stated_one_is_an_error(copied, tmp_path):
 def test_weights_are_typed_alone():
     config = config_of("evaluate", "weights=x.onnx", "tta=flip")
     with pytest.raises(FerlabError, match="leave out tta"):
-        evaluate._refuse_for_exported(config)
+        list(evaluate._exported(config))

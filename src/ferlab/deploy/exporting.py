@@ -11,7 +11,7 @@ import onnx
 
 from ferlab.data.faces import Faces, split_title
 from ferlab.deploy import export_files, graph
-from ferlab.ensembling import subject
+from ferlab.ensembling import named, subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation.door import Door, OpenedRuns
 from ferlab.expressions import check_order
@@ -39,7 +39,7 @@ def export(config: dict[str, Any]) -> list[Path]:
         FerlabError: anything the user can mend; onnxruntime and torch differ, and then nothing is written.
     """
     precisions = _precisions(config["precision"], config["name"])
-    one = subject.as_one(config["runs"])
+    one = named.as_one(config["runs"])
     refuse_unfinished(one.runs)
     for run in one.runs:
         check_order(run.info.get("expressions"), run.path)

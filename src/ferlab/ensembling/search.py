@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ferlab.data.faces import Faces
-from ferlab.ensembling import choosing, diversity, frozen, specialists, subject, weighting
+from ferlab.ensembling import choosing, diversity, frozen, named, specialists, weighting
 from ferlab.ensembling.subject import of_run
 from ferlab.errors import FerlabError
 from ferlab.metrics.statistics import accuracy_of
@@ -72,7 +72,7 @@ def choose(config: dict[str, Any]) -> tuple[Path, list[choosing.Choice]]:
 
 def _candidates(patterns: str | Sequence[str] | None) -> tuple[list[directory.Run], list[directory.Run]]:
     """Finished runs: those that know all expressions, and those that were trained on two of them."""
-    found = [run for one in subject.each(patterns) if one.is_run for run in one.runs]
+    found = [run for one in named.each(patterns) if one.is_run for run in one.runs]
     done = [run for run in found if finished(run)]
     if left := [run.name for run in found if run not in done]:
         log.info("left out, unfinished: %s", ", ".join(left))

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ferlab.data.faces import Faces
-from ferlab.ensembling import subject
+from ferlab.ensembling import named
 from ferlab.ensembling.subject import Subject
 from ferlab.evaluation import ledger
 from ferlab.inference.onnx_model import OnnxModel
@@ -167,7 +167,7 @@ def opened(runs: str | Sequence[str] | None, door: Door) -> Iterator[OpenedRuns]
     """Each run and ensemble that `runs` names, opened one after another.
 
     Raises:
-        FerlabError: as `subject.each` and `Door.open`.
+        FerlabError: as `named.each` and `Door.open`.
     """
-    for one in subject.each(runs):
+    for one in named.each(runs):
         yield door.open(one)

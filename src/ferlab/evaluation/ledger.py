@@ -5,7 +5,7 @@ The ledger does not forbid a look; it makes a number that was chosen on the test
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,14 @@ def look(
 
     Args:
         path: the ledger, a .jsonl file; made when it is not there.
-        runs: names of the runs whose predictions are looked at; several make one ensemble.
-        weights_sha256: checksum of each run's weights, in the order of `runs`.
-        data: name of the data whose test split is opened.
+        runs, weights_sha256: name and checksum of each run; several make one ensemble.
         split: `test`; validation may be looked at freely.
-        commit: git commit of the evaluating code, None outside a repository.
-        tta: names of the sets of views reported from this one look.
-        ensemble_sha256: of what was frozen, for an ensemble that was chosen on val.
+        commit: of the evaluating code.
+        tta: titles of the view sets that this look is for.
+        ensemble_sha256: of an ensemble that was chosen on val.
 
     Returns:
-        The entry; `looks_before` counts earlier looks by exactly these weights (in any order),
-        `looks_before_at_data` earlier looks by anything at this data's test split.
+        The entry: `looks_before` counts earlier looks by these weights, `looks_before_at_data` by anything at the data.
 
     Raises:
         FerlabError: the ledger holds a line that is no entry.
@@ -51,9 +48,8 @@ def look(
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two jobs of a sweep end together: count and append under one lock.
     with FileLock(f"{path}.lock"):
-        earlier = entries(path)
-        weights = sorted(weights_sha256)
-        entry = {
+        earlier, weights = entries(path), sorted(weights_sha256)
+        entry: dict[str, Any] = {
             "time": datetime.now(UTC).isoformat(timespec="seconds"),
             "runs": list(runs),
             "weights_sha256": list(weights_sha256),
@@ -66,11 +62,15 @@ def look(
         }
         if ensemble_sha256 is not None:
             entry["ensemble_sha256"] = ensemble_sha256
-        with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        _append(path, entry)
     return entry
+
+
+def _append(path: Path, entry: Mapping[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(entry) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def entries(path: str | Path) -> list[dict[str, Any]]:

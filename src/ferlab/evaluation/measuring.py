@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ferlab.ensembling import selection_gap, subject
+from ferlab.ensembling import named, selection_gap
 from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation import report
@@ -44,9 +44,9 @@ def evaluate(
         For each view set the folder of its report.
 
     Raises:
-        FerlabError: as `subject.as_one` and `Door.open`; a name for a single run, or one that stands for others.
+        FerlabError: as `named.as_one` and `Door.open`; a name for a single run, or one that stands for others.
     """
-    return measure(subject.as_one(runs), door, options or Options(), name)
+    return measure(named.as_one(runs), door, options or Options(), name)
 
 
 def evaluate_each(runs: str | Sequence[str] | None, door: Door, options: Options | None = None) -> Iterator[Path]:
@@ -58,11 +58,11 @@ def evaluate_each(runs: str | Sequence[str] | None, door: Door, options: Options
     """
     failed: list[str] = []
     found: dict[Path | None, Subject] = {}
-    typed = subject.patterns_of(runs)
+    typed = named.patterns_of(runs)
     for pattern in typed:
         with _noting(failed, pattern):
-            found |= {one.home: one for one in subject.each(pattern)}
-    everything = subject.without_replaced([run for one in found.values() if one.is_run for run in one.runs])
+            found |= {one.home: one for one in named.each(pattern)}
+    everything = named.without_replaced([run for one in found.values() if one.is_run for run in one.runs])
     for one in found.values():
         if one.is_run and one.runs[0] not in everything:
             continue  # NAME, which was trained again as the NAME-2 of another pattern
@@ -70,7 +70,7 @@ def evaluate_each(runs: str | Sequence[str] | None, door: Door, options: Options
         with _noting(failed, one.home):
             refuse_unfinished(one.runs)
             if door.split == "test" and one.is_run and str(one.home) not in typed:
-                subject.refuse_twins(everything, of=one.runs[0])  # a look cannot be taken back
+                named.refuse_twins(everything, of=one.runs[0])  # a look cannot be taken back
             folders = measure(one, door, options or Options())
         yield from folders
     if failed:

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from ferlab.ensembling.subject import Subject, as_one
+from ferlab.ensembling.named import as_one
+from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.expressions import K, check_order
 from ferlab.predictors import answers, predictor
