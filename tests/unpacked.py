@@ -22,7 +22,7 @@ def report_of(name, place="test-none"):
 
 def study_of(name, kind, place="val-none"):
     """What KIND.json of a published run said."""
-    (found,) = [study.told for study in ENTRIES[name].studies if (study.kind, study.place) == (kind, place)]
+    (found,) = [study.content for study in ENTRIES[name].studies if (study.kind, study.place) == (kind, place)]
     return found
 
 
@@ -38,7 +38,7 @@ def unpacked(name, folder, *parts):
             "log/0/metrics.csv": "",
         }
     )
-    contents |= {f"{s.kind}/{s.place}/{s.kind}.json": json.dumps(s.told) for s in entry.studies}
+    contents |= {f"{s.kind}/{s.place}/{s.kind}.json": json.dumps(s.content) for s in entry.studies}
     for report in entry.reports:
         told = {key: value for key, value in report.items() if key not in _MADE}
         contents[f"reports/{report['split']}-{report['tta']}/report.json"] = json.dumps(told)

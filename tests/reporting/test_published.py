@@ -65,7 +65,7 @@ def test_every_config_run_and_curve_is_as_it_was(entries):
 
 
 def test_every_study_is_as_it_was(entries):
-    found = {(name, s.kind, s.place): digest(s.told) for name, entry in entries.items() for s in entry.studies}
+    found = {(name, s.kind, s.place): digest(s.content) for name, entry in entries.items() for s in entry.studies}
     for old in BEFORE["studies"]:
         assert found[old["name"], old["kind"], old["place"]] == old["whole"]
 

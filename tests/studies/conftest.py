@@ -49,4 +49,4 @@ def score(model, pixels):
 def published(kind, place="val-none"):
     """The record of the first published study of a kind in SPLIT-VIEWS."""
     studies = (study for entry in ENTRIES.values() for study in entry.studies)
-    return next(KINDS[kind].read(s.told, "studies.jsonl") for s in studies if (s.kind, s.place) == (kind, place))
+    return next(KINDS[kind].read(s.content, "studies.jsonl") for s in studies if (s.kind, s.place) == (kind, place))

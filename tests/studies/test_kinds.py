@@ -25,12 +25,12 @@ def as_json(record):
 @pytest.mark.parametrize(("name", "study"), STUDIES, ids=[f"{name}-{s.kind}-{s.place}" for name, s in STUDIES])
 def test_a_published_study_is_read_without_loss_and_shown(name, study):
     kind = KINDS[study.kind]
-    record = kind.read(study.told, "studies.jsonl")
+    record = kind.read(study.content, "studies.jsonl")
     written = as_json(record)
     of_baselines = {"against": None, "difference": None, "better_than_random": None}
     for check in ("random_pixels", "random_patches") if study.kind == "explain" else ():
         written["checks"][check] = {k: v for k, v in written["checks"][check].items() if k not in of_baselines}
-    assert {key: study.told[key] for key in written} == written
+    assert {key: study.content[key] for key in written} == written
     assert kind.read(as_json(record), "a file") == record
     head, (row,) = kind.page.compared([record])
     assert len(head) == len(row)

@@ -107,7 +107,7 @@ def _composition(card: Mapping[str, Any]) -> str:
             lines.append(f"{split} has no face.")
     known = {name: n for name, n in card["counts"]["train"].items() if n}
     if len(known) > 1:
-        most, least = max(known, key=known.get), min(known, key=known.get)
+        most, least = max(known, key=known.__getitem__), min(known, key=known.__getitem__)
         lines.append(f"In training {most} has {known[most] / known[least]:.1f} times the faces of {least}.")
     if card.get("auxiliary"):
         lines.append("Auxiliary: for training only.")

@@ -97,16 +97,16 @@ def row_name(report: Report) -> str:
 
 
 def _rows(reports: Sequence[Report]) -> dict[str, dict[tuple[str, str], list[Report]]]:
-    groups: dict[tuple, list[Report]] = {}
+    groups: dict[tuple[str, str], list[Report]] = {}
     for r in reports:
         # The name alone could be chosen freely; what it stands for must agree as well.
-        kind = (row_name(r), r.get("model"), r.get("data"), str(r.get("class_weights")))
-        groups.setdefault(kind, []).append(r)
-    rows = {}
-    for (name, *kind), group in groups.items():
+        kind = f"{r.get('model')}, {r.get('data')}, {r.get('class_weights')}"
+        groups.setdefault((row_name(r), kind), []).append(r)
+    rows: dict[str, dict[tuple[str, str], list[Report]]] = {}
+    for (name, kind), group in groups.items():
         seeds = {str(r["name"]) for r in group}
         label = next(iter(seeds)) if len(seeds) == 1 else name
-        label = label if label not in rows else f"{label} ({', '.join(map(str, kind))})"
+        label = label if label not in rows else f"{label} ({kind})"
         row = rows.setdefault(label, {})
         for r in group:
             row.setdefault((r["split"], r["tta"]), []).append(r)
@@ -146,10 +146,11 @@ _DETAILS = {
 
 def spread(values: Sequence[float | None], scale: float = 100.0) -> str:
     """Their mean ± sample standard deviation, in percent; a dash where one is not known."""
-    if not values or None in values:
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
         return "–"
-    text = f"{scale * statistics.mean(values):.1f}"
-    return text if len(values) == 1 else f"{text} ± {scale * statistics.stdev(values):.1f}"
+    text = f"{scale * statistics.mean(known):.1f}"
+    return text if len(known) == 1 else f"{text} ± {scale * statistics.stdev(known):.1f}"
 
 
 def cell(values: Sequence[float | None], intervals: Sequence[Sequence[float] | None] = ()) -> str:

@@ -123,7 +123,7 @@ def _evaluation_data(record: Record) -> list[str]:
         return [markdown.unmeasured("Accuracy on val", f"python -m ferlab.evaluate runs={record.typed}")]
     head = ["split", "faces", "of them also in training", *EXPRESSIONS, "sha256 of pixels and labels"]
     rows = {}
-    for report in (record.report(r["split"], r["tta"]) for r in record.reports):
+    for report in record.whole_reports():
         twins = report["n"] - report["without_train_twins"]["n"]
         support = [str(report["support"][name]) for name in EXPRESSIONS]
         sha = f"`{report['faces_sha256'][:16]}`" if "faces_sha256" in report else "–"
@@ -162,7 +162,7 @@ def _overall(record: Record) -> str:
             f"{r['nll']:.3f}",
             f"{r['brier']:.3f}",
         ]
-        for r in (record.report(r["split"], r["tta"]) for r in record.reports)
+        for r in record.whole_reports()
     ]
     head = ["split", "views", "accuracy", "without training twins", "macro recall", "macro F1", "calibration error"]
     return markdown.markdown([*head, "log-loss", "Brier"], rows) if rows else ""

@@ -51,7 +51,7 @@ def _of_report(report: Mapping[str, Any]) -> list[str]:
     """What follows from a report's own numbers."""
     matrix, where = np.asarray(report["confusion_matrix"]), f"{title(report)}, {markdown.view_title(report['tta'])}"
     known = {name: r for name, r in report["recall"].items() if r is not None}
-    worst, best = min(known, key=known.get), max(known, key=known.get)
+    worst, best = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
     k, d = EXPRESSIONS.index(worst), EXPRESSIONS.index("disgust")
     n = int(matrix[k].sum())
     lines = [

@@ -37,11 +37,11 @@ Json = dict[str, Any]  # an object of a JSON file
 
 @dataclass(frozen=True)
 class Study:
-    """A line of studies.jsonl: the kind of study, SPLIT-VIEWS or DATA-SPLIT-VIEWS, and what KIND.json said."""
+    """A line of studies.jsonl: the kind of study, SPLIT-VIEWS or DATA-SPLIT-VIEWS, and what KIND.json holds."""
 
     kind: str
     place: str
-    told: Json
+    content: Json
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _read(folder: Path, _stamps: tuple[tuple[int, int, int], ...]) -> Published:
             reports[row.sha256].append(_provenance(row, documents, conditions, folder) | measured)
     studies: dict[str, list[Study]] = {}
     for line in _lines(folder / STUDIES):
-        studies.setdefault(line["sha256"], []).append(Study(line["kind"], line["place"], line["told"]))
+        studies.setdefault(line["sha256"], []).append(Study(line["kind"], line["place"], line["content"]))
     curves, entries = Curves(folder / CURVES), []
     for run in runs:
         own = documents.get(run.sha256, {})

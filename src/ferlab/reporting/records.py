@@ -129,15 +129,20 @@ class Record:
         Raises:
             FerlabError: it lacks what a page shows.
         """
-        for report in self.reports:
-            if (report["split"], report["tta"]) == (split, self.frozen or tta):
-                if missing := [key for key in _MEASURED if key not in report]:
-                    raise FerlabError(
-                        f"{report['folder'] / 'report.json'} lacks {', '.join(missing)}; write it again with "
-                        f"python -m ferlab.evaluate runs={self.typed} split={split} tta={tta}"
-                    )
-                return report
-        return None
+        wanted = (split, self.frozen or tta)
+        return next((self._whole(r) for r in self.reports if (r["split"], r["tta"]) == wanted), None)
+
+    def whole_reports(self) -> list[Report]:
+        """All reports; raises as `report`."""
+        return [self._whole(report) for report in self.reports]
+
+    def _whole(self, report: Report) -> Report:
+        if missing := [key for key in _MEASURED if key not in report]:
+            raise FerlabError(
+                f"{report['folder'] / 'report.json'} lacks {', '.join(missing)}; write it again with "
+                f"python -m ferlab.evaluate runs={self.typed} split={report['split']} tta={report['tta']}"
+            )
+        return report
 
     def of_kind(self, kind: str) -> list[WrittenStudy]:
         """The studies of one kind."""
@@ -200,7 +205,7 @@ def _of(entry: Entry) -> Record:
     path, row = entry.folder / entry.row.name, entry.row
     run = None if entry.config is None or entry.info is None else directory.Run(path, entry.config, entry.info)
     studies = [
-        _study(study.kind, study.told, path / study.kind / study.place, f"{entry.folder / published.STUDIES}")
+        _study(study.kind, study.content, path / study.kind / study.place, f"{entry.folder / published.STUDIES}")
         for study in entry.studies
     ]
     studies.sort(key=_own_val_first)

@@ -17,6 +17,7 @@ from ferlab.pages.report_page import curves, details, pictures_of
 from ferlab.pages.sections import PageFigure, PageTable, Section, figure
 from ferlab.pages.words import listed, percent, readable
 from ferlab.reporting import markdown, study_tables
+from ferlab.reporting.markdown import Report
 from ferlab.reporting.records import Record, WrittenStudy, galleries
 from ferlab.reporting.reports import detail, mcnemar_tests
 from ferlab.studies.kinds import KINDS
@@ -166,7 +167,7 @@ def _recall(row: Sequence[int], k: int) -> str:
     return markdown.share(row[k], sum(row)) if sum(row) else "–"
 
 
-def _run(record: Record, report: dict[str, Any] | None, title: str, split: str, tta: str) -> dict[str, Any]:
+def _run(record: Record, report: Report | None, title: str, split: str, tta: str) -> dict[str, Any]:
     """What the template shows of one run."""
     info = record.info
     about = [
@@ -191,7 +192,8 @@ def _run(record: Record, report: dict[str, Any] | None, title: str, split: str, 
     if report or record.reports:
         told = details(report or record.reports[0])
     else:
-        told = {key: readable(value) for key, value in {**info, "config": record.run.config}.items()}
+        config = record.run.config if record.run else None
+        told = {key: readable(value) for key, value in {**info, "config": config}.items()}
     return {
         "name": record.name,
         "about": " · ".join(str(part) for part in about if part is not None),

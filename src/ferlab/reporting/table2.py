@@ -143,7 +143,7 @@ def _kinds(report: Report) -> list[Kind]:
     """What a report's members are of."""
     members = report.get("members", [report["name"]])
     infos = [report] if len(members) == 1 else [(report.get("run") or {}).get(name, {}) for name in members]
-    return [tuple(str(info.get(key)) for key in ("model", "data", "class_weights")) for info in infos]
+    return [(str(info.get("model")), str(info.get("data")), str(info.get("class_weights"))) for info in infos]
 
 
 def _refuse_twice(there: Sequence[Report]) -> None:
