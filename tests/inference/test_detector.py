@@ -152,7 +152,7 @@ def test_drawn_faces_are_found_where_they_are(find, side):
     assert np.abs(rows[:, 1:3]).max() < 0.2
 
 
-def test_back_range_is_asked_only_where_the_short_one_finds_nothing(find, monkeypatch):
+def test_back_range_runs_only_where_the_short_one_finds_nothing(find, monkeypatch):
     faces = draw(7, 7, 7, 1).pixels
     large, small = frames(faces[:1], 350)[0][0], frames(faces[1:2], 90, seed=3)[0][0]
     images_of_back = []
@@ -165,7 +165,7 @@ def test_back_range_is_asked_only_where_the_short_one_finds_nothing(find, monkey
     assert [image.shape for image in images_of_back[0]] == [(480, 640, 3), (48, 64, 3)]
 
 
-def test_a_large_face_hides_small_ones_unless_everyone_is_asked_for(find):
+def test_a_large_face_hides_small_ones_unless_everyone_is_wanted(find):
     faces = draw(7, 7, 7, 1).pixels
     picture = np.full((480, 640, 3), 100, np.uint8)
     for face, side, x, y in ((faces[1], 300, 10, 60), (faces[2], 110, 420, 40), (faces[1], 110, 460, 300)):
