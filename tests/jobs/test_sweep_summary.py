@@ -1,0 +1,92 @@
+"""The folder of a sweep, read: every job's state, its row of the table, and the command that repeats it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from ferlab.errors import FerlabError
+from ferlab.jobs.sweep_summary import (
+    JOB,
+    NOTE,
+    SUMMARY,
+    SWEEP,
+    Job,
+    Note,
+    Sweep,
+    noted,
+    print_summary,
+    rows_of,
+    summarize,
+)
+
+COMMAND = ["python", "-m", "ferlab.train"]
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A sweep of four jobs: one has finished, one has failed, one was killed after its note, one has not started."""
+    jobs = [Job(num, [f"seed={num}", "data=fer2013", "model=a|b"]) for num in range(4)]
+    (tmp_path / SWEEP).write_text(json.dumps(asdict(Sweep(COMMAND, jobs))))
+    ended = [
+        Job(0, jobs[0].overrides, "finished", "outputs/s0", 0.5, 12.34),
+        Job(1, jobs[1].overrides, "failed", None, None, 1.0, "lr is -1; choose more than 0"),
+        Job(2, jobs[2].overrides, "running"),
+    ]
+    for job in ended:
+        (tmp_path / str(job.num)).mkdir()
+        (tmp_path / str(job.num) / JOB).write_text(json.dumps(asdict(job)))
+    (tmp_path / "2" / NOTE).write_text(json.dumps(asdict(Note("outputs/s2"))))
+    return tmp_path
+
+
+def test_the_states_are_found_and_kept(folder):
+    sweep = summarize(folder)
+    assert [job.status for job in sweep.jobs] == ["finished", "failed", "killed", "not started"]
+    assert sweep.counts == "1 finished, 1 failed, 1 killed, 1 not started"
+    assert sweep.jobs[2].run == "outputs/s2"  # as far as it came
+    assert [job.again is None for job in sweep.jobs] == [True, False, False, False]
+    assert sweep.jobs[3].again == "python -m ferlab.train seed=3 data=fer2013 'model=a|b'"
+    assert json.loads((folder / SWEEP).read_text()) == asdict(sweep)
+    assert summarize(folder) == sweep
+
+
+def test_the_table_names_what_differs(folder):
+    shared, rows = rows_of(summarize(folder).jobs)
+    assert shared == ["data=fer2013", "model=a|b"]
+    assert rows[0] == ["0", "finished", "seed=0", "50.00 %", "12.3", "outputs/s0"]
+    assert rows[3] == ["3", "not started", "seed=3", "", "", ""]
+    shared, [row] = rows_of(summarize(folder).jobs[:1])
+    assert shared == []
+    assert row[2] == "seed=0 data=fer2013 model=a|b"
+
+
+def test_both_summaries_repeat_what_did_not_end_well(folder, capsys):
+    sweep = summarize(folder)
+    print_summary(folder, sweep)
+    printed, written = capsys.readouterr().out, (folder / SUMMARY).read_text()
+    for text in (printed, written):
+        assert "1 failed: lr is -1; choose more than 0" in text
+        assert "python -m ferlab.train seed=1 data=fer2013 'model=a|b'" in text
+        assert "python -m ferlab.train seed=0" not in text
+    assert "skip_finished=true" in printed
+    assert "| 0 | finished | seed=0 | 50.00 % | 12.3 | outputs/s0 |" in written
+
+
+def test_nothing_is_written_of_a_sweep_that_has_not_started(tmp_path):
+    (tmp_path / SWEEP).write_text(json.dumps(asdict(Sweep(COMMAND, [Job(0, ["seed=0"])]))))
+    assert [job.status for job in summarize(tmp_path).jobs] == ["not started"]
+    assert not (tmp_path / SUMMARY).exists()
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"command": [], "jobs": [{"num": 0}]}'])
+def test_another_folder_is_refused(tmp_path, content):
+    if content is not None:
+        (tmp_path / SWEEP).write_text(content)
+    with pytest.raises(FerlabError, match=r"is no sweep's folder .* expected outputs/sweeps/DATE"):
+        summarize(tmp_path)
+
+
+def test_a_job_without_a_note_has_no_run(tmp_path):
+    assert noted(tmp_path) == Note(None, "finished")
