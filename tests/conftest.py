@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -151,3 +152,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with initialize_config_dir(CONF, version_base="1.3"):
         train(plain(compose("train", overrides=words)))
     return folder / "small"
+
+
+@pytest.fixture
+def own_run(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained run, to which a command may add files."""
+    return Path(shutil.copytree(trained, tmp_path / "outputs" / "small"))

@@ -1,5 +1,6 @@
 """Nothing loads what it does not need: what each command imports, and what launchers carry to other processes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,90 +12,96 @@ from tests import test_imports
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(test_imports.COMMANDS - {"predict"})
 HYDRAS = sorted({*COMMANDS} - {"sweeps"})
+HEAVY = ("torch", "pytorch_lightning", "torchvision", "torchmetrics", "timm", "albumentations", "onnx", "wandb")
 
-# Types a command, `python -c PROGRAM refused,libraries command words...`, where some libraries cannot be imported.
-REFUSING = """
-import runpy, sys
+# Types commands in a process where some libraries cannot be imported; prints status and output of each.
+TYPED = """
+import contextlib, io, json, runpy, sys
+
+refused, lines = map(json.loads, sys.argv[1:])
 
 class Refused:
-    names = sys.argv.pop(1).split(",")
-
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in self.names:
+        if name.split(".")[0] in refused:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Refused())
-module = f"ferlab.{sys.argv[1]}"
-sys.argv = sys.argv[1:]
-runpy.run_module(module, run_name="__main__", alter_sys=True)
+found = []
+for name, *words in lines:
+    sys.argv, status = [name, *words], 0
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            runpy.run_module(f"ferlab.{name}", run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            status = end.code
+    found.append([status, out.getvalue()])
+print(json.dumps(found))
 """
-HEAVY = "torch,pytorch_lightning,torchvision,torchmetrics,timm,albumentations,onnx,onnxruntime,wandb"
 
 
-def typed(refused: str, *words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-c", REFUSING, refused, *words]
-    return subprocess.run(line, cwd=cwd, capture_output=True, text=True, timeout=120)
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_needs_no_library_of_the_command(name):
-    done = typed(f"{HEAVY},scipy,matplotlib,jinja2", name, "--help")
+def typed(refused: tuple[str, ...], *lines: tuple[str, ...], cwd: Path = ROOT) -> list[tuple[int | str, str]]:
+    """Exit status (a text is what Python prints to stderr, with status 1) and output of each command."""
+    words = [sys.executable, "-c", TYPED, json.dumps(refused), json.dumps(lines)]
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert f"python -m ferlab.{name} " in done.stdout
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_help_needs_no_library_of_the_command():
+    found = typed((*HEAVY, "scipy", "matplotlib", "jinja2", "pydantic"), *((name, "--help") for name in COMMANDS))
+    for name, (status, shown) in zip(COMMANDS, found, strict=True):
+        assert (name, status) == (name, 0)
+        assert f"python -m ferlab.{name} " in shown
 
 
 @pytest.mark.parametrize(
     "words",
     [
         ("compare", "runs=results/five_layer-*", "tta=none"),
+        ("summarise", "runs=results/five_layer_taught-*", "out={out}/page.html", "ledger=results/ledger.jsonl"),
         ("describe", "runs=results/five_layer_taught-*", "out={out}", "ledger=results/ledger.jsonl"),
     ],
 )
 def test_what_only_reads_needs_no_net(words, tmp_path):
-    done = typed(HEAVY, *(word.format(out=tmp_path) for word in words))
-    assert done.returncode == 0, done.stderr
-    assert "five_layer" in done.stdout + "".join(path.read_text() for path in tmp_path.iterdir())
+    [(status, shown)] = typed((*HEAVY, "onnxruntime"), tuple(word.format(out=tmp_path) for word in words))
+    assert status == 0
+    assert "five_layer" in shown + "".join(path.read_text() for path in tmp_path.iterdir())
 
 
 def test_the_summary_of_a_sweep_needs_neither_hydra_nor_a_net(tmp_path):
     (tmp_path / "sweep.json").write_text('{"command": ["python"], "jobs": [{"num": 0, "overrides": ["seed=1"]}]}')
-    done = typed(f"{HEAVY},hydra,omegaconf", "sweeps", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "job 0 not started" in done.stdout
+    [(status, shown)] = typed((*HEAVY, "hydra", "omegaconf"), ("sweeps", str(tmp_path)))
+    assert status == 0
+    assert "job 0 not started" in shown
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-@pytest.mark.parametrize("word", ["--help", "x=1"])
-def test_without_the_extra_a_command_names_what_to_install(name, word):
-    done = typed("hydra,omegaconf,filelock", name, word)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith("ferlab: ")
-    assert done.stderr.endswith("is not installed; type pip install 'ferlab[train]'\n")
-    assert len(done.stderr.splitlines()) == 1
+def test_without_the_extra_every_command_names_what_to_install():
+    lines = [(name, word) for name in COMMANDS for word in ("--help", "x=1")]
+    missing = {name: "filelock" if name == "sweeps" else "hydra" for name in COMMANDS}
+    for (name, _), found in zip(lines, typed(("hydra", "omegaconf", "filelock"), *lines), strict=True):
+        assert found == [f"ferlab: {missing[name]} is not installed; type pip install 'ferlab[train]'", ""]
 
 
 def test_an_extra_that_one_command_needs_is_named(tmp_path):
-    done = typed("captum", "explain", "runs=outputs/x", cwd=tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == "ferlab: captum is not installed; type pip install 'ferlab[train,explain]'\n"
+    [found] = typed(("captum",), ("explain", "runs=outputs/x"), cwd=tmp_path)
+    assert found == ["ferlab: captum is not installed; type pip install 'ferlab[train,explain]'", ""]
 
 
-@pytest.mark.parametrize("name", HYDRAS)
-def test_what_launchers_pickle_is_small_and_loads_no_library(name):
+def test_what_launchers_pickle_is_small_and_loads_no_library():
     """As launchers of Hydra do: cloudpickle, from a command that runs as `__main__`."""
     pytest.importorskip("cloudpickle")
     program = f"""
 import runpy, sys
 import cloudpickle
 from ferlab import cli, config
-main = runpy.run_module("ferlab.{name}", run_name="typed")["main"]
-main.__wrapped__.__module__ = "__main__"  # cloudpickle carries its functions by value
-content = cloudpickle.dumps(cli._Task(main.__wrapped__, config.plain))
-assert len(content) < 8000, len(content)
-task = cloudpickle.loads(content)
-assert task.function is not main.__wrapped__ and task.function.__name__ == "main"
-assert not {{"torch", "scipy", "pytorch_lightning"}} & set(sys.modules)
+for name in {HYDRAS}:
+    main = runpy.run_module(f"ferlab.{{name}}", run_name="typed")["main"]
+    main.__wrapped__.__module__ = "__main__"  # cloudpickle carries its functions by value
+    content = cloudpickle.dumps(cli._Task(main.__wrapped__, config.plain))
+    assert len(content) < 8000, (name, len(content))
+    task = cloudpickle.loads(content)
+    assert task.function is not main.__wrapped__ and task.function.__name__ == "main"
+    assert not {set(HEAVY)} & set(sys.modules), name
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

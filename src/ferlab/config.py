@@ -35,13 +35,16 @@ def help_of(command: str) -> str:
     """The help of a command, from its file in conf/: an example, the purpose, every key with default and comment."""
     head, _, rest = (Path(CONF) / f"{command}.yaml").read_text().partition("defaults:\n")
     defaults, _, keys = rest.partition("\n\n")
-    groups = [
-        f"{group}: {default} # {' | '.join(sorted(file.stem for file in Path(CONF, group).glob('*.yaml')))}\n"
-        for group, default in re.findall(r"^  - (\w+): (\S+)", defaults, re.M)
-    ]
+    first = ""
+    for name, default, comment in re.findall(r"^  - (?!command\b|_self_\b)(\w+)(?:: (\S+))?(.*)$", defaults, re.M):
+        if default:
+            choices = sorted(file.stem for file in Path(CONF, name).glob("[!_]*.yaml"))
+            first += f"# {' | '.join(choices)}\n{name}: {default}{comment}\n"
+        else:  # keys that several commands share; their comment follows a line `#`
+            first += (Path(CONF) / f"{name}.yaml").read_text().partition("\n#\n")[2]
     keys = keys.partition("\nhydra:\n")[0]
     own = "-m makes a job of each combination, --cfg job prints the config of a line, --hydra-help lists Hydra's flags."
-    return f"{re.sub('^# ', '', head, flags=re.M)}{''.join(groups)}\n{keys.rstrip()}\n\n{own}"
+    return f"{re.sub('^# ', '', head, flags=re.M)}{first}\n{keys.rstrip()}\n\n{own}"
 
 
 def plain(node: Any) -> Any:
