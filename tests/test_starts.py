@@ -58,7 +58,7 @@ def test_help_needs_no_library_of_the_command():
     "words",
     [
         ("compare", "runs=results/five_layer-*", "tta=none"),
-        ("summarise", "runs=results/five_layer_taught-*", "out={out}/page.html", "ledger=results/ledger.jsonl"),
+        ("summarise", "runs=results/five_layer-fer2013-none-s0", "out={out}/page.html", "ledger=results/ledger.jsonl"),
         ("describe", "runs=results/five_layer_taught-*", "out={out}", "ledger=results/ledger.jsonl"),
     ],
 )
