@@ -147,7 +147,7 @@ main()
 
 
 @pytest.mark.parametrize("words", [["-c", SCRIPT.format(lines=1)], ["-c", SCRIPT.format(lines=100_000)],
-                                   ["-m", "ferlab.reproduce", "paper=readme", "dry=true"]])  # fmt: skip
+                                   ["-m", "ferlab.reproduce", "paper=rehearsal", "dry=true"]])  # fmt: skip
 def test_a_pipe_that_nobody_reads_any_more_ends_the_command_without_a_word(words, tmp_path):
     process = subprocess.Popen(
         [sys.executable, *words], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
