@@ -14,14 +14,14 @@ from tests.conftest import made_faces, made_study
 from tests.test_conf import composed
 
 CONFIG = composed(config="explain") | {
-    "faces": 7,
+    "faces": 4,
     "shown": 1,
     "steps": 4,
     "curve_steps": 6,
     "sanity_faces": 2,
     "sanity_stages": 2,
 }
-CHEAP = CONFIG | {"methods": ["gradients", "grad_cam"], "shown": 1}
+CHEAP = CONFIG | {"methods": ["gradients", "grad_cam"], "faces": 7}
 
 
 def test_everything_that_is_found_is_written(tmp_path):
@@ -34,7 +34,7 @@ def test_everything_that_is_found_is_written(tmp_path):
         assert of["correlation"][0] == 1
         assert of["passes"] == (abs(of["correlation"][-1]) < CONFIG["sanity_limit"])
     maps = np.load(study.folder / "maps.npz")
-    assert maps["xrai"].shape == (7, 48, 48)
+    assert maps["xrai"].shape == (4, 48, 48)
     predicted = study.probabilities(study.faces.pixels, 8).argmax(1)
     assert [EXPRESSIONS[k] for k in predicted[maps["row"]]] == [face["explained"] for face in written["faces"]]
     # The table is what the maps say.

@@ -47,7 +47,7 @@ def test_a_curve_begins_at_the_clean_accuracy():
 def test_faces_lie_side_by_side():
     faces = np.arange(2 * 1 * 3, dtype=np.uint8).reshape(2, 1, 3, 1, 1) * np.ones((48, 48), np.uint8)
     drawing = Figure()
-    robustness_page.faces(drawing, {"faces": faces, "names": ["blur", "low_contrast"]}, THEMES["light"])
+    robustness_page.faces(drawing, robustness_page.Examples(faces, ["blur", "low_contrast"], [1, 5]), THEMES["light"])
     sheet = drawing.axes[0].images[0].get_array()
     np.testing.assert_array_equal(sheet[::48, ::48], [[0, 1, 2], [3, 4, 5]])
     assert [label.get_text() for label in drawing.axes[0].get_yticklabels()] == ["blur", "low contrast"]

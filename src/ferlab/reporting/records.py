@@ -4,21 +4,17 @@ They lie in its directory (reports/SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/met
 """
 
 import glob
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
-from ferlab.data.faces import split_title
 from ferlab.errors import FerlabError
-from ferlab.pages.figures import data_uri
-from ferlab.pages.page import GALLERIES
-from ferlab.pages.sections import PageFigure, Section, Shown
-from ferlab.reporting import markdown, published
+from ferlab.reporting import markdown, published, written_studies
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.published import Entry
 from ferlab.reporting.reports import load_report
+from ferlab.reporting.written_studies import WrittenStudy
 from ferlab.runs import directory
 from ferlab.studies.kinds import KINDS, Kind
 
@@ -31,44 +27,6 @@ _MEASURED = (
     *("confusion_matrix", "reliability", "ece", "nll", "brier"),
     *("data", "without_train_twins", "interval95", "interval_method"),
 )
-
-
-@dataclass(frozen=True)
-class WrittenStudy:
-    """One study as it was written.
-
-    Attributes:
-        kind: a name in `kinds.KINDS`.
-        content: what KIND.json holds, provenance first.
-        record: what was found, in the kind's own dataclass.
-        folder: of its pictures.
-    """
-
-    kind: str
-    content: Mapping[str, Any]
-    record: Any
-    folder: Path
-
-    @property
-    def title(self) -> str:
-        """On which data and in which views."""
-        data, views = self.content["data"], self.content.get("tta")
-        title = f"{data}, {split_title(data, self.content['split'])}"
-        return title + (f", {markdown.view_title(views)}" if views else "")
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether it is of other data than the run's own: its place begins with their name."""
-        return self.folder.name.startswith(f"{self.content['data']}-")
-
-    def sections(self) -> list[Section]:
-        """Its page, with the pictures and galleries that are still in its folder."""
-        page, figures = KINDS[self.kind].page, {}
-        for name, alt in page.PICTURES.items():
-            if (path := self.folder / name).is_file():
-                uri = data_uri(path.read_bytes(), "png")
-                figures[name] = PageFigure({"light": uri, "dark": uri}, alt)
-        return page.sections(self.record, Shown(figures, galleries(self.folder)))
 
 
 @dataclass(frozen=True)
@@ -205,20 +163,11 @@ def _of(entry: Entry) -> Record:
     path, row = entry.folder / entry.row.name, entry.row
     run = None if entry.config is None or entry.info is None else directory.Run(path, entry.config, entry.info)
     studies = [
-        _study(study.kind, study.content, path / study.kind / study.place, f"{entry.folder / published.STUDIES}")
-        for study in entry.studies
+        written_studies.of(s.kind, s.content, path / s.kind / s.place, str(entry.folder / published.STUDIES))
+        for s in entry.studies
     ]
     studies.sort(key=_own_val_first)
     return Record(path, row.name, run, entry.reports, studies, lambda: entry.curves, PurePath(row.weights_file))
-
-
-def galleries(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """The galleries beside a report or a study; empty where none were kept.
-
-    Raises:
-        FerlabError: the file is damaged.
-    """
-    return _json(folder / GALLERIES) if (folder / GALLERIES).is_file() else {}
 
 
 def _read(path: Path) -> Record | None:
@@ -234,28 +183,10 @@ def _read(path: Path) -> Record | None:
     # An exported file lies in a folder that may be called otherwise.
     name = run.name if run else loaded[0]["name"]
     files = ((kind, file) for kind in KINDS for file in sorted(path.glob(f"{kind}/*/{kind}.json")))
-    studies = [_study(kind, _json(file), file.parent, str(file)) for kind, file in files]
+    studies = [written_studies.read(kind, file) for kind, file in files]
     studies.sort(key=_own_val_first)
     return Record(path, name, run, loaded, studies, run.metrics_rows if run else tuple)
 
 
 def _own_val_first(study: WrittenStudy) -> tuple[bool, bool]:
     return study.elsewhere, study.content["split"] != "val"
-
-
-def _study(kind: str, content: Mapping[str, Any], folder: Path, file: str) -> WrittenStudy:
-    if missing := [key for key in ("data", "split", "weights_sha256") if key not in content]:
-        raise FerlabError(
-            f"{file} lacks {', '.join(missing)}; write it again with python -m ferlab.{KINDS[kind].command}"
-        )
-    return WrittenStudy(kind, content, KINDS[kind].read(content, file), folder)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError) as error:
-        raise FerlabError(f"cannot read {file} ({error}); have its command write it again, or remove it") from None
-    return content

@@ -18,8 +18,9 @@ from ferlab.pages.sections import PageFigure, PageTable, Section, figure
 from ferlab.pages.words import listed, percent, readable
 from ferlab.reporting import markdown, study_tables
 from ferlab.reporting.markdown import Report
-from ferlab.reporting.records import Record, WrittenStudy, galleries
+from ferlab.reporting.records import Record
 from ferlab.reporting.reports import detail, mcnemar_tests
+from ferlab.reporting.written_studies import WrittenStudy, galleries
 from ferlab.studies.kinds import KINDS
 
 _PANELS = {"val/accuracy": "Accuracy on val", "val/loss": "Loss on val", "train/loss": "Loss in training"}

@@ -1,8 +1,8 @@
-"""Faces and a class enter, maps of what carried the answer leave: five methods under one signature.
+"""Faces and a class -> maps of what carries the prediction, by five methods under one signature.
 
-A method takes a model, faces float32 [B,1,48,48] in 0..255 and the class int [B] that is explained, and gives a map
-float32 [B,48,48] of the face's own pixels: preprocessing is part of what is explained, whatever size the net takes.
-The score that is explained is the logit. Values above 0 speak for the class.
+A method takes a model, faces float32 [B,1,48,48] in 0..255 and the class int [B] that is explained. It returns maps
+float32 [B,48,48] of the face's own pixels, since preprocessing is part of what is explained. The score that is
+explained is the logit. Values above 0 speak for the class.
 """
 
 import functools
@@ -41,7 +41,7 @@ class Logits(nn.Module):
 
 
 def occlusion(model: Logits, faces: Tensor, target: Tensor, settings: Mapping) -> Tensor:
-    """How much the logit falls when a window of the face's mean grey stands here; mean over windows that cover a pixel.
+    """How much the logit falls under a window of the face's mean grey; mean over the windows that cover a pixel.
 
     Zeiler and Fergus 2014 (arXiv:1311.2901). `settings`: window_px, stride_px.
     """
@@ -85,8 +85,8 @@ def integrated_gradients(model: Logits, faces: Tensor, target: Tensor, settings:
 def xrai(model: Logits, faces: Tensor, target: Tensor, settings: Mapping) -> Tensor:
     """Integrated gradients from black and from white, as means of regions (Kapishnikov et al. 2019, arXiv:1906.02825).
 
-    Felzenszwalb's segments are dilated at the resolution they were found at: by the library's five pixels of the face
-    itself, a tenth of it, they would lose the mouth in the cheeks. `settings`: steps.
+    Felzenszwalb's segments are dilated by about five pixels of 224, as the authors do. Five pixels of 48, which the
+    library would take, merge the mouth with the cheeks. `settings`: steps.
     """
     ways = [_integrated(model, faces, torch.full_like(faces, grey), target, settings["steps"]) for grey in (0, 255)]
     base, pixels = ((ways[0] + ways[1]) / 2).cpu().numpy(), faces[:, 0].cpu().numpy()  # [B,48,48]
@@ -112,24 +112,24 @@ def explain(
     """Maps float32 [B,48,48] by the method called `name` of one batch of faces uint8 [B,48,48] and classes int [B].
 
     Raises:
-        FerlabError: an unknown method, or a face of one grey: it has no regions, and nothing to tell apart.
+        FerlabError: an unknown method, or a face of one grey, which has no regions.
     """
     if name not in METHODS:
         raise FerlabError(f"method is {name!r}; choose {', '.join(METHODS)}")
     if constant := int((pixels.reshape(len(pixels), -1).max(1) == pixels.reshape(len(pixels), -1).min(1)).sum()):
-        raise FerlabError(f"{constant} of {len(pixels)} faces are of one grey: no part of them can explain an answer")
+        raise FerlabError(f"{constant} of {len(pixels)} faces are of one grey: no part of them explains a prediction")
     faces = torch.from_numpy(pixels.astype(np.float32))[:, None].to(device)  # [B,1,48,48]
     maps = METHODS[name](model, faces, torch.from_numpy(np.asarray(target, np.int64)).to(device), settings)
     return maps.float().cpu().numpy()
 
 
 def mean_grey(faces: Tensor) -> Tensor:
-    """Each face's mean as a face: what stands for "nothing there". Black would be a feature of a bright face."""
+    """Each face's mean as a face, the baseline of "nothing there". Black would be a feature of a bright face."""
     return faces.mean((2, 3), keepdim=True).expand_as(faces)
 
 
 def last_spatial_layer(model: Logits, face: Tensor) -> nn.Module:
-    """The module of any net that ends last with an output [B,C,H,W] of more than one pixel: what Grad-CAM weighs.
+    """The last module of a net with an output [B,C,H,W] of more than one pixel, for Grad-CAM.
 
     Raises:
         FerlabError: there is none.
@@ -165,13 +165,13 @@ def segments(face: np.ndarray) -> list[np.ndarray]:
     return found
 
 
-@functools.lru_cache(maxsize=128)  # half a second each, and the same whatever the weights are
+@functools.lru_cache(maxsize=128)  # half a second each, and independent of the weights
 def _segments(face: bytes) -> list[np.ndarray]:
     return segments(np.frombuffer(face, np.float32).reshape(SIDE, SIDE))
 
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
-    """By one pixel up, down, left and right: about the five pixels of 224 that the authors take, edges included."""
+    """By one pixel up, down, left and right, which is about five pixels of 224; edges included."""
     out = mask.copy()
     out[1:] |= mask[:-1]
     out[:-1] |= mask[1:]

@@ -1,7 +1,7 @@
-"""Maps enter, figures of how far to believe them leave: a map is a measurement when it passes, else a picture.
+"""Maps -> numbers that state how far to trust them. A map that passes is a measurement; another one is a picture.
 
-Deletion and insertion (Petsiuk et al. 2018, arXiv:1806.07421) ask whether the pixels that a map ranks first carry the
-answer; the weight-randomisation check (Adebayo et al. 2018, arXiv:1810.03292) whether the map is of this net at all.
+Deletion and insertion (Petsiuk et al. 2018, arXiv:1806.07421) test whether the pixels that a map ranks first carry the
+prediction. Weight randomisation (Adebayo et al. 2018, arXiv:1810.03292) tests whether the map depends on the net.
 """
 
 import copy
@@ -19,7 +19,7 @@ from ferlab.images import SIDE
 
 M = TypeVar("M", bound=nn.Module)
 _BLUR_PX = 5.0  # of the face that insertion starts from: no feature is left at 48 x 48
-_GRAIN_PX = 3.0  # of smooth random maps, about that of occlusion and Grad-CAM
+_GRAIN_PX = 3.0  # of smooth random maps, as coarse as those of occlusion and Grad-CAM
 
 
 @torch.inference_mode()
@@ -39,7 +39,7 @@ def curve(
         pixels: faces uint8 [B,48,48].
         maps: [B,48,48]; of equal pixels the upper left first.
         steps: equal steps in which all pixels are changed.
-        kind: `deletion` puts the face's mean grey in their place; `insertion` starts from the blurred face and puts the
+        kind: `deletion` replaces them by the face's mean grey; `insertion` starts from the blurred face and puts the
             face's own pixels back.
     """
     faces = pixels.reshape(len(pixels), -1).astype(np.float32)
@@ -64,9 +64,9 @@ def area(curves: np.ndarray) -> np.ndarray:
 
 
 def random_maps(n: int, seed: int, smooth: bool) -> np.ndarray:
-    """Maps [n,48,48] that know nothing of face or net: white noise, or noise as smooth as coarse methods' maps.
+    """Maps [n,48,48] independent of face and net: white noise, or noise as smooth as the maps of coarse methods.
 
-    Both are baselines: single pixels taken out at random spoil a face sooner than whole patches do.
+    Both are baselines: deleting random single pixels changes a prediction sooner than deleting patches.
     """
     noise = np.random.default_rng([seed, int(smooth)]).standard_normal((n, SIDE, SIDE)).astype(np.float32)
     return np.stack([gaussian_filter(m, _GRAIN_PX) for m in noise]) if smooth and n else noise
@@ -75,8 +75,8 @@ def random_maps(n: int, seed: int, smooth: bool) -> np.ndarray:
 def cascade(model: M, stages: int, seed: int) -> Iterator[tuple[float, M]]:
     """Copies of a model with more and more layers set to new random weights, from the logits down.
 
-    Gives (share of the layers that are random, the copy); the last copy is random altogether. Layers are the modules
-    with weights of their own, in the order of the net's definition.
+    Yields (share of the layers that are random, the copy); in the last copy all are. Layers are the modules with
+    weights of their own, in the order of the net's definition.
     """
     copied = copy.deepcopy(model)
     own = [m for m in copied.modules() if list(m.parameters(recurse=False))]
@@ -101,5 +101,5 @@ def rank_correlation(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def passes(correlations: Sequence[float], limit: float) -> bool:
-    """Whether maps have left the trained net's behind when all its weights are random: |correlation| below a limit."""
+    """True if maps of a net with random weights differ from those of the trained one: |correlation| below a limit."""
     return abs(correlations[-1]) < limit

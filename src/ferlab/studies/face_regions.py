@@ -1,9 +1,8 @@
-"""Maps on aligned faces in, shares of attribution by region out, and what they say of the poster's reading.
+"""Maps on registered faces -> shares of attribution by region, and verdicts on the poster's reading.
 
-Faces of FER2013 are registered so that a face is roughly centred and fills about the same space; they are not aligned
-by landmarks. The boxes were drawn on the mean of its training faces, whose eyes lie at row 17, columns 15 and 33, whose
-nose ends at row 30 and whose mouth lies at row 37. A single face may be off by several pixels, a turned one by more, so
-only means over many faces are read.
+Faces of FER2013 are registered, so that a face is roughly centred and of one size, but not aligned by landmarks. We
+drew the boxes on the mean training face: its eyes lie at row 17, columns 15 and 33, its nose ends at row 30, its mouth
+lies at row 37. A single face may be off by several pixels, a turned one by more, so only means over faces are used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ BOXES: dict[str, tuple[tuple[int, int, int, int], ...]] = {
 }
 REST = "rest"  # forehead, cheeks, chin, hair, background
 
-# expression -> regions that the poster says the net looks at (Khanzada et al. 2020, arXiv:2004.11823).
+# expression -> regions that carry the prediction according to the poster (Khanzada et al. 2020, arXiv:2004.11823).
 CLAIMS: dict[str, tuple[str, ...]] = {
     "disgust": ("mouth", "nose"),
     "happy": ("mouth",),

@@ -19,6 +19,7 @@ from ferlab.pages.sections import Shown, png
 from ferlab.studies import opening, robustness_page
 from ferlab.studies.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from ferlab.studies.opening import Study
+from ferlab.studies.robustness_page import Examples
 from ferlab.studies.robustness_record import Corruption, RobustnessRecord
 from ferlab.studies.study_record import MeasuredAccuracy
 
@@ -93,8 +94,8 @@ def _pictures(study: Study, record: RobustnessRecord, config: Mapping[str, Any])
     return Shown({robustness_page.FACES: robustness_page.faces_figure(examples)}), pictures
 
 
-def _examples(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Faces [corruptions, examples, 1 + strengths, 48, 48] for the page, of different expressions if there are."""
+def _examples(study: Study, config: Mapping[str, Any]) -> Examples:
+    """Faces for the page, of different expressions if there are."""
     labels = study.faces.labels
     firsts = sorted(np.unique(labels, return_index=True)[1], key=lambda i: -np.bincount(labels)[labels[i]])
     few = study.faces.pixels[firsts[: config["examples"]]]
@@ -102,4 +103,4 @@ def _examples(study: Study, config: Mapping[str, Any]) -> dict[str, Any]:
         np.stack([few, *(corrupt(few, name, strength) for strength in config["strengths"])], 1)
         for name in config["corruptions"]
     ]
-    return {"faces": np.stack(rows), "names": config["corruptions"], "strengths": config["strengths"]}
+    return Examples(np.stack(rows), config["corruptions"], config["strengths"])

@@ -1,6 +1,7 @@
 """A record of `ferlab.robustness` -> its page, its row in a comparison and its lines of a model card."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,10 +62,19 @@ def card(record: RobustnessRecord) -> list[str]:
     return [f"{line}, mean of all corruptions {percent(record.mean_corruption_accuracy)}: {means}."]
 
 
-def faces_figure(examples: Mapping[str, Any]) -> PageFigure:
-    """A figure of corrupted `faces` [corruptions, examples, 1 + strengths, 48, 48], their `names` and `strengths`."""
-    strengths = ", ".join(map(str, examples["strengths"]))
-    alt = f"{examples['faces'].shape[1]} faces, clean and at strengths {strengths}, a row a corruption."
+@dataclass(frozen=True)
+class Examples:
+    """Faces uint8 [corruptions, examples, 1 + strengths, 48, 48], clean first, with the names of the corruptions."""
+
+    faces: np.ndarray
+    names: Sequence[str]
+    strengths: Sequence[int]
+
+
+def faces_figure(examples: Examples) -> PageFigure:
+    """A figure of corrupted faces."""
+    strengths = ", ".join(map(str, examples.strengths))
+    alt = f"{examples.faces.shape[1]} faces, clean and at strengths {strengths}, a row a corruption."
     return figure(faces, examples, alt, kind="png")
 
 
@@ -102,15 +112,14 @@ def curves(drawing: "Figure", record: RobustnessRecord, colours: Mapping[str, An
     drawing.supylabel("accuracy %", fontsize=9)
 
 
-def faces(drawing: "Figure", examples: Mapping[str, Any], colours: Mapping[str, Any]) -> None:
+def faces(drawing: "Figure", examples: Examples, colours: Mapping[str, Any]) -> None:
     """Draw corrupted faces as one sheet."""
-    pixels = examples["faces"]  # [corruptions, examples, 1 + strengths, 48, 48]
-    n, many, steps = pixels.shape[:3]
+    n, many, steps = examples.faces.shape[:3]
     drawing.set_size_inches(0.62 * many * steps + 1.8, 0.62 * n)  # and room for the names
     axes = drawing.add_subplot()
-    sheet = pixels.transpose(0, 3, 1, 2, 4).reshape(n * 48, many * steps * 48)
+    sheet = examples.faces.transpose(0, 3, 1, 2, 4).reshape(n * 48, many * steps * 48)
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.set_yticks([48 * i + 24 for i in range(n)], [_words(name) for name in examples["names"]])
+    axes.set_yticks([48 * i + 24 for i in range(n)], [_words(name) for name in examples.names])
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
