@@ -15,7 +15,7 @@ KIND, PLACE = "robustness", "val-none"
 def file(tmp_path):
     studies = (study for entry in ENTRIES.values() for study in entry.studies)
     content = next(study.content for study in studies if (study.kind, study.place) == (KIND, PLACE))
-    content = content | {"corruptions": {"blur": content["corruptions"]["blur"]}}  # one panel is drawn sooner than eleven
+    content = content | {"corruptions": {"blur": content["corruptions"]["blur"]}}  # one panel
     path = tmp_path / KIND / PLACE / f"{KIND}.json"
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps(content))
