@@ -12,6 +12,7 @@ from tests import test_imports
 ROOT = Path(__file__).resolve().parents[1]
 COMMANDS = sorted(test_imports.COMMANDS - {"predict"})
 HYDRAS = sorted({*COMMANDS} - {"sweeps"})
+PAGES = ("scipy", "matplotlib", "jinja2", "pydantic")
 HEAVY = ("torch", "pytorch_lightning", "torchvision", "torchmetrics", "timm", "albumentations", "onnx", "wandb")
 
 # Types commands in a process where some libraries cannot be imported; prints status and output of each.
@@ -48,7 +49,7 @@ def typed(refused: tuple[str, ...], *lines: tuple[str, ...], cwd: Path = ROOT) -
 
 
 def test_help_needs_no_library_of_the_command():
-    found = typed((*HEAVY, "scipy", "matplotlib", "jinja2", "pydantic"), *((name, "--help") for name in COMMANDS))
+    found = typed((*HEAVY, *PAGES), *((name, "--help") for name in COMMANDS))
     for name, (status, shown) in zip(COMMANDS, found, strict=True):
         assert (name, status) == (name, 0)
         assert f"python -m ferlab.{name} " in shown
@@ -78,7 +79,8 @@ def test_the_summary_of_a_sweep_needs_neither_hydra_nor_a_net(tmp_path):
 def test_without_the_extra_every_command_names_what_to_install():
     lines = [(name, word) for name in COMMANDS for word in ("--help", "x=1")]
     missing = {name: "filelock" if name == "sweeps" else "hydra" for name in COMMANDS}
-    for (name, _), found in zip(lines, typed(("hydra", "omegaconf", "filelock"), *lines), strict=True):
+    extra = ("hydra", "omegaconf", "filelock", "yaml", *HEAVY, *PAGES)
+    for (name, _), found in zip(lines, typed(extra, *lines), strict=True):
         assert found == [f"ferlab: {missing[name]} is not installed; type pip install 'ferlab[train]'", ""]
 
 
