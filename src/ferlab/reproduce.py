@@ -7,7 +7,6 @@ where a stopped one ended.
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ferlab.cli import Config, command
 from ferlab.errors import FerlabError
@@ -16,7 +15,7 @@ from ferlab.jobs import plan, scheduler
 log = logging.getLogger(__name__)
 
 
-def compose(name: str, words: list[str]) -> dict[str, Any]:
+def compose(name: str, words: list[str]) -> Config:
     """The config of a command with these overrides.
 
     Raises:
@@ -29,7 +28,7 @@ def compose(name: str, words: list[str]) -> dict[str, Any]:
     from ferlab.config import plain
 
     try:
-        composed: dict[str, Any] = plain(hydra.compose(name, overrides=words))
+        composed: Config = plain(hydra.compose(name, overrides=words))
     except (HydraException, OmegaConfBaseException) as error:
         raise FerlabError(
             f"python -m ferlab.{name} refuses {' '.join(words)}: {' '.join(str(error).split())}"
