@@ -55,7 +55,7 @@ def test_damaged_answers_are_asked_again(made, caplog):
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     np.testing.assert_array_equal(ask("plain-s0"), first)
-    assert "its faces are asked again" in caplog.text
+    assert "its faces are computed again" in caplog.text
     other = ask("colour-s1")
     shutil.copy(next(p for p in file.parent.iterdir() if p != file), file)  # another run's answers under this name
     np.testing.assert_array_equal(ask("plain-s0"), first)

@@ -61,7 +61,7 @@ def test_members_may_come_in_another_order_and_other_weights_are_asked_anew(pixe
     assert len(asked) == 1
     ask(pixels, tmp_path, asked, "none", about=ABOUT | {"weights_sha256": ["1", "3"]})
     assert len(asked) == 2
-    assert "its faces are asked again" in caplog.text
+    assert "its faces are computed again" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["cut", "sum", "shape", "nan"])

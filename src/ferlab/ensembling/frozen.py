@@ -71,7 +71,7 @@ def freeze_chosen(outputs: Path, name: str, chosen: Mapping[str, Any]) -> Path:
     return folder
 
 
-def frozen_sha256(about: Mapping[str, Any]) -> str:
+def frozen_sha256(kept: Mapping[str, Any]) -> str:
     """sha256 of what a frozen ensemble is, without the circumstances."""
 
     def bare(node: Any) -> Any:
@@ -79,7 +79,7 @@ def frozen_sha256(about: Mapping[str, Any]) -> str:
             return {key: bare(value) for key, value in node.items() if key not in _CIRCUMSTANCES}
         return [bare(value) for value in node] if isinstance(node, list | tuple) else node
 
-    return hashlib.sha256(json.dumps(bare(about), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(bare(kept), sort_keys=True).encode()).hexdigest()
 
 
 def read(folder: Path) -> list[dict] | dict[str, Any]:
@@ -100,7 +100,7 @@ def _weights(members: Sequence[dict]) -> list[str]:
 
 
 def name_of(members: Sequence[directory.Run]) -> str:
-    """The name of an ensemble that was given none: its members' names, shortened where they are long."""
+    """The name of an ensemble without one of its own: its members' names, shortened where they are long."""
     name = "__".join(sorted(run.name for run in members))
     if len(name) <= _LONGEST_NAME:
         return name

@@ -23,11 +23,11 @@ def as_one(patterns: str | Sequence[str] | None, key: str = "runs") -> Subject:
         FerlabError: nothing is given or found; a glob that matches two trainings of one name; an ensemble that was
             chosen on val beside others, whose weights the list of its members would lose.
     """
-    given = patterns_of(patterns, key)
-    if len(given) == 1 and _is_ensemble(Path(given[0])):
-        return _of_folder(Path(given[0]), key)
+    typed = patterns_of(patterns, key)
+    if len(typed) == 1 and _is_ensemble(Path(typed[0])):
+        return _of_folder(Path(typed[0]), key)
     members: dict[Path, Run] = {}
-    for pattern in given:
+    for pattern in typed:
         found = without_replaced(_members_of(pattern, key))
         if glob.has_magic(pattern):
             refuse_twins(found)

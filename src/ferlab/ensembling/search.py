@@ -84,11 +84,11 @@ def _candidates(patterns: str | Sequence[str] | None) -> tuple[list[directory.Ru
 
 def _several(config: dict[str, Any], key: str, known: Sequence[str]) -> list[str]:
     value = config[key]
-    given = list(known) if value == "auto" else [value] if isinstance(value, str) else list(value)
-    unknown = [repr(v) for v in given if v not in known]
-    if unknown or not given:
+    wanted = list(known) if value == "auto" else [value] if isinstance(value, str) else list(value)
+    unknown = [repr(v) for v in wanted if v not in known]
+    if unknown or not wanted:
         raise FerlabError(f"{key} is {', '.join(unknown) or 'empty'}; choose auto, {', '.join(known)}")
-    return list(dict.fromkeys(given))
+    return list(dict.fromkeys(wanted))
 
 
 def _sets(config: dict[str, Any]) -> list[ViewSet]:
@@ -178,7 +178,7 @@ def _write(
         rows = csv.writer(file)
         rows.writerow(["name", "weight", "temperature", *by_set])
         for m, run in enumerate(candidates):
-            alone = [float((given[m].argmax(1) == labels).mean()) for given in by_set.values()]
+            alone = [float((probabilities[m].argmax(1) == labels).mean()) for probabilities in by_set.values()]
             rows.writerow([run.name, best.weights[m], best.temperatures[m], *alone])
     diversity.write(
         folder, [r.name for r in candidates], diversity.pairs([r.name for r in candidates], predicted, labels)

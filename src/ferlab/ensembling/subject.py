@@ -161,7 +161,7 @@ class Subject:
         """
 
         def compute(some: np.ndarray, titles: Sequence[str]) -> dict[str, np.ndarray]:
-            log.info("%s: %d faces to ask in %s", self.name, len(some), ", ".join(titles))
+            log.info("%s: %d faces to compute in %s", self.name, len(some), ", ".join(titles))
             missing = [one for one in sets if one.title in titles]
             by_run = self.by_run(some, missing, batch_size, device)
             return {title: self.combine(probabilities).numpy() for title, probabilities in by_run.items()}
@@ -172,13 +172,17 @@ class Subject:
         """Where the probabilities in a view set are kept: a file of these weights, in whatever order, and views."""
         weights = [run.weights_sha256 for run in self.runs]
         identity = [sorted(weights), view_set.title, [list(view) for view in view_set.views]]
-        about = {"members": [run.name for run in self.runs], "weights_sha256": weights, "tta": view_set.title}
-        about["expressions"] = list(EXPRESSIONS)
+        provenance: dict[str, Any] = {
+            "members": [run.name for run in self.runs],
+            "weights_sha256": weights,
+            "tta": view_set.title,
+            "expressions": list(EXPRESSIONS),
+        }
         if self.sha256:
             identity.append(self.sha256)
-            about["ensemble_sha256"] = self.sha256
+            provenance["ensemble_sha256"] = self.sha256
         name = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-        return answers.Kept(folder / f"{name}.npz", about)
+        return answers.Kept(folder / f"{name}.npz", provenance)
 
     def predictor(self, view_set: ViewSet) -> nn.Module:
         """Faces [B,1,48,48] -> probabilities [B,7]: each run over these views, their mean, then the specialists.

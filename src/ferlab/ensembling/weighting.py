@@ -77,7 +77,7 @@ def weighted(of_truth: np.ndarray) -> np.ndarray:
     )
     if not found.success:
         raise FerlabError(f"the weights were not found ({found.message}); choose method=greedy or soft")
-    w = np.where(found.x < 1e-4, 0.0, found.x)  # a member of no weight need not be asked
+    w = np.where(found.x < 1e-4, 0.0, found.x)  # a member of no weight need not be computed
     return w / w.sum()
 
 

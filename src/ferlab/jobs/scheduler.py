@@ -239,8 +239,8 @@ def devices_there(wanted: int | None = None) -> list[str]:
     if visible is not None:
         found = visible.replace(",", " ").split()
     elif command := shutil.which("nvidia-smi"):
-        asked = [command, "--query-gpu=index", "--format=csv,noheader"]
-        done = subprocess.run(asked, capture_output=True, text=True)  # noqa: S603
+        query = [command, "--query-gpu=index", "--format=csv,noheader"]
+        done = subprocess.run(query, capture_output=True, text=True)  # noqa: S603
         found = done.stdout.split() if done.returncode == 0 else []
     else:
         found = []

@@ -1,6 +1,6 @@
 """Probabilities that were computed once and are kept in a file, found by the pixels of each face.
 
-Whatever data set, order or machine a face is asked for on, its kept probabilities are found. A file belongs to one
+A face's kept probabilities are found in any data set, in any order, on any machine. A file belongs to one
 model in one view set.
 """
 
@@ -30,12 +30,12 @@ class Kept:
 
     Attributes:
         file: a .npz file, which may not be there yet.
-        about: what it belongs to: `members` (run names), `weights_sha256`, `tta`, `expressions`; of an ensemble that
+        provenance: `members` (run names), `weights_sha256`, `tta`, `expressions` of its model; of an ensemble that
             was chosen on val also its `ensemble_sha256`.
     """
 
     file: Path
-    about: Mapping[str, Any]
+    provenance: Mapping[str, Any]
 
     def read(self) -> dict[bytes, np.ndarray]:
         """Digest of a face -> its probabilities [7]; nothing where there is no file, or a damaged one."""
@@ -46,15 +46,15 @@ class Kept:
             if not self._is_of(belongs):
                 raise FerlabError(f"{self.file} belongs to {belongs}")
         except FerlabError as error:
-            log.warning("%s; its faces are asked again", error)
+            log.warning("%s; its faces are computed again", error)
             return {}
         return known
 
     def _is_of(self, belongs: Mapping[str, Any]) -> bool:
         """Whether a file belongs to the same weights, in whatever order, in the same view set."""
         keys = ("tta", "expressions", "ensemble_sha256")
-        same = all(belongs.get(key) == self.about.get(key) for key in keys)
-        return same and sorted(belongs.get("weights_sha256", ())) == sorted(self.about["weights_sha256"])
+        same = all(belongs.get(key) == self.provenance.get(key) for key in keys)
+        return same and sorted(belongs.get("weights_sha256", ())) == sorted(self.provenance["weights_sha256"])
 
     def write(self, known: Mapping[bytes, np.ndarray]) -> None:
         """Whole or not at all: jobs of a sweep may ask the same model at the same time.
@@ -67,7 +67,7 @@ class Kept:
                 out,
                 faces=np.frombuffer(b"".join(known), np.uint8).reshape(-1, _DIGEST),
                 probabilities=np.stack(list(known.values())).astype(np.float32),
-                about=np.array(json.dumps(dict(self.about))),
+                about=np.array(json.dumps(dict(self.provenance))),
             )
 
 
@@ -79,8 +79,8 @@ def read(file: Path) -> tuple[dict[bytes, np.ndarray], dict[str, Any]]:
     """
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            faces, probabilities, about = (arrays[name] for name in _ARRAYS)
-            belongs = json.loads(str(about))
+            faces, probabilities, provenance = (arrays[name] for name in _ARRAYS)
+            belongs = json.loads(str(provenance))
         if faces.dtype != np.uint8 or faces.shape != (len(probabilities), _DIGEST) or probabilities.shape[1:] != (K,):
             raise ValueError(f"shapes {faces.shape} and {probabilities.shape}")
         if not np.isfinite(probabilities).all() or abs(probabilities.sum(1) - 1).max(initial=0) > 1e-2:

@@ -34,7 +34,7 @@ class TestTimeAugmentation(nn.Module):
     """Mean of a predictor's answers over V views: faces [B,1,48,48] -> probabilities float32 [B,7].
 
     Args:
-        predictor: what is asked, once, with the [V*B,1,48,48] views of a batch.
+        predictor: called once, with the [V*B,1,48,48] views of a batch.
         views: the views, or the name of a set in `views.VIEWS`.
         space: `probability` or `logit`, in which the mean is taken.
 
@@ -115,9 +115,9 @@ def resplit(base: Tensor, pairs: Sequence[tuple[int, int]], answers: Iterable[Te
     """
     likeliest = base.topk(2).indices.sort(1).values  # [B,2]; of `base` alone, so that no specialist routes for another
     split = base.clone()
-    for pair, said in zip(pairs, answers, strict=True):
+    for pair, specialist in zip(pairs, answers, strict=True):
         here = (likeliest == torch.tensor(sorted(pair), device=base.device)).all(1, keepdim=True)  # [B,1]
-        own, theirs = base[:, pair], said[:, pair]  # [B,2]
+        own, theirs = base[:, pair], specialist[:, pair]  # [B,2]
         share = theirs / theirs.sum(1, keepdim=True).clamp_min(torch.finfo(theirs.dtype).tiny)
         split[:, pair] = torch.where(here, own.sum(1, keepdim=True) * share, split[:, pair])
     return split

@@ -110,7 +110,7 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher | Kept
         view_set = one.frozen_views
     else:
         view_set = _view_set("none" if tta == CONSISTENT else tta)
-    about = {**one.kept(view_set, folder).about, "tta": tta}
+    about = {**one.kept(view_set, folder).provenance, "tta": tta}
     if tta == CONSISTENT:
         return ConsistentTeacher(about, one, view_set)
     return Teacher(about, one, view_set, folder)
