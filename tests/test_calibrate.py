@@ -13,13 +13,14 @@ def test_the_command_fits_on_val_and_applies_on_test(own_run, typed, capsys):
     *_, line, page = capsys.readouterr().out.splitlines()
     kept = json.loads((own_run / "calibration" / "val-none" / "calibration.json").read_text())
     assert line.startswith("small ")
-    assert f"temperature {kept['temperature']:.3f}, calibration error {100 * kept['before']['ece']:.2f} → " in line
+    assert f"calibration error {100 * kept['before']['ece']:.2f} without scaling, " in line
+    assert f" with temperature {kept['temperature']:.3f} " in line
     assert "(cross-fitted " in line
     assert page == f"  {own_run}/calibration/val-none/index.html"
 
     typed(calibrate.main.__wrapped__, *words, "split=test", config_name="calibrate")
     *_, line, page = capsys.readouterr().out.splitlines()
-    assert f"temperature {kept['temperature']:.3f}, " in line
+    assert f" with temperature {kept['temperature']:.3f}. " in line
     assert "cross-fitted" not in line
     assert len((own_run / "ledger.jsonl").read_text().splitlines()) == 1
 

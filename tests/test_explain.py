@@ -1,4 +1,4 @@
-"""The command: what it prints of the maps that explain a run, and how far they can be believed."""
+"""The command: what it prints of the maps that explain a run, and what they say of the claims."""
 
 import pytest
 
@@ -19,8 +19,9 @@ def test_the_command_prints_what_was_explained_and_its_claims(own_run, typed, ca
     typed(explain.main.__wrapped__, f"runs={own_run}", *words, config_name="explain")
     lines = capsys.readouterr().out.splitlines()
     first = next(line for line in lines if line.startswith("small "))
-    assert ": 7 faces by 2 methods in " in first
-    assert sum(line.startswith("  7 faces, methods that pass both checks: ") for line in lines) == 1
+    assert ": 7 faces, methods that pass both checks: " in first
+    assert first.endswith(" of 2.")
+    assert sum(line.startswith("  The poster's claim of ") for line in lines) == 4
     assert lines[-1] == f"  {own_run}/explain/val/index.html"
 
 

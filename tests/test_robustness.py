@@ -13,8 +13,8 @@ def test_the_command_prints_clean_and_mean_accuracy(own_run, typed, capsys, corr
     typed(robustness.main.__wrapped__, *words, config_name="robustness")
     *_, line, page = capsys.readouterr().out.splitlines()
     kept = json.loads((own_run / "robustness" / "val-none" / "robustness.json").read_text())
-    assert f"clean {100 * kept['clean']['accuracy']:.1f} %" in line
-    assert ("mean corruption accuracy" in line) == (corruptions != "[]")
+    assert f": clean {100 * kept['clean']['accuracy']:.1f} (" in line
+    assert ("mean of all corruptions" in line) == (corruptions != "[]")
     assert page == f"  {own_run}/robustness/val-none/index.html"
 
 

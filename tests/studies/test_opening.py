@@ -7,7 +7,7 @@ import pytest
 from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.runs import directory
-from ferlab.studies import opening
+from ferlab.studies import opening, robustness
 
 
 def test_a_study_of_test_is_in_the_ledger_and_of_one_run_or_ensemble_each(trained, monkeypatch):
@@ -30,3 +30,14 @@ def test_a_study_of_test_is_in_the_ledger_and_of_one_run_or_ensemble_each(traine
         next(opening.opened(config | {"runs": None}, "calibration"))
     with pytest.raises(FerlabError, match="split is 'train'; choose val or test"):
         next(opening.opened(config | {"split": "train"}, "calibration"))
+
+
+def test_the_terminal_shows_the_sentences_of_each_study(trained, monkeypatch):
+    monkeypatch.chdir(trained.parent)
+    config = {"runs": trained.name, "split": "val", "device": "cpu", "ledger": "ledger.jsonl", "tta": None}
+    config |= {"corruptions": [], "strengths": [1], "batch_size": 64}
+    first, path = opening.lines(config, "robustness", robustness.measure)
+    written = json.loads((trained / "robustness/val-none/robustness.json").read_text())["clean"]
+    assert first.startswith("[bold]small[/] drawn · validation: clean ")
+    assert first.endswith(f"of {written['n']}.")
+    assert path == "  [dim]small/robustness/val-none/index.html[/]"

@@ -5,7 +5,7 @@ The results go to RUN/KIND/SPLIT[-TTA]/: KIND.json, pictures and index.html. Thi
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ferlab.pages.sections import Section, render_page
 from ferlab.predictors.predictor import predict
 from ferlab.runs.directory import Run
 from ferlab.runs.provenance import Provenance
+from ferlab.studies.kinds import KINDS
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,15 @@ def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:
         of = one.provenance
         log.info("%s: %d faces of %s, %s", of.name, len(one.faces), of.data, of.split)
         yield Study(kind, home / kind / place, home, one.subject.runs, predictor, one.device, one.faces, one.twins, of)
+
+
+def lines(config: Mapping[str, Any], kind: str, measure: Callable[[Study, Mapping[str, Any]], Any]) -> Iterator[str]:
+    """Make the study `measure` of each run and ensemble; yields what the terminal shows of it, in rich's markup."""
+    for study in opened(config, kind):
+        first, *others = KINDS[kind].page.card(measure(study, config))
+        yield f"[bold]{study.provenance.name}[/] {study.title}: {first}"
+        yield from (f"  {line}" for line in others)
+        yield f"  [dim]{study.folder / 'index.html'}[/]"
 
 
 def seconds(since: float) -> float:
