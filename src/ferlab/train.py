@@ -27,7 +27,7 @@ def main(config: Config) -> float:
     from ferlab.training.fit import train
 
     _quiet()
-    if distributed.rank_of():
+    if distributed.rank_of(config):
         logging.disable(logging.ERROR)  # rank zero reports it
     run = train(config)
     accuracy: float = run.info.get("val_accuracy", float("nan"))

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
 from ferlab.errors import FerlabError
 from ferlab.jobs import sweep_record
@@ -45,14 +46,17 @@ def typed(tmp_path_factory):
     (folder / "own" / "model").mkdir(parents=True)
     (folder / "own" / "model" / "no_norm.yaml").write_text(NET)
     hidden = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "FERLAB_", "LOCAL_RANK", "WORLD_"))}
-    env = hidden | {"FERLAB_DATA": str(folder / "data"), "OMP_NUM_THREADS": "1", "HOME": str(folder)}
+    plain = hidden | {"FERLAB_DATA": str(folder / "data"), "OMP_NUM_THREADS": "1", "HOME": str(folder)}
     small = ["data=drawn", "data.n_val=70", "data.n_test=70", "batch_size=32", "trainer.enable_progress_bar=false"]
     small += ["trainer.accelerator=cpu", "trainer.precision=32-true", "model=no_norm", "schedule=constant", "lr=0.005"]
 
-    def start(*words: str, flags: tuple[str, ...] = ()) -> subprocess.Popen:
-        command = [sys.executable, "-m", "ferlab.train", "--config-dir", "own", *flags, *small, *words]
+    def start(
+        *words: str, flags: tuple[str, ...] = (), start: tuple[str, ...] = (), env: dict[str, str] | None = None
+    ) -> subprocess.Popen:
+        module = [*start, "ferlab.train"]
+        command = [sys.executable, "-m", *module, "--config-dir", "own", *flags, *small, *words]
         return subprocess.Popen(
-            command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command, cwd=folder, env=plain | (env or {}), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip
 
@@ -197,11 +201,73 @@ def test_gradual_unfreezing_needs_one_device():
         distributed.refuse(2, batch_size=32, unfreeze_every=1)
 
 
-def test_ranks_that_something_else_started_are_refused(monkeypatch):
-    assert distributed.rank_of() is None
-    monkeypatch.setenv("WORLD_SIZE", "2")
+CONFIG = {"trainer": {"devices": 2}}
+
+
+def test_ranks_and_their_number_are_those_of_whoever_started_them(monkeypatch):
+    assert (distributed.rank_of(CONFIG), distributed.started()) == (0, 0)
+    with monkeypatch.context() as started_by_rank_zero:
+        started_by_rank_zero.setenv("LOCAL_RANK", "1")
+        started_by_rank_zero.setenv("WORLD_SIZE", "2")
+        assert (distributed.rank_of(CONFIG), distributed.started()) == (1, 2)
+        assert distributed.rank_of({"trainer": {"devices": 1}}) == 0
+        for name, value in (("RANK", "5"), ("TORCHELASTIC_RUN_ID", "x")):
+            started_by_rank_zero.setenv(name, value)
+        assert distributed.rank_of(CONFIG) == 5
+    for name, value in SLURM.items():
+        monkeypatch.setenv(name, value)
+    assert (distributed.rank_of(CONFIG), distributed.started()) == (1, 2)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "1")  # Slurm has started a run, not a rank
+    assert (distributed.rank_of(CONFIG), distributed.started()) == (0, 0)
+
+
+SLURM = {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_ID": "7"}
+SLURM |= {"SLURM_PROCID": "1", "SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_JOB_NAME": "x"}
+
+
+def test_srun_without_tasks_of_a_node_is_refused(monkeypatch):
+    for name, value in SLURM.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE")
+    with pytest.raises(FerlabError, match="type srun --ntasks-per-node=N"):
+        distributed.rank_of(CONFIG)
+
+
+def test_as_many_devices_as_ranks_are_demanded(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "0")
-    with pytest.raises(FerlabError, match="without torchrun"):
-        distributed.rank_of()
-    monkeypatch.setenv(distributed.RUN, "outputs/one")
-    assert distributed.rank_of() == Path("outputs/one")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(FerlabError, match=r"started 2 ranks for 1 devices; type trainer\.devices=2 strategy=ddp"):
+        distributed.refuse(1, batch_size=32, unfreeze_every=0)
+
+
+def test_ranks_cannot_be_started_without_a_command():
+    with (
+        pytest.raises(FerlabError, match=r"type python -m ferlab\.train trainer\.devices=2"),
+        distributed.all_ranks(2),
+    ):
+        raise AssertionError("nothing would have been started")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("starter", ["torchrun", "srun"])
+def test_ranks_that_something_else_started_train_one_run(typed, starter):
+    words = ("data.n_train=320", "trainer.max_epochs=2", "wandb=off")
+    if not (typed.folder / "outputs" / "own").exists():
+        finished(typed(*words, "name=own", *TWO))
+    for again in ((), ("ckpt=last", "trainer.max_epochs=3")):
+        if starter == "torchrun":
+            finished(typed(*words, f"name={starter}", *TWO, *again, start=("torch.distributed.run", *TORCHRUN)))
+        else:
+            port = {"MASTER_PORT": str(find_free_network_port())}
+            ranks = [SLURM | port | {"SLURM_PROCID": str(n), "SLURM_LOCALID": str(n)} for n in range(2)]
+            both = [typed(*words, f"name={starter}", *TWO, *again, env=rank) for rank in ranks]
+            assert "val accuracy" in finished(both[0])
+            assert "val accuracy" not in finished(both[1])
+        if not again:
+            one, two = state(typed.folder, "own"), state(typed.folder, starter)
+            assert all(torch.equal(one[key], two[key]) for key in one)
+    assert columns(typed.folder, starter)["epoch"][-1] == 2
+    assert not (typed.folder / "outputs" / f"{starter}-2").exists()
+
+
+TORCHRUN = ("--standalone", "--nproc-per-node=2", "-m")

@@ -1,51 +1,83 @@
-"""One training over several devices: the processes (ranks) of Lightning's DDP share one run directory.
+"""One training over several devices: processes (ranks) that each compute their share of every batch.
 
-Rank zero is the process that was typed. It makes the run directory and then starts the others, which learn of it by an
-environment variable that they inherit; they write nothing.
+torchrun or srun starts all ranks; without either, the process that was typed is rank zero and starts the others. Rank
+zero alone makes the run directory and writes in it.
 """
 
 import contextlib
-import importlib.util
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
-from torch import distributed, nn
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
+from lightning_fabric.strategies.launchers.subprocess_script import _launch_process_observer
+from pytorch_lightning.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+from torch import distributed
 
 from ferlab.errors import FerlabError
 from ferlab.jobs import typed
+from ferlab.training.ema import WeightEma
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
-RUN = "FERLAB_RANK_OF"  # the run directory of the rank zero that started this process
 
 
-def rank_of() -> Path | None:
-    """The run that this process helps to train; None in rank zero, which is alone in most runs.
+def environment() -> ClusterEnvironment:
+    """Who starts the ranks, as Lightning's Trainer takes it.
 
     Raises:
-        FerlabError: something else than ferlab started several ranks.
+        FerlabError: srun was typed without the number of tasks on each node.
     """
-    if RUN in os.environ:
-        return Path(os.environ[RUN])
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and "LOCAL_RANK" in os.environ:
-        raise FerlabError(
-            "ferlab starts its ranks itself; type python -m ferlab.train trainer.devices=2 strategy=ddp, without "
-            "torchrun, and under Slurm with one task"
-        )
-    return None
+    if TorchElasticEnvironment.detect():
+        return TorchElasticEnvironment()
+    if _tasks_of_srun() == 1:  # Slurm has started a run, not a rank
+        return LightningEnvironment()
+    try:
+        return SLURMEnvironment(auto_requeue=False)
+    except RuntimeError as error:
+        raise FerlabError(f"{' '.join(str(error).split())}; type srun --ntasks-per-node=N") from error
+
+
+def rank_of(config: dict[str, Any]) -> int:
+    """This process's number among those that train together; 0 where it is alone, or is to start the others."""
+    if config["trainer"]["devices"] == 1:
+        return 0
+    found = environment()
+    return found.local_rank() if isinstance(found, LightningEnvironment) else found.global_rank()
+
+
+def started() -> int:
+    """How many ranks have been started, of which this process is one; 0 where none have been."""
+    if "LOCAL_RANK" in os.environ:
+        return int(os.environ.get("WORLD_SIZE", 1))
+    return tasks if (tasks := _tasks_of_srun()) > 1 else 0
+
+
+def _tasks_of_srun() -> int:
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
 
 
 def refuse(ranks: int, batch_size: int, unfreeze_every: int) -> None:
     """Refuse what would silently train something else than one process does.
 
     Raises:
-        FerlabError: saying what to type.
+        FerlabError: with what to type.
     """
+    if started() not in (0, ranks):
+        raise FerlabError(
+            f"torchrun or srun has started {started()} ranks for {ranks} devices; type trainer.devices={started()} "
+            "strategy=ddp"
+        )
     if ranks == 1:
         return
     if batch_size % ranks or batch_size < 2 * ranks:
@@ -62,32 +94,40 @@ def refuse(ranks: int, batch_size: int, unfreeze_every: int) -> None:
 
 
 @contextlib.contextmanager
-def starting(path: Path, launcher: Any) -> Iterator[None]:
-    """While Lightning's `launcher` may start the other ranks for the run in `path`.
+def all_ranks(count: int) -> Iterator[None]:
+    """While all ranks run: those that have not been started are started here, and end here.
 
-    Lightning repeats the command line that it finds, which in a sweep is that of all jobs and in a launcher's worker
-    is the worker's own: here it finds this job's. Afterwards the environment is as before and no rank is left, so that
-    a sweep's next job starts its own.
+    Lightning's own launcher repeats the command line of this process, which in a sweep is that of all jobs and in a
+    launcher's worker is the worker's own. So rank zero starts the others as torchrun would, by this job's own command.
     """
-    before, argv, main = dict(os.environ), sys.argv, sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    os.environ[RUN] = str(path.absolute())
-    if words := typed.job().words:
-        sys.argv, main.__spec__ = [argv[0], *words], importlib.util.find_spec("ferlab.train")
+    if count == 1 or started():
+        yield
+        return
+    if not (words := typed.job().words):
+        raise FerlabError(f"{count} devices need a command: type python -m ferlab.train trainer.devices={count}")
+    before = dict(os.environ)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
+    os.environ |= {"WORLD_SIZE": str(count), "LOCAL_RANK": "0"}
+    command = [sys.executable, "-m", "ferlab.train", *words]
+    others = [
+        subprocess.Popen(command, env=os.environ | {"LOCAL_RANK": str(rank)})  # noqa: S603
+        for rank in range(1, count)
+    ]
+    _launch_process_observer(others)  # where one dies and the others hang in a collective operation, all are killed
     failed = True
     try:
         yield
         failed = False
     except RuntimeError as error:
-        if ended := _status_of_another(getattr(launcher, "procs", [])):
-            raise FerlabError(f"another rank ended with status {ended}, and this one cannot go on alone; its message "
-                              "stands above") from error  # fmt: skip
+        if status := _status_of_another(others):
+            raise FerlabError(
+                f"another rank ended with status {status}, and this one cannot go on alone; its message stands above"
+            ) from error
         raise
     finally:
         os.environ.clear()
         os.environ.update(before)
-        sys.argv, main.__spec__ = argv, spec
-        _end(getattr(launcher, "procs", []), failed)
+        _end(others, failed)
 
 
 def _status_of_another(others: list[subprocess.Popen]) -> int | None:
@@ -99,60 +139,61 @@ def _status_of_another(others: list[subprocess.Popen]) -> int | None:
 
 
 def _end(others: list[subprocess.Popen], failed: bool) -> None:
-    started = others[:]
-    # Lightning's thread that watches them would kill this process too, and with it a sweep's other jobs.
-    others.clear()
-    for process in started:
+    ranks = others[:]
+    others.clear()  # the observer would kill this process too, and with it a sweep's other jobs
+    for process in ranks:
         try:
             process.wait(timeout=5 if failed else 60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    if started and distributed.is_initialized():
+    if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
-# What a callback does on all ranks alike: where one left alone, the others would wait for it for ever
+class Together(pl.Callback):
+    """What all ranks do at the same step: where one left alone, the others would wait for it for ever.
 
-_asked = 0  # the signal that rank zero has got
+    Args:
+        ema: whose average is validated, if there is one.
+    """
 
+    def __init__(self, ema: WeightEma | None):
+        self._ema = ema
+        self._signal = 0  # that rank zero has got
+        self._rank = 0
 
-def listen() -> None:
-    """Keep SIGTERM and Ctrl-C for `stop_together`. Lightning's handler itself talks to the other ranks, whatever these
-    are doing, and then all of them wait."""
-    global _asked
-    _asked = 0
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep SIGTERM and Ctrl-C for the next step.
 
-    def keep(number: int, frame: Any) -> None:
-        global _asked
-        if _asked and number == signal.SIGINT:
+        Lightning's own handler talks to the other ranks, whatever these are doing, and then all of them wait.
+        """
+        self._rank = trainer.global_rank
+        with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
+            signal.signal(signal.SIGTERM, self._keep)
+            signal.signal(signal.SIGINT, self._keep)
+
+    def _keep(self, number: int, frame: Any) -> None:
+        if self._signal and number == signal.SIGINT:
             raise KeyboardInterrupt  # typed twice
-        _asked = 0 if distributed.get_rank() else number  # rank zero decides
+        self._signal = 0 if self._rank else number  # rank zero decides
 
-    with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
-        signal.signal(signal.SIGTERM, keep)
-        signal.signal(signal.SIGINT, keep)
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Raise on all ranks what rank zero has got."""
+        own = torch.tensor(self._signal, device=trainer.strategy.root_device)
+        if number := int(trainer.strategy.reduce(own, reduce_op="max")):
+            raise SIGTERMException if number == signal.SIGTERM else KeyboardInterrupt
 
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give every rank rank zero's batch-norm statistics: what is measured on all is the model that it saves."""
+        modules = [pl_module, self._ema.average] if self._ema else [pl_module]
+        if trainer.world_size > 1:  # devices=auto may find one
+            for buffer in (buffer for module in modules for buffer in module.buffers()):
+                distributed.broadcast(buffer.detach(), src=0)
 
-def stop_together(device: torch.device, terminated: type[BaseException]) -> None:
-    """Raise on all ranks what rank zero was asked for, at the same step."""
-    asked = torch.tensor(_asked, device=device)
-    distributed.broadcast(asked, src=0)
-    number = int(asked)
-    if number:
-        raise terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-
-def part(strategy: Any, error: BaseException, together: type[BaseException]) -> None:
-    """After an error of this rank's own nothing here waits for the others: they learn of it when this process ends."""
-    if not isinstance(error, (together, KeyboardInterrupt)):
-        strategy.barrier = lambda *args, **kwargs: None
-
-
-def same_buffers(*modules: nn.Module | None) -> None:
-    """Give every rank rank zero's batch-norm statistics: what is measured on all is the model that rank zero saves."""
-    if distributed.is_initialized() and distributed.get_world_size() > 1:
-        with torch.no_grad():
-            for module in modules:
-                for buffer in module.buffers() if module is not None else ():
-                    distributed.broadcast(buffer, src=0)
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """After an error of this rank's own, wait for no other: they learn of it when this process ends."""
+        if not isinstance(exception, SIGTERMException | KeyboardInterrupt):
+            trainer.strategy.barrier = lambda *args, **kwargs: None  # type: ignore[method-assign]

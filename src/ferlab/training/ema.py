@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class WeightEma(WeightAveraging):
@@ -19,6 +19,12 @@ class WeightEma(WeightAveraging):
         super().__init__(use_buffers=True)
         self.decay = decay
         self._swapped = False
+
+    @property
+    def average(self) -> nn.Module:
+        """The module with the averaged weights, once training has been set up."""
+        assert self._average_model is not None
+        return self._average_model.module
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         step = trainer.global_step
@@ -35,8 +41,7 @@ class WeightEma(WeightAveraging):
 
     def _collect(self, module: pl.LightningModule) -> tuple[tuple[list[Tensor], ...], list[tuple[Tensor, Tensor]]]:
         """Lists of (average, weight): floats to interpolate, integers to copy. Both keep their storage for the run."""
-        assert self._average_model is not None  # `setup` made it
-        mine, theirs = self._average_model.module, module
+        mine, theirs = self.average, module
         pairs = [
             (a.detach(), b.detach())
             for a, b in zip(

@@ -5,10 +5,12 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ferlab.data.store import open_config
@@ -18,7 +20,7 @@ from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed
 from ferlab.training.compose import Composed, compose
 from ferlab.training.loggers import finish_wandb, loggers_of
-from ferlab.training.resume import finished_run, run_directory, why_anew
+from ferlab.training.resume import Place, finished_run, run_directory, why_anew
 from ferlab.training.run_facts import RunFacts
 from ferlab.training.start import pretrained_for, source_of
 from ferlab.training.trainer import (
@@ -44,7 +46,8 @@ def train(config: dict[str, Any]) -> directory.Run:
         SystemExit: status 143 after SIGTERM, with the state saved for ckpt=last.
     """
     config, pretrained = pretrained_for(config)
-    if config["skip_finished"] and not distributed.rank_of() and (done := _finished(config)):
+    rank = distributed.rank_of(config)
+    if config["skip_finished"] and (done := _finished(config, rank)):
         return done
     pl.seed_everything(config["seed"], verbose=False)
     cuda = accelerator_of(config) == "cuda"
@@ -53,54 +56,67 @@ def train(config: dict[str, Any]) -> directory.Run:
         keep_heap_pages()
     composed = compose(config, open_config(config["data"]), cuda, pretrained)
     wandb = wandb_mode(config)
-    distributed.refuse(count_ranks(config), composed.data.batch_size, config["unfreeze_every"])
-    path, checkpoint = run_directory(config)
-    sweep_record.note(run=str(path))
+    ranks = count_ranks(config)
+    distributed.refuse(ranks, composed.data.batch_size, config["unfreeze_every"])
+    place = run_directory(config, rank)
     facts = RunFacts.of(config, composed, precision, source_of(config["weights"], pretrained))
-    log.info("run %s: augmentation %s; %s", path, facts.augmentation, facts.learns)
-    _fit(config, composed, facts, path, checkpoint, wandb)
-    return directory.load(path)
+    if rank:
+        return directory.load(_fit(config, composed, facts, place, [], ranks))
+    log.info("run %s: augmentation %s; %s", place.path, facts.augmentation, facts.learns)
+    sweep_record.note(run=str(place.path))
+    with _recorded(place.path, facts, composed, config, wandb) as loggers:
+        _fit(config, composed, facts, place, loggers, ranks)
+    return directory.load(place.path)
 
 
-def _finished(config: dict[str, Any]) -> directory.Run | None:
+def _finished(config: dict[str, Any], rank: int) -> directory.Run | None:
     if done := finished_run(config):
         log.info("finished already: %s", done.path)
-        sweep_record.note(run=str(done.path), status="skipped")
+        if not rank:
+            sweep_record.note(run=str(done.path), status="skipped")
         return done
     if reason := why_anew(config):
         log.info("%s", reason)
     return None
 
 
-def _fit(
-    config: dict[str, Any], composed: Composed, facts: RunFacts, path: Path, checkpoint: Path | None, wandb: str
-) -> None:
-    """Train from `checkpoint`, or from the start, into the run directory `path`."""
-    started, loggers = time.time(), []
-    if not distributed.rank_of():
-        facts.write(path)
-        loggers = loggers_of(
-            path, config, "off" if config["trainer"]["fast_dev_run"] else wandb
-        )  # a trial is no result
-    best, last = checkpointing(path, config)
-    trainer = trainer_of(config, facts.precision, path, [best, last], loggers)
-    facts.status = "failed"  # however it ends, if not well
+@contextlib.contextmanager
+def _recorded(
+    path: Path, facts: RunFacts, composed: Composed, config: dict[str, Any], wandb: str
+) -> Iterator[list[Logger]]:
+    """Open loggers for a run while run.json says that it runs; at its end both get what has become of it."""
+    started = time.time()
+    facts.write(path)
+    loggers = loggers_of(path, config, "off" if config["trainer"]["fast_dev_run"] else wandb)  # a trial is no result
+    facts.status = "failed"  # unless it reaches its end
     try:
-        with out_of_memory_hint(config["batch_size"]), distributed.starting(path, trainer.strategy.launcher):
-            trainer.fit(composed.classifier, composed.data, ckpt_path=checkpoint, weights_only=True)
+        yield loggers
+        facts.status = "finished"
+    finally:
+        facts.seconds = round(time.time() - started, 1)
+        finish_wandb(loggers, composed.classifier, composed.data, path, facts)
+        failed = facts.status == "failed"
+        with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
+            facts.write(path)
+
+
+def _fit(
+    config: dict[str, Any], composed: Composed, facts: RunFacts, place: Place, loggers: list[Logger], ranks: int
+) -> Path:
+    """Train, note in `facts` what was reached, and return the run directory, which rank zero has made."""
+    best, last = checkpointing(place.path, config)
+    trainer = None
+    try:
+        with out_of_memory_hint(config["batch_size"]), distributed.all_ranks(ranks):
+            trainer = trainer_of(config, facts.precision, place.path, [best, last], loggers)
+            trainer.fit(composed.classifier, composed.data, ckpt_path=place.checkpoint, weights_only=True)
         refuse_interrupted(trainer)
         if best.best_model_path:  # a trial run (fast_dev_run) saves nothing
             facts.best_epoch = checkpoints.load(best.best_model_path)["epoch"]
-        facts.status = "finished"
     except SIGTERMException:
-        log.error("stopped by SIGTERM; run the same command with ckpt=last to continue %s", path)
+        log.error("stopped by SIGTERM; run the same command with ckpt=last to continue %s", place.path)
         sys.exit(128 + signal.SIGTERM)
     finally:
-        facts.seconds = round(time.time() - started, 1)
-        if best.best_model_score is not None:
+        if trainer and best.best_model_score is not None:
             facts.val_accuracy, facts.epochs = float(best.best_model_score), trainer.current_epoch
-        if trainer.is_global_zero:
-            finish_wandb(loggers, composed.classifier, composed.data, path, facts)
-            failed = facts.status == "failed"
-            with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
-                facts.write(path)
+    return Path(best.dirpath or place.path / directory.CHECKPOINTS).parent  # rank zero's, which Lightning sends to all

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import yaml
 from ferlab.errors import FerlabError
 from ferlab.predictors import of_run
 from ferlab.runs import checkpoints, directory
-from ferlab.training import distributed
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,6 @@ HOW_IT_RUNS = (
     "trainer.devices",
     "trainer.enable_progress_bar",
 )
-
-
-# Which runs are there already
 
 
 def finished_run(config: dict[str, Any]) -> directory.Run | None:
@@ -92,26 +89,45 @@ def _flat(node: dict[str, Any], before: str = "") -> dict[str, Any]:
     return found
 
 
-def run_directory(config: dict[str, Any]) -> tuple[Path, Path | None]:
-    """The run directory, with the config in it, and the checkpoint to continue from."""
+@dataclass(frozen=True)
+class Place:
+    """A run directory, and the checkpoint in it to continue from, or None."""
+
+    path: Path
+    checkpoint: Path | None
+
+
+def run_directory(config: dict[str, Any], rank: int) -> Place:
+    """Where a training writes. Rank zero makes it; of a new one the other ranks know outputs/name without its number.
+
+    Raises:
+        FerlabError: nothing to continue, or a run of another net or other data.
+    """
     outputs = Path(config["outputs"])
     if config["ckpt"] not in (None, "last"):
         raise FerlabError(f"ckpt is {config['ckpt']!r}; choose last, or leave it out")
-    if (given := distributed.rank_of()) is not None:
-        return given, checkpoints.newest(given / directory.CHECKPOINTS)[0] if config["ckpt"] else None
-    # A sweep that is repeated with both keys continues what was stopped, and starts what never was.
-    found = stopped_run(config) if config["skip_finished"] and config["ckpt"] else None
-    if config["ckpt"] is None or (config["skip_finished"] and found is None):
+    path = _continued(config)
+    if path is None:
+        if rank:
+            return Place(outputs / config["name"], None)
         path = directory.create(outputs, config["name"])
         directory.write_config(path, config)
-        return path, None
-    path = found or directory.latest(outputs, config["name"])
+        return Place(path, None)
     checkpoint, faults = checkpoints.newest(path / directory.CHECKPOINTS)
-    for fault in faults:
-        log.warning("%s; continuing from %s", fault, checkpoint.name)
-    _same_net(path, config, checkpoint)
-    directory.write_config(path, config)
-    return path, checkpoint
+    if not rank:
+        for fault in faults:
+            log.warning("%s; continuing from %s", fault, checkpoint.name)
+        _same_net(path, config, checkpoint)
+        directory.write_config(path, config)
+    return Place(path, checkpoint)
+
+
+def _continued(config: dict[str, Any]) -> Path | None:
+    if config["ckpt"] is None:
+        return None
+    if config["skip_finished"]:  # a sweep that is repeated with both keys also starts what never was
+        return stopped_run(config)
+    return directory.latest(Path(config["outputs"]), config["name"])
 
 
 def _same_net(path: Path, config: dict[str, Any], checkpoint: Path) -> None:

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, LambdaCallback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.plugins.environments import LightningEnvironment
-from pytorch_lightning.utilities.exceptions import MisconfigurationException, SIGTERMException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ferlab.errors import FerlabError
 from ferlab.runs import checkpoints, directory
@@ -42,7 +41,7 @@ def count_ranks(config: dict[str, Any]) -> int:
             accelerator=asked["accelerator"],
             devices=asked["devices"],
             strategy=strategy,
-            plugins=[LightningEnvironment()],
+            plugins=[distributed.environment()],
             logger=False,
             enable_checkpointing=False,
         )
@@ -61,8 +60,7 @@ def trainer_of(
         strategy=config["strategy"],
         # Over the whole batch; with one device Lightning leaves it out, and the CPU has none.
         sync_batchnorm=accelerator_of(config) == "cuda",
-        # Slurm starts runs here, never ranks.
-        plugins=[durable_checkpoints.DurableCheckpointIO(), LightningEnvironment()],
+        plugins=[durable_checkpoints.DurableCheckpointIO(), distributed.environment()],
         default_root_dir=path,
         num_sanity_val_steps=0,
         enable_model_summary=False,
@@ -126,27 +124,14 @@ def callbacks_of(config: dict[str, Any]) -> list[Callback]:
     callbacks: list[Callback] = []
     if config["trainer"]["enable_progress_bar"]:
         callbacks.append(RichProgressBar(refresh_rate=20))
-    if config["ema_decay"]:
-        callbacks.append(WeightEma(config["ema_decay"]))
+    ema = WeightEma(config["ema_decay"]) if config["ema_decay"] else None
+    if ema:
+        callbacks.append(ema)
     if config["trainer"]["devices"] != 1:
-        callbacks.append(
-            LambdaCallback(
-                on_train_start=lambda *_: distributed.listen(),
-                on_train_batch_start=lambda trainer, *_: distributed.stop_together(
-                    trainer.strategy.root_device, SIGTERMException
-                ),
-                on_validation_start=_measure_one_model,
-                on_exception=lambda trainer, _, error: distributed.part(trainer.strategy, error, SIGTERMException),
-            )
-        )
+        callbacks.append(distributed.Together(ema))
     if config["early_stopping"]:
         callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config["early_stopping"]))
     return callbacks
-
-
-def _measure_one_model(trainer: pl.Trainer, module: pl.LightningModule) -> None:
-    averages = [callback._average_model for callback in trainer.callbacks if isinstance(callback, WeightEma)]
-    distributed.same_buffers(module, *averages)
 
 
 def refuse_interrupted(trainer: pl.Trainer) -> None:
