@@ -13,10 +13,14 @@ from statsmodels.stats.multitest import multipletests
 from ferlab import compare, config
 from ferlab.errors import FerlabError
 from ferlab.reporting import reports, table2, table2_markdown
-from tests.test_compare import write
+from tests.reporting.written import write
 
 MODELS, DATA, WEIGHTS = ("vgg16", "resnet50", "senet50"), ("fer2013", "fer2013+aux"), ("none", "balanced")
+
+
 VIEWS = ("none", "views12")
+
+
 CONF = {"models": MODELS, "data": DATA, "class_weights": WEIGHTS, "rows": "class_weights"}
 
 
@@ -88,6 +92,8 @@ def percent(value):
 
 
 COLUMNS = [(m, d) for d in DATA for m in MODELS]
+
+
 HEAD = ["VGG16", "ResNet50", "SENet50", "VGG16 + aux", "ResNet50 + aux", "SENet50 + aux", "ensemble"]
 
 
@@ -133,25 +139,6 @@ def test_rows_may_be_data_as_in_the_poster(made):
         text(rows="seed")
 
 
-def test_details_give_intervals_both_splits_and_the_faces_without_twins(made):
-    (head, *body) = tables(text())["PrivateTest, views12, in detail, percent (95 % interval):"]
-    assert head[2:] == ["PublicTest", "PrivateTest", "without training twins", "macro recall", "disgust missed"]
-    assert len(body) == 14
-    told = made["resnet50", "fer2013+aux", "balanced"]
-
-    def cell(measured):
-        return f"{percent(measured['accuracy'])} ({'–'.join(map(percent, measured['interval95']))})"
-
-    here = told["test", "views12"]
-    assert body[9] == [
-        *("ResNet50 + aux", "class weights", cell(told["val", "views12"]), cell(here)),
-        *(cell(here["without_train_twins"]), "61.0", "34.5"),
-    ]
-    assert body[12][:2] == ["ensemble", "no class weights"]
-    (head, *_) = tables(text(split="val"))["PublicTest, single view, in detail, percent (95 % interval):"]
-    assert head[2:4] == ["PublicTest", "without training twins"]
-
-
 def test_rows_are_tested_against_each_other_and_equal_statsmodels(made):
     for tta, said in (("none", "single view"), ("views12", "views12")):
         (head, *body) = tables(text())[
@@ -186,21 +173,6 @@ def test_several_seeds_are_a_mean_with_deviation_and_are_tested_in_pairs(empty):
     (_, none, balanced) = found["How each was trained, and what it took:"]
     assert [none[4], balanced[4]] == ["4", "3"]
     assert balanced[6] == "450.0 ± 10.0"
-
-
-def test_cost_and_start_come_from_what_the_run_recorded(empty):
-    run(("vgg16", "fer2013", "none"))
-    run(("resnet50", "fer2013", "none"), config={"weights": "none", "teacher": ["outputs/x"]})
-    run(("senet50", "fer2013", "none"), config={"weights": "hub", "teacher": None}, run=None, parameters=None)
-    run(("vgg16", "fer2013+aux", "balanced"), config={"weights": "a.pkl", "teacher": "x.npz"})
-    (head, *body) = tables(text())["How each was trained, and what it took:"]
-    assert head[2:] == ["start", "parameters", "seeds", "epochs", "seconds", "device", "PublicTest, best epoch"]
-    assert body[0] == [
-        *("VGG16", "no class weights", "from scratch", "23.5 M", "1", "100", "440.0", "NVIDIA H200", "72.0")
-    ]
-    assert [line[2] for line in body] == ["from scratch", "distilled", "pretrained", "pretrained, distilled"]
-    assert body[2][3:] == ["–", "1", "–", "–", "–", "–"]
-    assert "without those of its teachers" in text()
 
 
 def test_what_is_missing_is_a_dash_and_what_is_elsewhere_is_left_out(empty):
@@ -289,27 +261,6 @@ def _main(*typed):
     compare.main.__wrapped__(config.plain(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed)))))
 
 
-def test_the_command_writes_the_grid_of_conf_once(made, capsys):
-    Path("README.md").write_text("a\n<!-- table:table2 -->\nold\n<!-- /table -->\nb\n")
-    typed = (
-        "runs=outputs/*",
-        "layout=table2",
-        "table2.rows=class_weights",
-        "tta=views12",
-        "into=README.md",
-        "name=table2",
-        "out=outputs/table2.md",
-    )
-    _main(*typed)
-    expected = text(tta="views12")
-    assert capsys.readouterr().out == expected + "\n"
-    assert Path("README.md").read_text() == f"a\n<!-- table:table2 -->\n{expected}\n<!-- /table -->\nb\n"
-    assert Path("outputs/table2.md").read_text() == expected + "\n"
-    before = [Path(p).stat().st_mtime_ns for p in ("README.md", "outputs/table2.md")]
-    _main(*typed)
-    assert [Path(p).stat().st_mtime_ns for p in ("README.md", "outputs/table2.md")] == before
-
-
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -332,17 +283,3 @@ def test_the_posters_table_is_whole():
         (figures,) = [line[1:8] for line in lines if line[0] == title]
         ours = [table2.POSTER[m, data, w] for m in ("resnet50", "senet50", "vgg16") for w in WEIGHTS]
         assert figures == [f"{v}%" for v in [*ours, table2.POSTER_ENSEMBLES[data]]]
-
-
-def test_lines_stay_readable(made):
-    shown = [line for line in text().splitlines() if line.startswith("| ") and "---" not in line]
-    assert max(map(len, shown)) <= 120
-
-
-def test_how_trained_reads_old_and_new_configs():
-    assert table2_markdown.how_trained({}) == "from scratch"
-    assert table2_markdown.how_trained({"weights": None, "teacher": []}) == "from scratch"
-    assert table2_markdown.how_trained({"weights": "hub"}) == "pretrained"
-    assert table2_markdown.how_trained({"weights": "vggface2/best.ckpt"}) == "pretrained"
-    own = {"weights": "outputs/table2/backbone-vgg16-s0/checkpoints/best.ckpt", "teacher": "outputs/table2/resnet18*"}
-    assert table2_markdown.how_trained(own) == "from backbone-vgg16-s0, distilled"

@@ -1,22 +1,17 @@
-"""Cards: numbers against the files and statsmodels, what is not measured is said to be, and what is refused."""
+"""A model card states the numbers of the reports, and names what was not measured."""
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from ferlab.data import preparing
-from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.reporting import describing
+from tests.reporting.test_summary_page import NAMES, STUDENT, shown
 from tests.test_conf import composed
-from tests.test_summarise import NAMES, STUDENT, shown
-from tests.unpacked import ENTRIES, RESULTS, report_of, study_of, unpacked
-
-SMALL = ["data=drawn", "data.n_train=60", "data.n_val=20", "data.n_test=20"]
+from tests.unpacked import ENTRIES, RESULTS, report_of, unpacked
 
 
 def cards(tmp_path, *paths, data=(), **options):
@@ -85,31 +80,6 @@ def test_recall_and_precision_by_expression_come_from_the_matrix(card):
         assert row["most often taken for"] == f"{EXPRESSIONS[other]} ({matrix[k, other]})"
 
 
-def test_limits_follow_from_what_was_measured(card):
-    limits = card.split("## Ethical considerations and limits")[1]
-    report = report_of(STUDENT)
-    matrix, n = np.array(report["confusion_matrix"]), report["n"]
-    worst = min(report["recall"], key=report["recall"].get)
-    k, d = EXPRESSIONS.index(worst), EXPRESSIONS.index("disgust")
-    assert f"{worst} is found in {with_interval(matrix[k, k], matrix[k].sum())} of {matrix[k].sum()} faces" in limits
-    missed, disgust = matrix[d].sum() - matrix[d, d], matrix[d].sum()
-    assert f"missed in {missed} of {disgust} faces, {with_interval(missed, disgust)}" in limits
-    groups = study_of(STUDENT, "analysis")["ferplus"]
-    disputed = groups["disputes"]["n"]
-    assert f"{disputed} of 3589 faces of fer2013, PublicTest, {with_interval(disputed, 3589)}" in limits
-    drops = {name: c["drop"] for name, c in study_of(STUDENT, "robustness")["corruptions"].items()}
-    assert f"{max(drops, key=drops.get)} costs {shown(max(drops.values()))} points" in limits
-    surest = [b for b in report["reliability"] if b["n"]][-1]
-    assert (
-        f"{surest['n']} surest answers (mean confidence {shown(surest['confidence'])}) {shown(surest['accuracy'])}"
-        in limits
-    )
-    lines = [json.loads(line) for line in (RESULTS / "ledger.jsonl").read_text().splitlines()]
-    looks = sum(report["weights_sha256"][0] in look["weights_sha256"] for look in lines)
-    assert f"Looks at test splits by these weights, alone or in an ensemble: {looks}." in limits
-    assert f"{n - report['without_train_twins']['n']} of the {n} faces also stand in training" in limits
-
-
 def test_training_data_and_details_are_those_of_run_json(card):
     info = ENTRIES[STUDENT].info
     (row,) = rows(card.split("## Training data")[1], "faces")
@@ -162,61 +132,3 @@ def test_an_exported_model_has_a_card_too(tmp_path):
     assert f"Members: {STUDENT}" in text
     assert f"see the card of {STUDENT}" in text
     assert "None" not in text
-
-
-@pytest.fixture
-def prepared(tmp_path):
-    config = composed(*SMALL, config="prepare")
-    config["data"] |= {"root": str(tmp_path)}
-    return tmp_path, preparing.prepare(config)[0]
-
-
-def test_a_data_card_holds_what_prepare_counted(prepared):
-    folder, made = prepared
-    (text,) = cards(folder, data=SMALL).values()
-    assert text.startswith("# Data card: drawn")
-    for row in rows(text, "split"):
-        counts = made["counts"][row["split"]]
-        assert {name: int(row[name]) for name in EXPRESSIONS} == counts
-        assert int(row["all"]) == sum(counts.values())
-    assert f"`{made['pixels_sha256']}`" in text
-    assert f"{made['duplicates']['groups']} groups, {made['duplicates']['redundant']} faces beyond" in text
-    assert "python -m ferlab.prepare data=drawn near=true" in text
-    assert "MIT, as the program." in text
-
-
-def test_near_twins_empty_splits_and_another_file_are_told(prepared):
-    folder, made = prepared
-    path = folder / "stores" / made["name"] / "card.json"
-    made["counts"]["test"] = dict.fromkeys(EXPRESSIONS, 0)
-    made["counts"]["val"]["disgust"] = 0
-    made["duplicates"]["near"] = {"val": 3, "test": 4}
-    made |= {"layout": "fer2013", "md5": {"file": "fer2013.csv", "found": "a1", "published": "b2"}}
-    path.write_text(json.dumps(made))
-    text = cards(folder, RESULTS / STUDENT, data=SMALL)[f"data-{made['name']}.md"]
-    assert "test has no face." in text
-    assert "val has no face of disgust." in text
-    assert "in training: 3 val, 4 test." in text
-    assert "near=true" not in text
-    assert "`a1`, published is `b2`: another file" in text
-    assert "Agreement with FER+'s votes: not measured" in text  # the run's study is of other data
-    made["name"] = "fer2013"
-    path.write_text(json.dumps(made))
-    groups = study_of(STUDENT, "analysis")["ferplus"]
-    text = cards(folder, RESULTS / STUDENT, data=SMALL)["data-fer2013.md"]
-    assert f"disputes {groups['disputes']['n']}, {with_interval(groups['disputes']['n'], 3589)} %" in text
-
-
-def test_what_cannot_be_described_says_what_to_type(tmp_path):
-    with pytest.raises(FerlabError, match=r"nothing to describe; type runs=outputs/NAME .* data=fer2013"):
-        cards(tmp_path)
-    with pytest.raises(
-        FerlabError, match=r"drawn-60-20-20-s0 has no readable .*card.json .*python -m ferlab.prepare data=drawn first"
-    ):
-        cards(tmp_path, data=SMALL)
-    with pytest.raises(FerlabError, match="matches no directory"):
-        cards(tmp_path, "outputs/none*")
-    unpacked(STUDENT, tmp_path)
-    Path(tmp_path / STUDENT / "run.json").unlink()
-    with pytest.raises(FerlabError, match="is no run directory"):
-        cards(tmp_path, tmp_path / STUDENT)

@@ -1,0 +1,76 @@
+"""What lies on disk of a run is found, passed over or named as damaged."""
+
+import json
+
+import pytest
+
+from ferlab.errors import FerlabError
+from ferlab.inference import models
+from ferlab.reporting import records, summary_page
+from tests.read_page import Page
+from tests.unpacked import ENTRIES, RESULTS, unpacked
+
+# The run that the package's model came from, which alone has every study and exported files beside it.
+STUDENT = json.loads(models.find("five_layer").with_suffix(".json").read_text())["runs"][0]["name"]
+
+
+NAMES = [STUDENT, "resnet18-fer2013-none-s0", "resnet18-fer2013-none-s1", "resnet18-fer2013-none-s2"]
+
+
+def page_of(tmp_path, *paths, looks=None, **options) -> Page:
+    found = records.find([str(path) for path in paths])
+    return Page(summary_page.write(tmp_path / "deep" / "page.html", found, looks, **options).read_text())
+
+
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (None, "runs is not given; type runs=outputs/NAME"),
+        ([], "runs is not given"),
+        (["outputs/nothing*"], r"runs='outputs/nothing\*' matches no directory with run.json or a report.json"),
+        (["results/nothing*"], r"runs='results/nothing\*' matches no published run; .* in results: .*resnet18-fer"),
+        (["results/*.md"], "matches no published run"),
+        ([f"results/{STUDENT}", f"docs/../results/{STUDENT}"], "are both called .*; give only one of them"),
+    ],
+)
+def test_patterns_that_name_nothing_or_one_run_twice_are_refused(patterns, message, monkeypatch):
+    monkeypatch.chdir(RESULTS.parent)
+    with pytest.raises(FerlabError, match=message):
+        records.find(patterns)
+
+
+def test_published_runs_are_named_as_if_each_were_a_folder(monkeypatch):
+    monkeypatch.chdir(RESULTS.parent)
+    names = [record.name for record in records.find("results")]
+    assert names == [record.name for record in records.find("results/*")] == sorted(ENTRIES)
+    assert [record.name for record in records.find(["results/resnet18-fer2013-none-s?", "results/best"])] == [
+        *NAMES[1:],
+        "best",
+    ]
+
+
+def test_a_glob_passes_over_what_is_no_run(tmp_path):
+    unpacked(STUDENT, tmp_path)
+    (tmp_path / "table.md").write_text("text")
+    (tmp_path / "sweeps").mkdir()
+    assert [record.name for record in records.find(str(tmp_path / "*"))] == [STUDENT]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("run.json", "{", "is no run directory"),
+        ("reports/val-none/report.json", "{", "is no report"),
+        ("reports/val-none/report.json", None, "lacks recall, precision.*python -m ferlab.evaluate runs=.*split=val"),
+        ("explain/val/explain.json", "[]", r"cannot read .*explain.json \(no JSON object\)"),
+        ("explain/val/explain.json", "{}", "lacks data, split, weights_sha256; .*python -m ferlab.explain"),
+    ],
+)
+def test_damaged_files_are_named(tmp_path, file, content, message):
+    folder = unpacked(STUDENT, tmp_path)
+    if content is None:
+        report = json.loads((folder / file).read_text())
+        content = json.dumps({k: report[k] for k in ("name", "split", "tta", "n", "correct", "accuracy")})
+    (folder / file).write_text(content)
+    with pytest.raises(FerlabError, match=message):
+        page_of(tmp_path, folder, split="val", tta="none")

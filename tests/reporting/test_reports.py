@@ -1,0 +1,115 @@
+"""Written reports are found once, tested in pairs, and refused where they disagree."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from ferlab.errors import FerlabError
+from ferlab.metrics.statistics import mcnemar
+from ferlab.reporting import markdown, reports
+from tests.reporting.written import write
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outputs = Path("outputs")
+    told = [
+        write(
+            outputs / f"five_layer-fer2013-none-s{s}/reports/{split}-none",
+            f"five_layer-fer2013-none-s{s}",
+            split,
+            seed=s,
+        )
+        for s in range(3)
+        for split in ("val", "test")
+    ]
+    best = "senet50-fer2013+aux-none-s0"
+    for split in ("val", "test"):
+        for tta in ("none", "flip"):
+            folder = outputs / best / "reports" / f"{split}-{tta}"
+            told.append(write(folder, best, split, tta, 0.8, model="senet50", data="fer2013+aux"))
+    ensemble = {"model": "ensemble", "members": ["a", "b"], "seed": [0, 1]}
+    told.append(write(outputs / "ensembles/a__b/reports/test-none", "a__b", "test", right=0.75, **ensemble))
+    return told
+
+
+def test_reports_of_runs_and_ensembles_are_found_once(made):
+    found = reports.read(["outputs/*", "outputs/*"])
+    assert len(found) == len(made) == 11
+    assert sorted({r["name"] for r in found}) == sorted({r["name"] for r in made})
+    assert len(reports.read("outputs/ensembles/a__b")) == 1
+    assert len(reports.read(["outputs/five_layer-fer2013-none-s0", "outputs/ensembles/a__b"])) == 3
+
+
+def test_tests_are_against_the_best_on_val_and_equal_statsmodels(made):
+    found = reports.read("outputs/*")
+    text = reports.compare(found)
+    best = "senet50-fer2013+aux-none-s0"
+    assert f"McNemar's exact test, test, tta=none, n = 500:\n\n| against {best} |" in text
+    here = [r for r in found if (r["split"], r["tta"]) == ("test", "none")]
+    correct = {r["name"]: np.load(r["folder"] / "correct.npy") for r in here}
+    table, results = markdown.paired_tests(correct, best)
+    assert table in text
+    assert [(name, b, c, p) for name, b, c, p, _ in results] == [
+        (name, *mcnemar(correct[best], other)) for name, other in correct.items() if name != best
+    ]
+    theirs = multipletests([row[3] for row in results], method="holm")[1]
+    np.testing.assert_allclose([row[4] for row in results], theirs)
+
+
+def test_the_reference_and_the_columns_can_be_chosen(made):
+    found = reports.read("outputs/*")
+    text = reports.compare(found, against="five_layer-fer2013-none-s1", split="val")
+    assert "McNemar's exact test, val, tta=none" in text
+    assert "| against five_layer-fer2013-none-s1 |" in text
+    assert "macro recall (PublicTest, single view)" in text
+    with pytest.raises(FerlabError, match="against='x' has no such report; choose a__b, five"):
+        reports.compare(found, against="x")
+    with pytest.raises(FerlabError, match="split=val tta=views8; there are split=test tta=flip"):
+        reports.compare(found, split="val", tta="views8")
+
+
+def test_what_cannot_be_tested_is_said(tmp_path, made):
+    Path("outputs/ensembles/a__b/reports/test-none/correct.npy").unlink()
+    path = Path("outputs/five_layer-fer2013-none-s0/reports/test-none/report.json")
+    path.write_text(path.read_text().replace('"faces_sha256": "test"', '"faces_sha256": "others"'))
+    text = reports.compare(reports.read("outputs/*"))
+    assert "a__b: no correct.npy beside" in text
+    assert "five_layer-fer2013-none-s0: measured on other faces than senet50" in text
+    assert "only one result" in reports.compare(reports.read("outputs/ensembles/*"))
+    write(tmp_path / "p/a/reports/x", "a", "test")
+    write(tmp_path / "p/b/reports/x", "b", "test")
+    assert "no report on val says" in reports.compare(reports.read(str(tmp_path / "p/*")))
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        (None, r"type runs='outputs/\*' or runs=results"),
+        ("outputs/none*", r"python -m ferlab.evaluate runs='outputs/none\*'"),
+    ],
+)
+def test_missing_reports_say_what_to_type(made, runs, message):
+    with pytest.raises(FerlabError, match=message):
+        reports.read(runs)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "7", '{"name": "x"}', '{"split": "train"}'])
+def test_a_damaged_report_is_named(tmp_path, content):
+    file = tmp_path / "run/reports/val-none/report.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    with pytest.raises(FerlabError, match=r"report\.json is no report"):
+        reports.read(str(tmp_path / "run"))
+
+
+def test_reports_that_disagree_are_refused(tmp_path):
+    write(tmp_path / "a/reports/x", "same")
+    write(tmp_path / "b/reports/x", "same")
+    assert len(reports.read(str(tmp_path / "?"))) == 1
+    write(tmp_path / "c/reports/x", "same", correct=1)
+    with pytest.raises(FerlabError, match="both same, val, none"):
+        reports.read(str(tmp_path / "?"))
