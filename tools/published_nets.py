@@ -36,7 +36,7 @@ class Net:
 
 
 def recognise(state: Mapping[str, Tensor], pickled: bool) -> Net | None:
-    """Whose net a state is of, by its names; `pickled` says that it was a plain pickle of numpy arrays."""
+    """Whose net a state is of, by its names; `pickled`: it was a plain pickle of numpy arrays."""
     if f"{dlib_file.PREFIX}conv1.weight" in state:
         return _DLIB
     if "_conv_stem.weight" in state:
@@ -45,7 +45,7 @@ def recognise(state: Mapping[str, Tensor], pickled: bool) -> Net | None:
         return _OXFORD_SENET if any("_1x1_down." in name for name in state) else _OXFORD_RESNET
     if "layer1.0.conv4.weight" in state:
         return _CYDONIA_SENET
-    # cydonia999's ResNet-50 has timm's names: that it is VGGFace2's shows in its classifier, or in how it was saved.
+    # cydonia999's ResNet-50 has timm's names: its classifier, or how it was saved, shows that it is VGGFace2's.
     identities = len(state["fc.weight"]) if "fc.weight" in state else 8631 if pickled else 0
     return _CYDONIA_RESNET if identities == 8631 and "layer1.0.conv3.weight" in state else None
 

@@ -13,6 +13,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ferlab.errors import FerlabError
 
+Config = dict[str, Any]  # a file of conf/ with what was typed, resolved
 _ROOT = Path(__file__).resolve().parents[2]
 # In a checkout the user edits conf/ beside src/; in a wheel it is the package ferlab.conf.
 CONF = str(_ROOT / "conf" if (_ROOT / "conf" / "train.yaml").is_file() else Path(__file__).with_name("conf"))

@@ -69,7 +69,7 @@ def _runs(config: Config) -> Iterator[Path]:
 def main(config: Config) -> None:
     from ferlab.training import report_logger, wandb_runs
 
-    mode, weights = wandb_runs.wandb_mode(config), config["weights"]
+    mode, weights = wandb_runs.wandb_mode(config["wandb"]), config["weights"]
     if weights is not None and mode != "off":
         raise FerlabError(f"wandb={mode} is for runs, not for weights={weights}; leave it out")
     for folder in _runs(config) if weights is None else _exported(config):

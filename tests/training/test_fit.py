@@ -71,7 +71,7 @@ def test_run_directory_holds_config_weights_metrics(config, tmp_path):
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_the_saved_model_is_the_one_that_was_measured(config, faces, precision):
-    """The loss tells the average of the weights from the weights, where the accuracy may not; so for the precision."""
+    """The loss differs between the weights and their average, and between precisions, where the accuracy may not."""
     run = directory.load(training.train(config("ema_decay=0.9", f"trainer.precision={precision}")).path)
     val = faces.of_split("val")
     with torch.inference_mode():

@@ -69,9 +69,9 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
     assert found["config"]["lr"] == 0.05
     assert found["config"]["model"]["name"] == "five_layer"
 
-    said = str(found["run"]) + json.dumps(found["config"])
+    logged = str(found["run"]) + json.dumps(found["config"])
     for private in (os.environ["HOME"], KEY, str(tmp_path), socket.gethostname() or "-"):
-        assert f'"{private}' not in said
+        assert f'"{private}' not in logged
     assert "host" not in found["config"]
     assert found["run"].host in ("", "-")
     for path in run.path.rglob("*"):

@@ -33,7 +33,7 @@ def test_a_finished_run_is_returned_at_once(config, monkeypatch, caplog):
 
 @pytest.mark.usefixtures("small_data")
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("lr=0.1", "lr=0.05, not 0.1"),
         ("trainer.max_epochs=2", "trainer.max_epochs=1, not 2"),
@@ -41,13 +41,13 @@ def test_a_finished_run_is_returned_at_once(config, monkeypatch, caplog):
         ("~model.net.width", "model.net.width=0.25, not nothing"),
     ],
 )
-def test_a_finished_run_of_another_config_is_trained_anew_and_the_key_named(config, caplog, override, said):
+def test_a_finished_run_of_another_config_is_trained_anew_and_the_key_named(config, caplog, override, message):
     caplog.set_level(logging.INFO)
     run = training.train(config("trainer.max_epochs=1"))
     words = ["trainer.max_epochs=1", "skip_finished=true", override]
     other = training.train(config(*words))
     assert other.path.name == f"{run.path.name}-2"
-    assert said in caplog.text
+    assert message in caplog.text
     assert training.train(config(*words)).path == other.path  # it is found under its number
 
 

@@ -51,7 +51,7 @@ def test_answers_are_the_mean_of_members_and_views(teachers, tmp_path, tta):
     asked = teacher.find(str(tmp_path / "outputs" / "five_layer-*"), tta, tmp_path / "kept")
     answers = asked.probabilities(FACES.pixels, "cpu")
     np.testing.assert_allclose(answers, by_hand(teachers, FACES.pixels, tta), atol=1e-5)
-    assert asked.about["members"] == [run.name for run in teachers]
+    assert asked.provenance["members"] == [run.name for run in teachers]
 
 
 def test_a_face_is_asked_once_whatever_its_place(teachers, tmp_path, monkeypatch):
@@ -180,8 +180,8 @@ def test_kept_answers_change_nothing_but_the_time(teachers, train, tmp_path):
     assert plain.info["teacher"] is None
 
 
-def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tmp_path, monkeypatch):
-    """Each step's loss is the cross-entropy to targets of which the vote on the step's own faces is a share."""
+def test_a_consistent_teacher_predicts_for_the_faces_of_each_step(teachers, config, tmp_path, monkeypatch):
+    """The targets of each step hold the ensemble's predictions for the step's own faces, with their share."""
     share, temperature = 0.6, 2.0
     asked = config(
         f"teacher=[{teachers[0].path},{teachers[1].path}]",
@@ -192,15 +192,15 @@ def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tm
         "batch_size=16",
         "trainer.max_epochs=1",
         "trainer.precision=32-true",
-        "name=taught",
+        "name=student",
     )
     monkeypatch.setattr(training, "open_config", lambda *a, **k: FACES)
-    seen = []
+    steps = []
     loss = ExpressionClassifier.loss
 
     def recorded(module, faces, targets):
         result = loss(module, faces, targets)
-        seen.append((faces.numpy().copy(), targets.numpy().copy()))
+        steps.append((faces.numpy().copy(), targets.numpy().copy()))
         return result
 
     given = []
@@ -208,8 +208,8 @@ def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tm
     monkeypatch.setattr(compose, "mixing", lambda *_: lambda *batch: given.append(mixed(*batch)) or given[-1])
     monkeypatch.setattr(ExpressionClassifier, "loss", recorded)
     run = training.train(asked)
-    assert len(seen) == len(given) == 3
-    for (faces, targets), (_, own) in zip(seen, given, strict=True):
+    assert len(steps) == len(given) == 3
+    for (faces, targets), (_, own) in zip(steps, given, strict=True):
         assert faces.dtype == np.float32  # augmented and mixed, so that no kept answer could be meant
         answers = by_hand(teachers, faces[:, 0]) ** (1 / temperature)
         expected = (1 - share) * own.numpy() + share * answers / answers.sum(1, keepdims=True)
@@ -231,5 +231,5 @@ def test_a_consistent_teacher_answers_for_what_the_net_sees(teachers, config, tm
 def test_kept_answers_are_no_consistent_teacher(teachers, tmp_path):
     kept = teacher.find(str(teachers[0].path), "none", tmp_path)
     kept.probabilities(FACES.pixels[:2], "cpu")
-    with pytest.raises(FerlabError, match="a file cannot answer; give teacher=RUNS"):
+    with pytest.raises(FerlabError, match="a file cannot; give teacher=RUNS"):
         teacher.find(str(kept.file), "consistent", tmp_path)

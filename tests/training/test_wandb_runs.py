@@ -12,12 +12,12 @@ from ferlab.training import wandb_runs
     ("given", "mode"), [("online", "online"), ("offline", "offline"), ("off", "off"), (False, "off")]
 )
 def test_modes(given, mode):
-    assert wandb_runs.wandb_mode({"wandb": given}) == mode
+    assert wandb_runs.wandb_mode(given) == mode
 
 
 def test_an_unknown_mode_names_the_known_ones():
     with pytest.raises(FerlabError, match="wandb is True; choose online, offline, off"):
-        wandb_runs.wandb_mode({"wandb": True})
+        wandb_runs.wandb_mode(True)
 
 
 def test_tags_have_the_64_characters_that_wandb_takes():

@@ -226,7 +226,7 @@ class ExpressionClassifier(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimisation.optimizer_of(self.net, self.learning)
-        # Not trainer.estimated_stepping_batches: it makes the loader before a checkpoint has said where to continue.
+        # Not trainer.estimated_stepping_batches: it makes the loader before a checkpoint has set where to continue.
         schedule = self.optimisation.schedule_of(optimizer, self.trainer.max_epochs or 0)
         if isinstance(schedule, lr_scheduler.ReduceLROnPlateau):
             # Stepped in on_validation_epoch_end: Lightning would step it after the epoch's checkpoint is written, and

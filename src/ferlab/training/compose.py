@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from ferlab.config import build
+from ferlab.config import Config, build
 from ferlab.data.augment import Augment
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import Faces
@@ -31,7 +30,7 @@ class Composed:
     teacher: Teacher | KeptTeacher | ConsistentTeacher | None
 
 
-def compose(config: dict[str, Any], faces: Faces, cuda: bool, pretrained: Pretrained | None = None) -> Composed:
+def compose(config: Config, faces: Faces, cuda: bool, pretrained: Pretrained | None = None) -> Composed:
     """The data module and the classifier of a config (conf/train.yaml, resolved)."""
     data = _data_of(config, faces)
     net, preprocess = of_run.nets_of(config)
@@ -57,7 +56,7 @@ def compose(config: dict[str, Any], faces: Faces, cuda: bool, pretrained: Pretra
     return Composed(data, classifier, found)
 
 
-def _data_of(config: dict[str, Any], faces: Faces) -> FacesDataModule:
+def _data_of(config: Config, faces: Faces) -> FacesDataModule:
     return FacesDataModule(
         faces,
         Augment([build(node) for node in config["augment"]["policy"]], config["seed"]),
@@ -70,7 +69,7 @@ def _data_of(config: dict[str, Any], faces: Faces) -> FacesDataModule:
     )
 
 
-def _optimisation_of(config: dict[str, Any], batches: int) -> Optimisation:
+def _optimisation_of(config: Config, batches: int) -> Optimisation:
     return Optimisation(
         optimizer=config["optimizer"],
         lr=config["lr"],
@@ -89,7 +88,7 @@ def _steps_per_epoch(batches: int, limit: int | float) -> int:
     return max(1, min(batches, limit if isinstance(limit, int) else int(batches * limit)))
 
 
-def _targets_of(config: dict[str, Any], data: FacesDataModule, teacher: nn.Module | None) -> Targets:
+def _targets_of(config: Config, data: FacesDataModule, teacher: nn.Module | None) -> Targets:
     return Targets(
         class_weights=class_weights(config["class_weights"], data.class_counts, config["class_weights_beta"]),
         label_smoothing=config["label_smoothing"],
@@ -99,7 +98,7 @@ def _targets_of(config: dict[str, Any], data: FacesDataModule, teacher: nn.Modul
     )
 
 
-def teacher_of(config: dict[str, Any]) -> Teacher | KeptTeacher | ConsistentTeacher | None:
+def teacher_of(config: Config) -> Teacher | KeptTeacher | ConsistentTeacher | None:
     """The teacher that the config names, or None.
 
     Raises:

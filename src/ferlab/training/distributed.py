@@ -25,6 +25,7 @@ from pytorch_lightning.plugins.environments import (
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
 
+from ferlab.config import Config
 from ferlab.errors import FerlabError
 from ferlab.jobs import typed
 from ferlab.training.ema import WeightEma
@@ -48,7 +49,7 @@ def environment() -> ClusterEnvironment:
         raise FerlabError(f"{' '.join(str(error).split())}; type srun --ntasks-per-node=N") from error
 
 
-def rank_of(config: dict[str, Any]) -> int:
+def rank_of(config: Config) -> int:
     """This process's number among those that train together; 0 where it is alone, or is to start the others."""
     if config["trainer"]["devices"] == 1:
         return 0

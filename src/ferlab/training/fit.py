@@ -7,12 +7,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from ferlab.config import Config
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
 from ferlab.jobs import sweep_record
@@ -38,8 +38,8 @@ from ferlab.training.wandb_runs import wandb_mode
 log = logging.getLogger(__name__)
 
 
-def train(config: dict[str, Any]) -> directory.Run:
-    """Train as `config` (conf/train.yaml, resolved) says, and return the run.
+def train(config: Config) -> directory.Run:
+    """Train by `config` (conf/train.yaml, resolved), and return the run.
 
     Raises:
         FerlabError: anything the user can mend; nothing is written before the config is known to be sound.
@@ -55,7 +55,7 @@ def train(config: dict[str, Any]) -> directory.Run:
     if not cuda:
         keep_heap_pages()
     composed = compose(config, open_config(config["data"]), cuda, pretrained)
-    wandb = wandb_mode(config)
+    wandb = wandb_mode(config["wandb"])
     ranks = count_ranks(config)
     distributed.refuse(ranks, composed.data.batch_size, config["unfreeze_every"])
     place = run_directory(config, rank)
@@ -69,7 +69,7 @@ def train(config: dict[str, Any]) -> directory.Run:
     return directory.load(place.path)
 
 
-def _finished(config: dict[str, Any], rank: int) -> directory.Run | None:
+def _finished(config: Config, rank: int) -> directory.Run | None:
     if done := finished_run(config):
         log.info("finished already: %s", done.path)
         if not rank:
@@ -81,10 +81,8 @@ def _finished(config: dict[str, Any], rank: int) -> directory.Run | None:
 
 
 @contextlib.contextmanager
-def _recorded(
-    path: Path, facts: RunFacts, composed: Composed, config: dict[str, Any], wandb: str
-) -> Iterator[list[Logger]]:
-    """Open loggers for a run while run.json says that it runs; at its end both get what has become of it."""
+def _recorded(path: Path, facts: RunFacts, composed: Composed, config: Config, wandb: str) -> Iterator[list[Logger]]:
+    """Keep a run's loggers open and its run.json at `running`; at the end both get the result."""
     started = time.time()
     facts.write(path)
     loggers = loggers_of(path, config, "off" if config["trainer"]["fast_dev_run"] else wandb)  # a trial is no result
@@ -100,9 +98,7 @@ def _recorded(
             facts.write(path)
 
 
-def _fit(
-    config: dict[str, Any], composed: Composed, facts: RunFacts, place: Place, loggers: list[Logger], ranks: int
-) -> Path:
+def _fit(config: Config, composed: Composed, facts: RunFacts, place: Place, loggers: list[Logger], ranks: int) -> Path:
     """Train, note in `facts` what was reached, and return the run directory, which rank zero has made."""
     best, last = checkpointing(place.path, config)
     trainer = None

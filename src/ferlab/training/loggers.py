@@ -1,4 +1,4 @@
-"""Where a training's curves go: a CSV file always, W&B where it is asked for and can be reached."""
+"""Where a training's curves go: a CSV file always, W&B where the config has it and it can be reached."""
 
 import json
 import re
@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from ferlab import files
+from ferlab.config import Config
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import faces_sha256
 from ferlab.expressions import EXPRESSIONS
@@ -23,7 +24,7 @@ from ferlab.training.validation import Validation
 _SAMPLES = 64  # faces in the table of sample predictions
 
 
-def loggers_of(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
+def loggers_of(path: Path, config: Config, mode: str) -> list[Logger]:
     """The CSV log in path/log/N (N counts the starts of this run), and W&B's where `mode` asks for it."""
     start = sum(1 for _ in path.glob("log/*"))
     # Rows reach the file at each epoch's end, not every hundred.
@@ -48,7 +49,7 @@ def loggers_of(path: Path, config: dict[str, Any], mode: str) -> list[Logger]:
     return found
 
 
-def _tags(config: dict[str, Any], job: typed.Typed) -> list[str]:
+def _tags(config: Config, job: typed.Typed) -> list[str]:
     """What runs are picked by in W&B's table; a sweep's runs share its tag."""
     shared = _shared(config)
     keys = [f"{key}={shared[key]}" for key in ("class_weights", "balance", "weights")]
@@ -58,7 +59,7 @@ def _tags(config: dict[str, Any], job: typed.Typed) -> list[str]:
     return wandb_runs.tags(config["model"]["name"], config["data"]["name"], *keys)
 
 
-def _shared(config: dict[str, Any]) -> dict[str, Any]:
+def _shared(config: Config) -> Config:
     """The config without folders: they are this machine's, not the run's."""
     shared = {key: value for key, value in config.items() if key != "outputs"} | {"data": config["data"]["name"]}
     return shared | {key: _file_names(config[key]) for key in ("weights", "teacher")}
@@ -77,7 +78,7 @@ def finish_wandb(
 
     Args:
         run: the run's directory.
-        facts: what its run.json says; of one that failed only the curves are kept.
+        facts: the content of its run.json; of a run that failed only the curves are kept.
     """
     failed = facts.status == "failed"
     for logger in loggers:
@@ -88,7 +89,7 @@ def finish_wandb(
                     _log_lineage(logger.experiment, data, run, facts)
 
 
-def _pictures(classifier: ExpressionClassifier, validation: Validation, data: FacesDataModule) -> dict[str, Any]:
+def _pictures(classifier: ExpressionClassifier, validation: Validation, data: FacesDataModule) -> dict[str, object]:
     import wandb
 
     faces = data.val.take(torch.linspace(0, len(data.val) - 1, min(_SAMPLES, len(data.val))).long().numpy())

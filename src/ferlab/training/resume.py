@@ -4,18 +4,18 @@ import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
+from ferlab.config import Config
 from ferlab.errors import FerlabError
 from ferlab.predictors import of_run
 from ferlab.runs import checkpoints, directory
 
 log = logging.getLogger(__name__)
 
-# Keys that say how a run is computed and kept, not what comes out: runs that differ in these alone are the same run.
-# The precision is none of them, for it changes the numbers more than the device does.
+# Keys of how a run is computed and kept, not of its result: runs that differ in these alone are the same run. The
+# precision is none of them, for it changes the numbers more than the device does.
 HOW_IT_RUNS = (
     "outputs",
     "data.root",
@@ -32,15 +32,15 @@ HOW_IT_RUNS = (
 )
 
 
-def finished_run(config: dict[str, Any]) -> directory.Run | None:
-    """The finished run of this name and config, if there is one; `differing` says why another is not it."""
+def finished_run(config: Config) -> directory.Run | None:
+    """The finished run of this name and config, if there is one; `differing` lists why another is not it."""
     for run in _of_name(config):
         if run.info.get("status") == "finished" and not differing(run.config, config):
             return run
     return None
 
 
-def stopped_run(config: dict[str, Any]) -> Path | None:
+def stopped_run(config: Config) -> Path | None:
     """The newest run of this name and config that did not finish and has a checkpoint to continue from."""
     for run in reversed(_of_name(config)):
         if run.info.get("status") != "finished" and not differing(run.config, config):
@@ -50,7 +50,7 @@ def stopped_run(config: dict[str, Any]) -> Path | None:
     return None
 
 
-def why_anew(config: dict[str, Any]) -> str:
+def why_anew(config: Config) -> str:
     """What is there under the run's name instead of a finished run of its config; empty where nothing is."""
     if path := stopped_run(config):
         return f"{path} was stopped before its end; skip_finished=true ckpt=last would continue it"
@@ -60,7 +60,7 @@ def why_anew(config: dict[str, Any]) -> str:
     return f"{there[-1].path} is finished, but with {', '.join(differing(there[-1].config, config)[:3])}"
 
 
-def differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+def differing(before: Config, now: Config) -> list[str]:
     """Where two configs differ in what comes out, as `lr=0.1, not 0.05`."""
     was, wanted = (_flat(c) for c in (before, now))
     keys = [key for key in dict.fromkeys([*wanted, *was]) if key not in HOW_IT_RUNS]
@@ -73,7 +73,7 @@ def differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
-def _of_name(config: dict[str, Any]) -> list[directory.Run]:
+def _of_name(config: Config) -> list[directory.Run]:
     """Run directories outputs/name, name-2, ..., oldest first; one that cannot be read is left out."""
     found = []
     for path in directory.of_name(Path(config["outputs"]), config["name"]):
@@ -82,8 +82,8 @@ def _of_name(config: dict[str, Any]) -> list[directory.Run]:
     return found
 
 
-def _flat(node: dict[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _flat(node: Config, before: str = "") -> Config:
+    found: Config = {}
     for key, value in node.items():
         found |= _flat(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
     return found
@@ -97,7 +97,7 @@ class Place:
     checkpoint: Path | None
 
 
-def run_directory(config: dict[str, Any], rank: int) -> Place:
+def run_directory(config: Config, rank: int) -> Place:
     """Where a training writes. Rank zero makes it; of a new one the other ranks know outputs/name without its number.
 
     Raises:
@@ -122,7 +122,7 @@ def run_directory(config: dict[str, Any], rank: int) -> Place:
     return Place(path, checkpoint)
 
 
-def _continued(config: dict[str, Any]) -> Path | None:
+def _continued(config: Config) -> Path | None:
     if config["ckpt"] is None:
         return None
     if config["skip_finished"]:  # a sweep that is repeated with both keys also starts what never was
@@ -130,7 +130,7 @@ def _continued(config: dict[str, Any]) -> Path | None:
     return directory.latest(Path(config["outputs"]), config["name"])
 
 
-def _same_net(path: Path, config: dict[str, Any], checkpoint: Path) -> None:
+def _same_net(path: Path, config: Config, checkpoint: Path) -> None:
     """Refuse to continue with what would silently train something else."""
     before = yaml.safe_load((path / directory.CONFIG).read_text())
     of_run.load_net(of_run.nets_of(config)[0], checkpoints.load(checkpoint)["state_dict"], checkpoint)

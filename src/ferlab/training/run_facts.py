@@ -1,4 +1,4 @@
-"""What run.json says of a run."""
+"""The content of run.json."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ferlab import files
+from ferlab.config import Config
 from ferlab.expressions import EXPRESSIONS
 from ferlab.runs import directory, provenance
 from ferlab.training import freeze
@@ -24,7 +25,7 @@ class RunFacts:
         learns: what of the net learns, in words.
         augmentation: on which path it runs, and why not on the faster one.
         expressions: the order of the net's outputs.
-        teacher: see `teacher.Teacher.about`; None without one.
+        teacher: see `teacher.ConsistentTeacher`; None without one.
         weights: where the net started from.
         best_epoch, val_accuracy: of best.ckpt; None until it is there.
         epochs, seconds: of the whole training; None until its end.
@@ -51,7 +52,7 @@ class RunFacts:
     seconds: float | None = None
 
     @classmethod
-    def of(cls, config: dict[str, Any], composed: Composed, precision: str, weights: str) -> "RunFacts":
+    def of(cls, config: Config, composed: Composed, precision: str, weights: str) -> "RunFacts":
         """What is known before the first step."""
         net, augment = composed.classifier.net, composed.data.augment
         return cls(
@@ -67,7 +68,7 @@ class RunFacts:
             learns=freeze.describe(net, composed.classifier.learning),
             augmentation=f"{augment.path} ({augment.reason})" if augment.reason else augment.path,
             expressions=list(EXPRESSIONS),
-            teacher=composed.teacher.about if composed.teacher else None,
+            teacher=composed.teacher.provenance if composed.teacher else None,
             environment=provenance.environment(),
             weights=weights,
         )

@@ -3,11 +3,11 @@
 import logging
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
 from ferlab import files
+from ferlab.config import Config
 from ferlab.errors import FerlabError
 from ferlab.predictors import of_run
 from ferlab.runs import checkpoints
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _STATISTICS = 512  # training faces that give statistics to norms without
 
 
-def pretrained_for(config: dict[str, Any]) -> tuple[dict[str, Any], Pretrained | None]:
+def pretrained_for(config: Config) -> tuple[Config, Pretrained | None]:
     """The pretrained weights that the config asks for, and the config with what they need: their normalisation."""
     model = config["model"]
     if config["weights"] == "none":
@@ -54,7 +54,7 @@ def start(net: nn.Module, preprocess: nn.Module, weights: str, pretrained: Pretr
     """
     if pretrained:
         backbone = net.get_submodule("backbone")
-        backbone.load_state_dict(pretrained.state, strict=False)  # open_weights has reported what it lacks
+        backbone.load_state_dict(pretrained.state, strict=False)  # open_weights has reported what is missing
         if pretrained.folded:
             norms.unfold(backbone, preprocess(faces[:_STATISTICS]))
         _start_head(net.get_submodule("head"), pretrained)

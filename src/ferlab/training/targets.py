@@ -22,9 +22,9 @@ class Targets:
         class_weights: of the loss, float32 [7].
         label_smoothing: share of each target spread evenly over the classes.
         mix: (faces, targets) -> the same, mixed among the batch (mixup, cutmix), or None.
-        teacher: a predictor that is asked in each step for the very faces that the net is given, augmented and mixed
-            (Beyer et al. 2022, arXiv:2106.05237), and is no part of what is saved; None: the targets are the data's.
-        teacher_share: of each target; the given target is the rest.
+        teacher: predicts in each step for the very faces that the net gets, augmented and mixed (Beyer et al. 2022,
+            arXiv:2106.05237), and is no part of what is saved; None: the targets are the data's.
+        teacher_share: of the teacher's probabilities in each target; the rest is the target of the data.
     """
 
     class_weights: Tensor

@@ -1,9 +1,9 @@
 """Runs and training faces in, the teacher's probabilities out: computed once for each face, then kept.
 
-Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531). The teacher sees each
-face unaugmented, in a fixed set of views, so its probabilities are a function of the pixels, which
-`predictors.answers` finds them by. A consistent teacher (Beyer et al. 2022, arXiv:2106.05237)
-is instead asked in each training step, for the augmented faces that the student sees; nothing of it is kept.
+Hinton, Vinyals & Dean 2015, "Distilling the Knowledge in a Neural Network" (arXiv:1503.02531). The teacher gets each
+face unaugmented, in a fixed view set. Its probabilities are a function of the pixels, by which `predictors.answers`
+finds them. A consistent teacher (Beyer et al. 2022, arXiv:2106.05237) instead predicts in each training step, for the
+augmented faces of the student; nothing of it is kept.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,14 +28,14 @@ FROZEN = "frozen"
 
 @dataclass(frozen=True)
 class ConsistentTeacher:
-    """Runs that answer in each step, for the faces as the student gets them.
+    """Runs that predict in each step, for the faces as the student gets them.
 
     Attributes:
-        about: `members` (run names), `weights_sha256`, `tta`, `expressions`; of a chosen ensemble also its sha256.
+        provenance: `members` (run names), `weights_sha256`, `tta`, `expressions`; of a chosen ensemble also its sha256.
         subject, view_set: the runs, and the views in which they get a face.
     """
 
-    about: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     subject: Subject
     view_set: ViewSet
 
@@ -52,7 +52,7 @@ class Teacher:
         folder: where probabilities are kept.
     """
 
-    about: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     subject: Subject
     view_set: ViewSet
     folder: Path
@@ -70,9 +70,9 @@ class Teacher:
 
 @dataclass(frozen=True)
 class KeptTeacher:
-    """A file of kept probabilities without its runs; `about` as of `ConsistentTeacher`."""
+    """A file of kept probabilities without its runs; `provenance` as of `ConsistentTeacher`."""
 
-    about: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     file: Path
 
     def probabilities(self, pixels: np.ndarray, device: str) -> np.ndarray:
@@ -94,8 +94,8 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher | Kept
     """The teacher that `teacher` names: runs (paths, globs, an ensemble's directory), or a file of kept probabilities.
 
     Args:
-        tta: the view set that it sees; `frozen` for the one that an ensemble was chosen with, `consistent` for the
-            faces of each training step as the student sees them.
+        tta: its view set; `frozen` for the one that an ensemble was chosen with, `consistent` for the faces of each
+            training step as the student gets them.
         folder: where probabilities are kept.
 
     Raises:
@@ -110,22 +110,22 @@ def find(teacher: str | Sequence[str], tta: str, folder: Path) -> Teacher | Kept
         view_set = one.frozen_views
     else:
         view_set = _view_set("none" if tta == CONSISTENT else tta)
-    about = {**one.kept(view_set, folder).provenance, "tta": tta}
+    provenance = {**one.kept(view_set, folder).provenance, "tta": tta}
     if tta == CONSISTENT:
-        return ConsistentTeacher(about, one, view_set)
-    return Teacher(about, one, view_set, folder)
+        return ConsistentTeacher(provenance, one, view_set)
+    return Teacher(provenance, one, view_set, folder)
 
 
 def _of_file(file: Path, tta: str) -> KeptTeacher:
     if tta == CONSISTENT:
-        raise FerlabError(f"teacher_tta={tta} asks in each step, which a file cannot answer; give teacher=RUNS")
+        raise FerlabError(f"teacher_tta={tta} predicts in each step, and a file cannot; give teacher=RUNS")
     if not file.is_file():
         raise FerlabError(f"teacher={file} is no file; give a teacher's .npz or runs, as teacher=outputs/NAME")
-    about = answers.read(file)[1]
-    check_order(about.get("expressions"), f"teacher {file}")
-    if about.get("tta") != tta:
-        raise FerlabError(f"teacher={file} was asked with teacher_tta={about.get('tta')}, not {tta}; type that")
-    return KeptTeacher(about, file)
+    provenance = answers.read(file)[1]
+    check_order(provenance.get("expressions"), f"teacher {file}")
+    if provenance.get("tta") != tta:
+        raise FerlabError(f"teacher={file} was made with teacher_tta={provenance.get('tta')}, not {tta}; type that")
+    return KeptTeacher(provenance, file)
 
 
 def _view_set(tta: str) -> ViewSet:

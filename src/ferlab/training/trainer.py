@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -15,6 +14,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from ferlab.config import Config
 from ferlab.errors import FerlabError
 from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed, durable_checkpoints
@@ -25,33 +25,33 @@ log = logging.getLogger(__name__)
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
-def count_ranks(config: dict[str, Any]) -> int:
+def count_ranks(config: Config) -> int:
     """Processes that will train one batch together.
 
     Raises:
         FerlabError: no such strategy, or fewer devices than that.
     """
-    asked, strategy = config["trainer"], config["strategy"]
+    wanted, strategy = config["trainer"], config["strategy"]
     if strategy not in distributed.STRATEGIES:
         raise FerlabError(f"strategy is {strategy!r}; choose {', '.join(distributed.STRATEGIES)}")
-    if asked["devices"] == 1:
+    if wanted["devices"] == 1:
         return 1
     try:
         probe = pl.Trainer(
-            accelerator=asked["accelerator"],
-            devices=asked["devices"],
+            accelerator=wanted["accelerator"],
+            devices=wanted["devices"],
             strategy=strategy,
             plugins=[distributed.environment()],
             logger=False,
             enable_checkpointing=False,
         )
     except (MisconfigurationException, ValueError) as error:
-        raise FerlabError(f"trainer.devices is {asked['devices']!r}: {' '.join(str(error).split())}") from error
+        raise FerlabError(f"trainer.devices is {wanted['devices']!r}: {' '.join(str(error).split())}") from error
     return probe.world_size
 
 
 def trainer_of(
-    config: dict[str, Any], precision: str, path: Path, checkpointing: list[ModelCheckpoint], loggers: list[Logger]
+    config: Config, precision: str, path: Path, checkpointing: list[ModelCheckpoint], loggers: list[Logger]
 ) -> pl.Trainer:
     return pl.Trainer(
         **{**config["trainer"], "precision": precision},
@@ -79,28 +79,28 @@ def keep_heap_pages() -> None:
     mallopt(trim_threshold, (1 << 31) - 1)
 
 
-def accelerator_of(config: dict[str, Any]) -> str:
-    asked = config["trainer"]["accelerator"]
-    if asked in ("gpu", "cuda") and not torch.cuda.is_available():
-        raise FerlabError(f"trainer.accelerator is {asked!r}, but no GPU is there; use trainer.accelerator=cpu")
-    return "cuda" if asked in ("auto", "gpu", "cuda") and torch.cuda.is_available() else asked
+def accelerator_of(config: Config) -> str:
+    wanted = config["trainer"]["accelerator"]
+    if wanted in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise FerlabError(f"trainer.accelerator is {wanted!r}, but no GPU is there; use trainer.accelerator=cpu")
+    return "cuda" if wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available() else wanted
 
 
-def precision_of(asked: str, cuda: bool) -> str:
+def precision_of(wanted: str, cuda: bool) -> str:
     """What Lightning computes in; the weights and the validation are float32 in each of these.
 
     Raises:
         FerlabError: another precision, whose weights would be validated otherwise than they are evaluated.
     """
-    if asked not in PRECISIONS:
-        raise FerlabError(f"trainer.precision is {asked!r}; choose {', '.join(PRECISIONS)}")
-    if asked != "auto":
-        return asked
+    if wanted not in PRECISIONS:
+        raise FerlabError(f"trainer.precision is {wanted!r}; choose {', '.join(PRECISIONS)}")
+    if wanted != "auto":
+        return wanted
     fast = torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return "bf16-mixed" if fast else "32-true"
 
 
-def checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+def checkpointing(path: Path, config: Config) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     folder = path / directory.CHECKPOINTS
     best = ModelCheckpoint(
         folder,
@@ -120,7 +120,7 @@ def checkpointing(path: Path, config: dict[str, Any]) -> tuple[ModelCheckpoint, 
     return best, last
 
 
-def callbacks_of(config: dict[str, Any]) -> list[Callback]:
+def callbacks_of(config: Config) -> list[Callback]:
     callbacks: list[Callback] = []
     if config["trainer"]["enable_progress_bar"]:
         callbacks.append(RichProgressBar(refresh_rate=20))

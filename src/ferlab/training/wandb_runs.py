@@ -15,13 +15,13 @@ log = logging.getLogger(__name__)
 WANDB = ("online", "offline", "off")
 
 
-def wandb_mode(config: dict[str, Any]) -> str:
-    """online, offline or off.
+def wandb_mode(wandb: str | bool) -> str:
+    """online, offline or off, of the config's value.
 
     Raises:
-        FerlabError: `wandb` is something else.
+        FerlabError: it is something else.
     """
-    mode = "off" if config["wandb"] is False else config["wandb"]  # an unquoted off in a YAML file is False
+    mode = "off" if wandb is False else wandb  # an unquoted off in a YAML file is False
     if mode not in WANDB:
         raise FerlabError(f"wandb is {mode!r}; choose {', '.join(WANDB)}")
     return mode
@@ -37,7 +37,7 @@ def opened(folder: Path, mode: str, **facts: Any) -> Any:
     except ImportError:
         log.warning("wandb is not installed; only files are written (pip install wandb, or wandb=off)")
         return None
-    # Eight seconds are enough for a service that answers. The metadata would hold paths and the host's name.
+    # Eight seconds are enough for a service that responds. The metadata would hold paths and the host's name.
     settings = wandb.Settings(init_timeout=8, silent=True, x_disable_meta=True, console="off", host="-")
     attempts: list[Literal["online", "offline"]] = ["online", "offline"] if mode == "online" else ["offline"]
     for attempt in attempts:

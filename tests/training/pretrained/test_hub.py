@@ -96,7 +96,7 @@ def test_a_hub_with_another_net_is_no_success(small, a_hub, monkeypatch):
 
 
 @pytest.mark.parametrize("backbone", [SMALL, "legacy_seresnet50"])  # on the hub, and at a plain address
-def test_no_hub_is_told_at_once(backbone, monkeypatch, tmp_path):
+def test_no_hub_is_reported_at_once(backbone, monkeypatch, tmp_path):
     nowhere = "http://127.0.0.1:9"
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     constants = huggingface_hub.constants
@@ -113,6 +113,6 @@ def test_no_hub_is_told_at_once(backbone, monkeypatch, tmp_path):
     assert time.monotonic() - started < 20
 
 
-def test_a_net_without_pretrained_weights_is_told():
+def test_a_net_without_pretrained_weights_is_reported():
     with pytest.raises(FerlabError, match="timm has no pretrained weights of resnetblur18; use weights=none or a file"):
         open_weights("hub", "resnetblur18", 3)

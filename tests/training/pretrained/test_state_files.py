@@ -36,7 +36,7 @@ def test_every_kind_of_file_gives_the_same_net(suffix, small, tmp_path):
 @pytest.mark.parametrize(
     "prefix", ["", "module.", "backbone.", "model.", "net.backbone.", "module.model.", "_orig_mod."]
 )
-def test_containers_and_wrappers_are_seen_through(container, prefix, small, tmp_path):
+def test_containers_and_wrappers_are_removed(container, prefix, small, tmp_path):
     state = {prefix + name: tensor for name, tensor in small.state_dict().items()}
     if prefix in ("backbone.", "net.backbone."):
         state |= {prefix.replace("backbone.", "head.weight"): torch.zeros(7, 64), "neck.weight": torch.zeros(1)}
@@ -48,7 +48,7 @@ def test_containers_and_wrappers_are_seen_through(container, prefix, small, tmp_
     assert ("1 more (neck.weight)" in found.summary) == ("backbone." in prefix)
 
 
-def test_of_two_sets_the_average_is_taken_and_said(small, tmp_path):
+def test_of_two_sets_the_average_is_taken_and_reported(small, tmp_path):
     raw = {name: torch.zeros_like(tensor) for name, tensor in small.state_dict().items()}
     torch.save({"state_dict": raw, "state_dict_ema": small.state_dict()}, tmp_path / "x.pth.tar")
     found = open_weights(str(tmp_path / "x.pth.tar"), SMALL, 3)

@@ -53,7 +53,7 @@ def test_a_few_missing_tensors_are_named_and_many_refused(small, tmp_path):
         open_weights(saved(state, tmp_path), SMALL, 3)
 
 
-def test_a_wrong_shape_is_told(small, tmp_path):
+def test_a_wrong_shape_is_reported(small, tmp_path):
     state = dict(small.state_dict())
     name = next(n for n in state if n.startswith("layer2") and state[n].ndim == 4)
     shape = tuple(state[name].shape)

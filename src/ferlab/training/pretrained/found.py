@@ -68,7 +68,7 @@ class Found:
     """Weights under timm's names.
 
     Attributes:
-        input: None if the source does not say.
+        input: None if the source does not state it.
         outside: names of tensors of other parts of the net that the backbone was in.
         notes: remarks for the user.
         caffe_strides, folded, head, source: see `weights.Pretrained`.

@@ -12,14 +12,14 @@ from timm.models._hub import check_cached_file, download_cached_file
 from ferlab.errors import FerlabError
 from ferlab.training.pretrained.found import Found, Normalisation, reason
 
-_SECONDS = 10  # that a hub may take to answer
+_SECONDS = 10  # until a hub must respond
 
 
 def from_hub(backbone: str) -> Found:
     """timm's pretrained weights of a backbone.
 
     Raises:
-        FerlabError: timm has none, the hub does not answer, or its file does not fit the net.
+        FerlabError: timm has none, the hub does not respond, or its file does not fit the net.
     """
     config = timm.get_pretrained_cfg(backbone)
     if config is None or not config.has_weights:
@@ -47,7 +47,7 @@ def _fetch(config: PretrainedCfg) -> Path:
         if not isinstance(config.url, str):
             raise FileNotFoundError("timm names no single file")
         if not check_cached_file(config.url):
-            # torch's download waits without end; this asks whether anyone answers.
+            # torch's download waits without end; this finds out whether anyone responds.
             urllib.request.urlopen(config.url, timeout=_SECONDS).close()  # noqa: S310
         return Path(download_cached_file(config.url))
     place, _, revision = config.hf_hub_id.partition("@")

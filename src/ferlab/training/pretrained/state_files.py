@@ -52,7 +52,7 @@ def from_file(weights: str, expected: Mapping[str, torch.Size], backbone: str) -
     if published:
         published.refuse_other(str(path), backbone)
         _take_published(found, published)
-    elif _is_vggface2s(found.state):  # with timm's names and another function, so that nothing else would tell
+    elif _is_vggface2s(found.state):  # of timm's names and another function: no other check would find it
         raise FerlabError(f"{path} is VGGFace2's; convert it first: {CONVERT} {path} OUT.safetensors")
     if part in _AVERAGES or "current_model_state" in content:  # the second is Lightning's, of weights not averaged
         found.notes.append(f"of the file's two sets the weights' average, {part}, is taken")

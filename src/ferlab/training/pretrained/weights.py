@@ -51,7 +51,7 @@ def open_weights(weights: str, backbone: str, channels: int) -> Pretrained:
     """What `weights` (hub or a file) names, for a timm backbone of so many input channels.
 
     Raises:
-        FerlabError: no such weights, the hub does not answer, or a file that is damaged, wants to run code, is of
+        FerlabError: no such weights, the hub does not respond, or a file that is damaged, wants to run code, is of
             another net, or holds NaN.
     """
     with torch.random.fork_rng(devices=[]):  # what is built and thrown away here must not change what training draws
@@ -90,10 +90,10 @@ def _is_counter(name: str) -> bool:
 
 
 def _adapt(
-    found: Found, given: Normalisation, expected: Mapping[str, torch.Size], first: list[str], channels: int
+    found: Found, needed: Normalisation, expected: Mapping[str, torch.Size], first: list[str], channels: int
 ) -> Normalisation:
     """Sum the first convolution's input planes for a one-channel net, where that computes the same from grey faces."""
-    even = len(set(given.mean)) == len(set(given.std)) == 1
+    even = len(set(needed.mean)) == len(set(needed.std)) == 1
     for name in first:
         if name not in found.state or name not in expected or found.state[name].ndim != 4:
             continue
@@ -103,19 +103,19 @@ def _adapt(
         if channels != 1 or planes != 3 or not even:
             raise FerlabError(
                 f"{found.source} is of a net with {planes} input planes, and {channels} would not compute the same "
-                f"(mean {given.mean}); type model.net.channels={planes} model.input.channels={planes}"
+                f"(mean {needed.mean}); type model.net.channels={planes} model.input.channels={planes}"
             )
         found.state[name] = adapt_input_conv(1, found.state[name])
         found.notes.append("the input planes of its first convolution are summed to 1")
-    n = len(given.mean)
+    n = len(needed.mean)
     if n == channels:
-        return given
+        return needed
     if not even:
         raise FerlabError(
-            f"{found.source} reads {n} channels with means {given.mean}, not {channels}; "
+            f"{found.source} reads {n} channels with means {needed.mean}, not {channels}; "
             f"type model.net.channels={n} model.input.channels={n}"
         )
-    return replace(given, mean=given.mean[:1] * channels, std=given.std[:1] * channels)
+    return replace(needed, mean=needed.mean[:1] * channels, std=needed.std[:1] * channels)
 
 
 def _match(found: Found, expected: Mapping[str, torch.Size], backbone: str) -> tuple[dict[str, Tensor], str]:
