@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ferlab.errors import FerlabError
+from ferlab.files import Config
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
 
-Config = dict[str, Any]  # a file of conf/ with what was typed, resolved
 
 _EXTRAS = {"captum": "train,explain", "saliency": "train,explain", "skimage": "train,explain"}  # of all others: train
 _ends = contextlib.ExitStack()  # of the command that runs

@@ -10,6 +10,9 @@ from typing import Any, BinaryIO
 
 from ferlab.errors import FerlabError
 
+Json = dict[str, Any]  # an object of a JSON file
+Config = dict[str, Any]  # a file of conf/ with what was typed, or a run's config.yaml, resolved
+
 
 @contextlib.contextmanager
 def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from ferlab import files
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
+from ferlab.files import Json
 
 ARRAYS = ("pixels", "targets", "split", "subject", "row")
 NOTE, CARD = "store.json", "card.json"
@@ -61,9 +62,9 @@ def read_note(folder: Path) -> Note | None:
     return note if isinstance(note, dict) and note.keys() >= {"raw", "arrays", "files"} else None
 
 
-def stamp(raw: Path | None, files: Sequence[Path], sha: bool) -> list[dict[str, Any]]:
+def stamp(raw: Path | None, files: Sequence[Path], sha: bool) -> list[Json]:
     """Path (relative to `raw`, so that the data may move), size in bytes and time of each raw file, and its sha256."""
-    stamps: list[dict[str, Any]] = []
+    stamps: list[Json] = []
     folder = raw if raw is not None and raw.is_dir() else None
     for file in files:
         status = file.stat()

@@ -26,6 +26,7 @@ from ferlab.errors import FerlabError
 from ferlab.evaluation import report
 from ferlab.evaluation.door import OpenedRuns
 from ferlab.expressions import EXPRESSIONS
+from ferlab.files import Json
 from ferlab.inference.onnx_model import FORMAT, INPUT, OUTPUT, rgba_of
 from ferlab.metrics import statistics
 from ferlab.predictors.predictor import predict
@@ -77,7 +78,7 @@ def refuse_difference(precision: str, difference: float, tolerance: Mapping[str,
         )
 
 
-def measured(probabilities: np.ndarray, reference: np.ndarray, split: Faces) -> dict[str, Any]:
+def measured(probabilities: np.ndarray, reference: np.ndarray, split: Faces) -> Json:
     """How a graph does on a split, and against the fp32 graph: both float32 [N,7], of the N faces."""
     right, before = (p.argmax(1) == split.labels for p in (probabilities, reference))
     only_before, only_this, p = statistics.mcnemar(before, right)
@@ -94,7 +95,7 @@ def measured(probabilities: np.ndarray, reference: np.ndarray, split: Faces) -> 
     }
 
 
-def facts(one: Subject, opened: OpenedRuns, margin: Mapping[str, float], opset: int) -> dict[str, Any]:
+def facts(one: Subject, opened: OpenedRuns, margin: Mapping[str, float], opset: int) -> Json:
     """All that an export states whatever its precision: classes, crop, code, runs, data, and what their reports hold.
 
     Args:
@@ -150,7 +151,7 @@ def write(model: ModelProto, stated: Mapping[str, Any], path: Path) -> None:
 _OF_A_REPORT = ("n", "correct", "accuracy", "interval95", "without_train_twins", "macro_recall", "ece", "looks_before")
 
 
-def _reports(one: Subject, title: str) -> dict[str, Any]:
+def _reports(one: Subject, title: str) -> Json:
     """What the reports of these weights in this view set hold; of a split without one nothing."""
     found = {}
     for split in ("val", "test"):

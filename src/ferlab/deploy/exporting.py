@@ -15,6 +15,7 @@ from ferlab.ensembling import named, subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation.door import Door, OpenedRuns
 from ferlab.expressions import check_order
+from ferlab.files import Config, Json
 from ferlab.inference.onnx_model import rgba_of
 from ferlab.metrics import abstention
 from ferlab.pages.words import percent
@@ -29,10 +30,10 @@ class _Exported:
     """A graph in one precision and the JSON that goes with it."""
 
     model: onnx.ModelProto
-    sidecar: dict[str, Any]
+    sidecar: Json
 
 
-def export(config: dict[str, Any]) -> list[Path]:
+def export(config: Config) -> list[Path]:
     """Export as `config` (conf/export.yaml, resolved) says; gives the .onnx files.
 
     Raises:

@@ -1,11 +1,12 @@
 """Members' probabilities on val in, every way to make an ensemble of them with its accuracy on val out."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ferlab.ensembling import weighting
+from ferlab.files import Config
 from ferlab.metrics.temperature import best_temperature, temper
 from ferlab.predictors import views
 from ferlab.predictors.views import ViewSet
@@ -48,7 +49,7 @@ def fitted(
     temperature: str,
     methods: Sequence[str],
     recipe: weighting.Recipe,
-    config: dict[str, Any],
+    config: Config,
 ) -> list[Choice]:
     """Every method on probabilities [M,N,7], fitted on all of val and, for the estimate, on parts of it."""
 

@@ -14,6 +14,7 @@ from typing import Any
 from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+from ferlab.files import Json
 from ferlab.runs import directory
 
 FOLDER = "ensembles"  # in outputs
@@ -82,7 +83,7 @@ def frozen_sha256(kept: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(bare(kept), sort_keys=True).encode()).hexdigest()
 
 
-def read(folder: Path) -> list[dict] | dict[str, Any]:
+def read(folder: Path) -> list[dict] | Json:
     """The content of members.json in an ensemble's directory: a list for equal weights, an object for a choice on val.
 
     Raises:

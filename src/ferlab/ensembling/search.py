@@ -8,7 +8,6 @@ import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from ferlab.data.faces import Faces
 from ferlab.ensembling import choosing, diversity, frozen, named, specialists, weighting
 from ferlab.ensembling.subject import of_run
 from ferlab.errors import FerlabError
+from ferlab.files import Config, Json
 from ferlab.metrics.statistics import accuracy_of
 from ferlab.metrics.temperature import temper
 from ferlab.predictors import views
@@ -28,7 +28,7 @@ from ferlab.runs.split import Splits
 log = logging.getLogger(__name__)
 
 
-def choose(config: dict[str, Any]) -> tuple[Path, list[choosing.Choice]]:
+def choose(config: Config) -> tuple[Path, list[choosing.Choice]]:
     """Choose as `config` (conf/ensemble.yaml, resolved) says; returns the frozen directory and all choices, best first.
 
     Raises:
@@ -82,7 +82,7 @@ def _candidates(patterns: str | Sequence[str] | None) -> tuple[list[directory.Ru
     return members, [run for run in done if run not in members]
 
 
-def _several(config: dict[str, Any], key: str, known: Sequence[str]) -> list[str]:
+def _several(config: Config, key: str, known: Sequence[str]) -> list[str]:
     value = config[key]
     wanted = list(known) if value == "auto" else [value] if isinstance(value, str) else list(value)
     unknown = [repr(v) for v in wanted if v not in known]
@@ -91,13 +91,13 @@ def _several(config: dict[str, Any], key: str, known: Sequence[str]) -> list[str
     return list(dict.fromkeys(wanted))
 
 
-def _sets(config: dict[str, Any]) -> list[ViewSet]:
+def _sets(config: Config) -> list[ViewSet]:
     names, spaces = _several(config, "tta", list(views.VIEWS)), _several(config, "tta_space", views.SPACES)
     return list(dict.fromkeys(view_set(name, space) for name, space in itertools.product(names, spaces)))
 
 
 def _probabilities(
-    candidates: Sequence[directory.Run], faces: Faces, sets: Sequence[ViewSet], config: dict[str, Any]
+    candidates: Sequence[directory.Run], faces: Faces, sets: Sequence[ViewSet], config: Config
 ) -> dict[str, np.ndarray]:
     """For each view set the candidates' probabilities, float64 [M,N,7]; computed once, then kept."""
     kept, device = Path(config["outputs"]) / "answers", device_of(config["device"])
@@ -106,7 +106,7 @@ def _probabilities(
 
 
 def _tried(
-    base: np.ndarray, trained_on_pairs: Sequence[directory.Run], faces: Faces, wanted: ViewSet, config: dict[str, Any]
+    base: np.ndarray, trained_on_pairs: Sequence[directory.Run], faces: Faces, wanted: ViewSet, config: Config
 ) -> list[specialists.Trial]:
     if not trained_on_pairs:
         return []
@@ -119,7 +119,7 @@ def _freeze(
     candidates: Sequence[directory.Run],
     kept: Sequence[specialists.Trial],
     recipe: weighting.Recipe,
-    chosen_on: dict[str, Any],
+    chosen_on: Json,
     outputs: Path,
     name: str,
 ) -> Path:

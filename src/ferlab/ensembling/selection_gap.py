@@ -4,19 +4,19 @@ Nothing that chooses may import this file, and no command reads what it wrote: a
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from ferlab.ensembling import weighting
 from ferlab.ensembling.subject import Subject
+from ferlab.files import Json
 from ferlab.metrics import temperature
 
 NOTE = "known only after the choice, never used to choose"
 
 
-def gap(one: Subject, by_run: Sequence[Tensor], labels: np.ndarray, accuracy: float) -> dict[str, Any]:
+def gap(one: Subject, by_run: Sequence[Tensor], labels: np.ndarray, accuracy: float) -> Json:
     """How far a chosen ensemble is from the best choices among its own members on these faces.
 
     Args:
@@ -35,7 +35,7 @@ def gap(one: Subject, by_run: Sequence[Tensor], labels: np.ndarray, accuracy: fl
     single = max(np.eye(len(members)), key=lambda weights: _accuracy(weights, members, labels))
     picked = weighting.greedy(members, labels, recipe)
 
-    def described(weights: np.ndarray) -> dict[str, Any]:
+    def described(weights: np.ndarray) -> Json:
         found = _accuracy(weights, members, labels)
         names = {run.name: float(w) for run, w in zip(one.members, weights, strict=True) if w}
         return {"members": names, "accuracy": found, "gap": found - accuracy}
@@ -43,7 +43,7 @@ def gap(one: Subject, by_run: Sequence[Tensor], labels: np.ndarray, accuracy: fl
     return {"note": NOTE, "best_single": described(single), "best_greedy": described(picked)}
 
 
-def sentence(found: dict[str, Any]) -> str:
+def sentence(found: Json) -> str:
     """The result of `gap` as a line for the reader."""
     single, greedy = found["best_single"], found["best_greedy"]
     return (

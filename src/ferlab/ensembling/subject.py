@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+from ferlab.files import Json
 from ferlab.predictors import answers, predictor, views
 from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.views import View, ViewSet
@@ -76,7 +77,7 @@ class Subject:
         return self.choice["sha256"] if self.choice else None
 
     @property
-    def chosen_how(self) -> dict[str, Any] | None:
+    def chosen_how(self) -> Json | None:
         """What a report states of an ensemble that was chosen on val besides its runs; None of anything else."""
         if self.choice is None:
             return None
@@ -172,7 +173,7 @@ class Subject:
         """Where the probabilities in a view set are kept: a file of these weights, in whatever order, and views."""
         weights = [run.weights_sha256 for run in self.runs]
         identity = [sorted(weights), view_set.title, [list(view) for view in view_set.views]]
-        provenance: dict[str, Any] = {
+        provenance: Json = {
             "members": [run.name for run in self.runs],
             "weights_sha256": weights,
             "tta": view_set.title,

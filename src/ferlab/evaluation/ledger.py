@@ -13,6 +13,7 @@ from typing import Any
 from filelock import FileLock
 
 from ferlab.errors import FerlabError
+from ferlab.files import Json
 
 
 def look(
@@ -24,7 +25,7 @@ def look(
     commit: str | None,
     tta: Sequence[str],
     ensemble_sha256: str | None = None,
-) -> dict[str, Any]:
+) -> Json:
     """Append a look at `split` to the ledger and return its entry.
 
     Args:
@@ -48,22 +49,20 @@ def look(
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two jobs of a sweep end together: count and append under one lock.
     with FileLock(f"{path}.lock"):
-        earlier, weights = entries(path), sorted(weights_sha256)
-        entry: dict[str, Any] = {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "runs": list(runs),
-            "weights_sha256": list(weights_sha256),
-            "data": data,
-            "split": split,
-            "tta": list(tta),
-            "commit": commit,
-            "looks_before": sum(sorted(e["weights_sha256"]) == weights for e in earlier),
-            "looks_before_at_data": sum(e["data"] == data for e in earlier),
-        }
+        entry: Json = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(runs)}
+        entry |= {"weights_sha256": list(weights_sha256), "data": data, "split": split, "tta": list(tta)}
+        entry |= {"commit": commit, **_looks_before(entries(path), sorted(weights_sha256), data)}
         if ensemble_sha256 is not None:
             entry["ensemble_sha256"] = ensemble_sha256
         _append(path, entry)
     return entry
+
+
+def _looks_before(earlier: Sequence[Json], weights: Sequence[str], data: str) -> Json:
+    return {
+        "looks_before": sum(sorted(entry["weights_sha256"]) == weights for entry in earlier),
+        "looks_before_at_data": sum(entry["data"] == data for entry in earlier),
+    }
 
 
 def _append(path: Path, entry: Mapping[str, Any]) -> None:
@@ -73,7 +72,7 @@ def _append(path: Path, entry: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def entries(path: str | Path) -> list[dict[str, Any]]:
+def entries(path: str | Path) -> list[Json]:
     """All looks in the ledger, oldest first; none when there is no file yet.
 
     Raises:

@@ -10,9 +10,10 @@ import numpy as np
 from ferlab import files
 from ferlab.data.faces import Faces, split_title
 from ferlab.errors import FerlabError
+from ferlab.files import Json
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read(folder: Path) -> Json:
     """What report.json in a folder holds; nothing where there is none, or a damaged one."""
     try:
         found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
@@ -45,8 +46,7 @@ def write_report(
     """
     from ferlab.pages import report_page  # matplotlib and Jinja2 cost 0.5 s, which reading reports should not
 
-    missing = {"name", "model", "members", "tta", "split", "data", "seed", "commit"} - set(provenance)
-    if missing:
+    if missing := {"name", "model", "members", "tta", "split", "data", "seed", "commit"} - set(provenance):
         raise FerlabError(f"a report needs {', '.join(sorted(missing))} in its provenance")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ import onnxruntime
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import K, check_order
+from ferlab.files import Json
 
 FORMAT = 1  # of the JSON; raise it when a key changes its meaning
 INPUT, OUTPUT = "rgba", "probabilities"
@@ -101,7 +102,7 @@ def rgba_of(faces: np.ndarray) -> np.ndarray:
     return rgba
 
 
-def read_sidecar(path: Path) -> dict[str, Any]:
+def read_sidecar(path: Path) -> Json:
     """The JSON beside an .onnx file, checked but for the checksum; raises FerlabError as `OnnxModel.open`."""
     file = path.with_suffix(".json")
     try:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ferlab.errors import FerlabError
+from ferlab.files import Config
 from ferlab.jobs.overrides import flat, listed, words
 from ferlab.jobs.scheduler import Job
 
@@ -129,7 +130,7 @@ class _Planner:
         for body in [] if name in self._dropped else listed(node[kinds[0]]):
             take[kinds[0]](name, made, dict(body), after)
 
-    def _train(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
+    def _train(self, step: str, made: Step, body: Config, after: frozenset[str]) -> None:
         lesson: dict[str, Any] = {key: body.pop(key) for key in ("teacher", "teacher_tta") if key in body}
         starts = self._runs(body, "weights") if "weights" in body else []
         if "teacher" in lesson and self.config["teacher"]:
@@ -160,7 +161,7 @@ class _Planner:
             options |= {"weights": replace(start, file="checkpoints/best.ckpt")} if start else {}
             self._job(job, "train", options, after)
 
-    def _evaluate(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
+    def _evaluate(self, step: str, made: Step, body: Config, after: frozenset[str]) -> None:
         runs, name, by = self._runs(body), body.pop("name", None), body.pop("by", None)
         own = {**body, "skip_measured": True, "ledger": self.config["ledger"]}
         own |= {**self._shared, **flat(self.config["evaluation"])}
@@ -177,7 +178,7 @@ class _Planner:
                 raise FerlabError("several runs are one ensemble, which needs a name; give name, or each: true")
             self._checked(job, made, "evaluate", options, after)
 
-    def _ensemble(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
+    def _ensemble(self, step: str, made: Step, body: Config, after: frozenset[str]) -> None:
         folder = self._outputs / "ensembles" / str(body.get("name"))
         # Sorted, so that the choice does not depend on the order of the steps.
         runs = sorted(self._runs(body), key=lambda one: one.folder)
@@ -186,11 +187,11 @@ class _Planner:
         # An ensemble stays with what it was first chosen from.
         self._checked(step, made, "ensemble", options, after, folder / "members.json")
 
-    def _compare(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
+    def _compare(self, step: str, made: Step, body: Config, after: frozenset[str]) -> None:
         runs = _alone_or_all(self._runs(body))
         self._checked(step, made, "compare", {"runs": runs, **flat(body)}, after)
 
-    def _select(self, step: str, made: Step, body: dict[str, Any], after: frozenset[str]) -> None:
+    def _select(self, step: str, made: Step, body: Config, after: frozenset[str]) -> None:
         runs = self._runs(body)
         wanted = {key: [str(value) for value in listed(values)] for key, values in body.items()}
         made.subjects += [one for one in runs if all(one.facts.get(key) in wanted[key] for key in wanted)]
@@ -208,7 +209,7 @@ class _Planner:
         needs = {one.job for value in options.values() for one in listed(value) if isinstance(one, Subject)}
         self.made.jobs.append(Job(job, lambda: [f"ferlab.{command}", *words(options)], after | needs, makes))
 
-    def _runs(self, body: dict[str, Any], key: str = "runs") -> list[Subject]:
+    def _runs(self, body: Config, key: str = "runs") -> list[Subject]:
         """Takes the names of steps out of a step, and gives what they stand for."""
         found = [one for step in listed(body.pop(key, None)) for one in self._step(step).subjects]
         if not found:

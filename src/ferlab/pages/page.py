@@ -4,13 +4,13 @@ numbers and values in words, and galleries of faces."""
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ferlab.data.faces import Faces
 from ferlab.expressions import EXPRESSIONS
+from ferlab.files import Json
 from ferlab.pages.figures import face_uri
 from ferlab.pages.words import percent
 
@@ -30,7 +30,7 @@ def template(name: str) -> Template:
     return env.get_template(name)
 
 
-def cards(faces: Faces, index: Sequence[int], probabilities: np.ndarray, notes: Sequence[str]) -> list[dict[str, Any]]:
+def cards(faces: Faces, index: Sequence[int], probabilities: np.ndarray, notes: Sequence[str]) -> list[Json]:
     """Gallery entries of the faces at `index` with all seven probabilities [N,7] and a note each."""
     labels, predicted = faces.labels, probabilities.argmax(1)
     return [

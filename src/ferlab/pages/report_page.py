@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from ferlab.data.faces import Faces
 from ferlab.expressions import EXPRESSIONS, K
+from ferlab.files import Json
 from ferlab.pages.figures import THEMES, both_themes, data_uri, drawn
 from ferlab.pages.page import GALLERIES, cards, galleries_file, template
 from ferlab.pages.words import readable
@@ -47,7 +48,7 @@ def write(
     return page
 
 
-def pictures_of(report: Mapping[str, Any], metrics_rows: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def pictures_of(report: Mapping[str, Any], metrics_rows: Sequence[Mapping[str, Any]] = ()) -> Json:
     """A report's `confusion`, `reliability` and `curves` (None without rows of metrics.csv), each for both themes."""
     confusion = {theme: data_uri(_confusion(report, theme, "svg"), "svg+xml") for theme in THEMES}
     lines = curves(metrics_rows)
@@ -125,7 +126,7 @@ def _confusion_matrix(figure: Figure, matrix: np.ndarray, colours: dict[str, str
     axes.spines[:].set_visible(False)
 
 
-def _reliability(figure: Figure, bins: list[dict[str, Any]], colours: dict[str, str]) -> None:
+def _reliability(figure: Figure, bins: list[Json], colours: dict[str, str]) -> None:
     figure.set_size_inches(4.4, 4.1)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = 1 / len(bins)
@@ -180,7 +181,7 @@ def _training(figure: Figure, curves: dict[str, dict[str, list]], colours: dict[
     panels[-1].set_xlabel("epoch")
 
 
-def _mistakes(probabilities: np.ndarray, faces: Faces) -> list[dict[str, Any]]:
+def _mistakes(probabilities: np.ndarray, faces: Faces) -> list[Json]:
     """The wrong answers that were given with the highest probability, the surest first."""
     labels, predicted, confidence = faces.labels, probabilities.argmax(1), probabilities.max(1)
     wrong = np.flatnonzero(predicted != labels)

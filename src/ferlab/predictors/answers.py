@@ -16,7 +16,7 @@ import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
-from ferlab.files import replacing
+from ferlab.files import Json, replacing
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Kept:
             )
 
 
-def read(file: Path) -> tuple[dict[bytes, np.ndarray], dict[str, Any]]:
+def read(file: Path) -> tuple[dict[bytes, np.ndarray], Json]:
     """Digest of a face -> its probabilities [7], and what the file belongs to.
 
     Raises:

@@ -1,13 +1,13 @@
 """A run directory in, its trained net as a predictor out."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from ferlab.config import build
 from ferlab.errors import FerlabError
+from ferlab.files import Config
 from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model
 from ferlab.runs import checkpoints
@@ -25,7 +25,7 @@ def predictor_of(run: Run) -> Model:
     return Model(preprocess, net).eval()
 
 
-def nets_of(config: dict[str, Any]) -> tuple[nn.Module, Preprocess]:
+def nets_of(config: Config) -> tuple[nn.Module, Preprocess]:
     """A new net and its preprocessing, as a run's config says them."""
     return build(config["model"]["net"]), Preprocess(**config["model"]["input"])
 

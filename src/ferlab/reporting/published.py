@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
+from ferlab.files import Json
 from ferlab.metrics.scores import by_class
 from ferlab.reporting import published_rows
 from ferlab.reporting.published_rows import Curves, Measurement, Run
@@ -31,8 +31,6 @@ from ferlab.reporting.published_rows import Curves, Measurement, Run
 RUNS, MEASUREMENTS, PREDICTED, CONFIGS = "runs.csv", "measurements.csv", "predicted.npz", "configs.jsonl"
 CONDITIONS, CURVES, STUDIES = "conditions.json", "curves.csv.gz", "studies.jsonl"
 SHORT = 16  # hex digits of a checksum that name an array
-
-Json = dict[str, Any]  # an object of a JSON file
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from ferlab import files
 from ferlab.data.faces import split_title
 from ferlab.expressions import EXPRESSIONS
 from ferlab.pages.page import template
@@ -65,8 +66,7 @@ def write(
         runs=[_run(record, report, _title(data, split, record.frozen or tta), split, tta) for record, report in shown],
         looks=[_looks(records, looks)],
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html, encoding="utf-8")
+    files.write_text(path, html)
     return path
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from ferlab.files import Config
 from ferlab.metrics.statistics import holm, mcnemar
 from ferlab.reporting import table2
 from ferlab.reporting.markdown import Report, interval, markdown, spread, view_title
@@ -140,7 +141,7 @@ def _costs(grid: Grid) -> str:
     return f"How each was trained, and what it took:\n\n{markdown(head, body)}{more}"
 
 
-def how_trained(config: dict[str, Any]) -> str:
+def how_trained(config: Config) -> str:
     """Where a run's weights and targets came from; configs from before these keys existed are from scratch.
 
     Weights of one of our own runs are named as such: what they were trained on is no other data set's knowledge.
@@ -212,7 +213,7 @@ def _millions(report: Report) -> str:
     return f"{parameters / 1e6:.1f} M" if isinstance(parameters, int) else "–"
 
 
-def poster_table(reports: Sequence[Report], conf: dict[str, Any], split: str | None, tta: str | None) -> str:
+def poster_table(reports: Sequence[Report], conf: Config, split: str | None, tta: str | None) -> str:
     """The poster's Table 2 over reports that `read` gave, as Markdown; `conf` is table2 of conf/compare.yaml.
 
     Raises:

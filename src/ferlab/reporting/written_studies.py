@@ -8,6 +8,7 @@ from typing import Any
 
 from ferlab.data.faces import split_title
 from ferlab.errors import FerlabError
+from ferlab.files import Json
 from ferlab.pages.figures import data_uri
 from ferlab.pages.page import GALLERIES
 from ferlab.pages.sections import PageFigure, Section, Shown
@@ -75,7 +76,7 @@ def of(kind: str, content: Mapping[str, Any], folder: Path, file: str) -> Writte
     return WrittenStudy(kind, content, KINDS[kind].read(content, file), folder)
 
 
-def galleries(folder: Path) -> dict[str, list[dict[str, Any]]]:
+def galleries(folder: Path) -> dict[str, list[Json]]:
     """The galleries beside a report or a study; empty where none were kept.
 
     Raises:
@@ -84,7 +85,7 @@ def galleries(folder: Path) -> dict[str, list[dict[str, Any]]]:
     return _json(folder / GALLERIES) if (folder / GALLERIES).is_file() else {}
 
 
-def _json(file: Path) -> dict[str, Any]:
+def _json(file: Path) -> Json:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         if not isinstance(content, dict):

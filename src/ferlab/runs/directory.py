@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -21,7 +20,7 @@ from ferlab import files
 from ferlab.data.faces import Faces
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
-from ferlab.files import write_text
+from ferlab.files import Config, Json, write_text
 from ferlab.runs import checkpoints
 
 CONFIG, INFO, CHECKPOINTS, LOG = "config.yaml", "run.json", "checkpoints", "log"
@@ -93,8 +92,8 @@ class Run:
     """One run directory, read when asked."""
 
     path: Path
-    config: dict[str, Any]
-    info: dict[str, Any]
+    config: Config
+    info: Json
 
     @property
     def name(self) -> str:
@@ -144,7 +143,7 @@ def load(path: str | os.PathLike) -> Run:
     return Run(path, config, info)
 
 
-def write_config(run: Path, config: dict[str, Any]) -> None:
+def write_config(run: Path, config: Config) -> None:
     """Write a run's config whole or not at all.
 
     Raises:

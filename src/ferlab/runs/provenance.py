@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ferlab.files import Json
 from ferlab.runs.directory import Run
 
 
@@ -89,7 +90,7 @@ class Provenance:
     config: Mapping[str, Any] | None = None
     run: Mapping[str, Any] | None = None
 
-    def as_json(self, configs: bool = True) -> dict[str, Any]:
+    def as_json(self, configs: bool = True) -> Json:
         """As the keys of report.json; without `configs`, as those of a study's file."""
         always = {"model", *_OF_A_RUN}
         found = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -116,7 +117,7 @@ def of_runs(
         alone: one run by itself; else an ensemble, of which one member may be left.
         data: name of the data where they are not the runs' own.
     """
-    facts: dict[str, Any] = {}
+    facts: Json = {}
     for key in _OF_A_RUN:
         values = [run.info.get(key) for run in runs]
         # An ensemble has no seed of its own: what its members do not share is one value a member.

@@ -15,6 +15,7 @@ from ferlab.data.sources.ferplus import VOTES
 from ferlab.data.store import root_of
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
+from ferlab.files import Json
 from ferlab.metrics.statistics import accuracy_of
 from ferlab.pages.page import GALLERIES, cards, galleries_file
 from ferlab.pages.sections import Shown, png
@@ -98,7 +99,7 @@ def _second_opinion(study: Study, p: np.ndarray, votes: Path) -> tuple[_Opinion,
     return _Opinion(accuracy, issues, int((~by_group["disputes"]).sum())), rows
 
 
-def _write(study: Study, record: MistakesRecord, galleries: dict[str, list[dict[str, Any]]]) -> None:
+def _write(study: Study, record: MistakesRecord, galleries: dict[str, list[Json]]) -> None:
     pictures = {GALLERIES: galleries_file(galleries)}
     if record.ferplus:
         pictures["ferplus.png"] = png(mistakes_page.bars, record.ferplus)
@@ -122,7 +123,7 @@ def _votes(study: Study, config: Mapping[str, Any]) -> Path | None:
     return path
 
 
-def _gallery(study: Study, index: np.ndarray, p: np.ndarray) -> list[dict[str, Any]]:
+def _gallery(study: Study, index: np.ndarray, p: np.ndarray) -> list[Json]:
     labels, predicted = study.faces.labels, p.argmax(1)
     pairs = [(EXPRESSIONS[labels[i]], EXPRESSIONS[predicted[i]]) for i in index]
     notes = [f"{label}, right" if label == other else f"{label} taken for {other}" for label, other in pairs]
