@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ferlab.errors import FerlabError
+from ferlab.files import Config as Config
 
-Config = dict[str, Any]  # a file of conf/ with what was typed, resolved
 _ROOT = Path(__file__).resolve().parents[2]
 # In a checkout the user edits conf/ beside src/; in a wheel it is the package ferlab.conf.
 CONF = str(_ROOT / "conf" if (_ROOT / "conf" / "train.yaml").is_file() else Path(__file__).with_name("conf"))
