@@ -59,14 +59,14 @@ def test_in_a_sweep_the_jobs_after_a_failed_one_run_and_the_status_is_not_0(type
 
 
 def test_the_gpus_go_round(typed):
-    seen = []
+    found = []
     typed(
-        lambda config: seen.append(os.environ["CUDA_VISIBLE_DEVICES"]),
+        lambda config: found.append(os.environ["CUDA_VISIBLE_DEVICES"]),
         "-m",
         "seed=range(5)",
         "+hydra.job.env_set.CUDA_VISIBLE_DEVICES=${gpu:2}",
     )
-    assert seen == ["0", "1", "0", "1", "0"]
+    assert found == ["0", "1", "0", "1", "0"]
 
 
 @pytest.mark.parametrize("error", [None, FerlabError("no"), ZeroDivisionError(), KeyboardInterrupt()])

@@ -87,15 +87,15 @@ def test_plain_resolves_and_holds_no_config():
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ('${required:"a.b=FILE, or a.b=hub"}', "type a.b=FILE, or a.b=hub; there is no default"),
         ("???", "type a.b=VALUE; there is no default"),
         ("${absent}", "Interpolation key 'absent' not found"),
     ],
 )
-def test_a_value_that_is_missing_is_one_line(value, said):
-    with pytest.raises(FerlabError, match=f"^{re.escape(said)}$"):
+def test_a_value_that_is_missing_is_one_line(value, message):
+    with pytest.raises(FerlabError, match=f"^{re.escape(message)}$"):
         config.plain(OmegaConf.merge({"a": {}}, {"a": {"b": value}}))
 
 

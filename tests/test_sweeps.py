@@ -70,8 +70,8 @@ def test_the_sweep_of_wandb_types_what_conf_has():
     sweep = yaml.safe_load((ROOT / "docs" / "wandb_sweep.yaml").read_text())
     assert sweep["command"][:4] == ["${env}", "python", "-m", "ferlab.train"]
     words = [word for word in sweep["command"][4:] if word != "${args_no_hyphens}"]
-    for key, said in sweep["parameters"].items():
-        words += [f"{key}={value}" for value in (said.get("values") or [said["min"]])[-1:]]
+    for key, options in sweep["parameters"].items():
+        words += [f"{key}={value}" for value in (options.get("values") or [options["min"]])[-1:]]
     with initialize_config_dir(CONF, version_base="1.3"):
         config = compose("train", overrides=words)
     assert (config.wandb, config.class_weights, config.lr) == ("online", "effective", 0.005)

@@ -67,10 +67,10 @@ def test_a_sweep_ends_with_a_table_of_what_became_of_each_job(typed, tmp_path, c
 
     out = capsys.readouterr().out
     text = (tmp_path / "out" / sweep_summary.SUMMARY).read_text()
-    for said in (out, text):
-        assert "1 finished, 2 failed, 1 skipped" in said
-        assert "seed 1 is unlucky" in said
-        assert jobs[2]["again"] in said
+    for summary in (out, text):
+        assert "1 finished, 2 failed, 1 skipped" in summary
+        assert "seed 1 is unlucky" in summary
+        assert jobs[2]["again"] in summary
     assert "25.00 %" in out
     assert "| 3 | skipped | seed=3 | 25.00 % |" in text
     for num in range(4):
