@@ -8,7 +8,7 @@ from ferlab import publish
 from tests.reporting.test_publishable import outputs  # noqa: F401
 
 
-def test_the_command_publishes_and_writes_tables(outputs, typed, capsys):  # noqa: F811
+def test_the_command_publishes_and_writes_tables(outputs, typed, capsys):
     Path("README.md").write_text("a\n<!-- table:all -->\n<!-- /table -->\n")
     table = "{into: README.md, name: all, runs: results, split: val, tta: none, columns: [none]}"
     words = [f"runs={outputs}/*", "dirty=true", "tables=true", f"written=[{table}]"]

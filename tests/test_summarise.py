@@ -1,39 +1,12 @@
 """`python -m ferlab.summarise`: what it prints."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
-from ferlab.studies import calibration, explanation, mistakes, opening, robustness
-from tests.conftest import measure
 from tests.read_page import Page
-from tests.test_conf import composed
-
-
-@pytest.fixture(scope="module")
-def studied(trained, tmp_path_factory):
-    """The trained run's own directory with reports and all studies, as the commands leave them."""
-    folder = tmp_path_factory.mktemp("studied") / "small"
-    shutil.copytree(trained, folder)
-    options = {"ledger_path": folder.parent / "ledger.jsonl", "outputs": folder.parent}
-    measure(str(folder), "none", "val", **options)
-    for command, kind, run, few in (
-        ("calibrate", calibration.KIND, calibration.calibrate, {}),
-        (
-            "robustness",
-            robustness.KIND,
-            robustness.measure,
-            {"corruptions": ["blur", "hand"], "strengths": [1, 5]},
-        ),
-        ("analyse", mistakes.KIND, mistakes.analyse, {"ambiguous_gap": 0.5}),
-        ("explain", explanation.KIND, explanation.explain, {"faces": 7, "methods": ["gradients"], "sanity_faces": 2}),
-    ):
-        config = composed(config=command) | few | {"runs": str(folder), "ledger": str(options["ledger_path"])}
-        for opened in opening.opened(config, kind):
-            run(opened, config)
-    return folder
+from tests.reporting.summaries import studied  # noqa: F401
 
 
 def test_the_command_says_what_it_wrote(studied, typed, capsys):

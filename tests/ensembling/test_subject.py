@@ -73,6 +73,6 @@ def test_a_chosen_ensemble_teaches_with_its_weights(made):
     np.testing.assert_allclose(alone.probabilities(pixels, "cpu"), by_hand(single, pixels), atol=1e-5)
     soft = teacher.find([m["path"] for m in about["members"]], "none", Path("kept"))
     assert len({frozen.file, alone.file, soft.file}) == 3
-    assert alone.about["ensemble_sha256"] == about["sha256"]
+    assert alone.provenance["ensemble_sha256"] == about["sha256"]
     with pytest.raises(FerlabError, match="frozen is for an ensemble that was chosen on val"):
         teacher.find("outputs/plain-s0", "frozen", Path("kept"))

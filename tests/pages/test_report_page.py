@@ -9,19 +9,11 @@ from ferlab.evaluation import report
 from ferlab.expressions import EXPRESSIONS
 from ferlab.metrics import scores
 from ferlab.pages import figures, report_page
-from tests.metrics.test_scores import made, made_faces
-
-PROVENANCE = {
-    "name": "five_layer-fer2013-none-s0",
-    "model": "five_layer",
-    "members": ["five_layer-fer2013-none-s0"],
-    "tta": "flip",
-    "split": "test",
-    "data": "fer2013",
-    "seed": 0,
-    "commit": "c0ffee123456",
-    "environment": {"python": "3.11"},
-}
+from tests.evaluation.small_report import (
+    PROVENANCE,
+    page,  # noqa: F401
+)
+from tests.metrics.test_scores import made_faces
 
 
 def test_one_face_of_another_data_set_that_stands_in_training_has_a_page_too(tmp_path):
@@ -33,21 +25,6 @@ def test_one_face_of_another_data_set_that_stands_in_training_has_a_page_too(tmp
     assert "no face" in text
     assert "PrivateTest" not in text
     assert "fer2013" not in text.lower()
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    p, faces, twins = made()
-    m = scores.measure(p, faces, twins)
-    rows = [
-        {"epoch": "0", "train/loss": "2.0", "val/loss": "", "val/accuracy": "0.3"},
-        {"epoch": "1", "train/loss": "1.5", "val/loss": "nan", "val/accuracy": "0.4", "lr": "0.1"},
-    ]
-    provenance = {**PROVENANCE, "name": "<b>&x", "environment": {"python": "3.11", "note": "<script>"}}
-    folder = tmp_path_factory.mktemp("page") / "deep" / "test-flip"
-    path = report.write_report(folder, m, provenance, p, faces, rows)
-    assert path == folder / "index.html"
-    return path, m, p, faces, provenance
 
 
 @pytest.fixture

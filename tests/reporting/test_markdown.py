@@ -1,37 +1,16 @@
 """Tables over reports, and text put between two marks of a file."""
 
 import statistics
-from pathlib import Path
 
 import pytest
 
 from ferlab.errors import FerlabError
 from ferlab.reporting import markdown, reports
-from tests.reporting.written import rows, write
-
-
-@pytest.fixture
-def made(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    outputs = Path("outputs")
-    told = [
-        write(
-            outputs / f"five_layer-fer2013-none-s{s}/reports/{split}-none",
-            f"five_layer-fer2013-none-s{s}",
-            split,
-            seed=s,
-        )
-        for s in range(3)
-        for split in ("val", "test")
-    ]
-    best = "senet50-fer2013+aux-none-s0"
-    for split in ("val", "test"):
-        for tta in ("none", "flip"):
-            folder = outputs / best / "reports" / f"{split}-{tta}"
-            told.append(write(folder, best, split, tta, 0.8, model="senet50", data="fer2013+aux"))
-    ensemble = {"model": "ensemble", "members": ["a", "b"], "seed": [0, 1]}
-    told.append(write(outputs / "ensembles/a__b/reports/test-none", "a__b", "test", right=0.75, **ensemble))
-    return told
+from tests.reporting.written import (
+    made,  # noqa: F401
+    rows,
+    write,
+)
 
 
 def test_seeds_share_a_row_as_mean_and_sample_deviation(made):

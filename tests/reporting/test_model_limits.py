@@ -3,35 +3,14 @@
 import json
 
 import numpy as np
-import pytest
-from statsmodels.stats.proportion import proportion_confint
 
 from ferlab.expressions import EXPRESSIONS
-from ferlab.reporting import describing
+from tests.reporting.cards import (
+    card,  # noqa: F401
+    with_interval,
+)
 from tests.reporting.test_summary_page import STUDENT, shown
-from tests.test_conf import composed
 from tests.unpacked import RESULTS, report_of, study_of
-
-
-def cards(tmp_path, *paths, data=(), **options):
-    config = composed(*data, config="describe")
-    config |= {"runs": [str(path) for path in paths], "out": str(tmp_path / "cards"), "ledger": "none.jsonl"} | options
-    if data:
-        config["data"]["root"] = str(tmp_path)
-    return {path.name: path.read_text() for path in describing.describe(config)}
-
-
-def with_interval(part, whole):
-    low, high = proportion_confint(part, whole, method="wilson")
-    return f"{shown(part / whole)} ({shown(low)}–{shown(high)})"
-
-
-@pytest.fixture(scope="module")
-def card(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("card")
-    return cards(folder, RESULTS / STUDENT, split="test", tta="none", ledger=str(RESULTS / "ledger.jsonl"))[
-        f"{STUDENT}.md"
-    ]
 
 
 def test_limits_follow_from_what_was_measured(card):

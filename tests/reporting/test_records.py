@@ -5,21 +5,9 @@ import json
 import pytest
 
 from ferlab.errors import FerlabError
-from ferlab.inference import models
-from ferlab.reporting import records, summary_page
-from tests.read_page import Page
+from ferlab.reporting import records
+from tests.reporting.summaries import NAMES, STUDENT, page_of
 from tests.unpacked import ENTRIES, RESULTS, unpacked
-
-# The run that the package's model came from, which alone has every study and exported files beside it.
-STUDENT = json.loads(models.find("five_layer").with_suffix(".json").read_text())["runs"][0]["name"]
-
-
-NAMES = [STUDENT, "resnet18-fer2013-none-s0", "resnet18-fer2013-none-s1", "resnet18-fer2013-none-s2"]
-
-
-def page_of(tmp_path, *paths, looks=None, **options) -> Page:
-    found = records.find([str(path) for path in paths])
-    return Page(summary_page.write(tmp_path / "deep" / "page.html", found, looks, **options).read_text())
 
 
 @pytest.mark.parametrize(

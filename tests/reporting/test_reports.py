@@ -9,31 +9,10 @@ from statsmodels.stats.multitest import multipletests
 from ferlab.errors import FerlabError
 from ferlab.metrics.statistics import mcnemar
 from ferlab.reporting import markdown, reports
-from tests.reporting.written import write
-
-
-@pytest.fixture
-def made(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    outputs = Path("outputs")
-    told = [
-        write(
-            outputs / f"five_layer-fer2013-none-s{s}/reports/{split}-none",
-            f"five_layer-fer2013-none-s{s}",
-            split,
-            seed=s,
-        )
-        for s in range(3)
-        for split in ("val", "test")
-    ]
-    best = "senet50-fer2013+aux-none-s0"
-    for split in ("val", "test"):
-        for tta in ("none", "flip"):
-            folder = outputs / best / "reports" / f"{split}-{tta}"
-            told.append(write(folder, best, split, tta, 0.8, model="senet50", data="fer2013+aux"))
-    ensemble = {"model": "ensemble", "members": ["a", "b"], "seed": [0, 1]}
-    told.append(write(outputs / "ensembles/a__b/reports/test-none", "a__b", "test", right=0.75, **ensemble))
-    return told
+from tests.reporting.written import (
+    made,  # noqa: F401
+    write,
+)
 
 
 def test_reports_of_runs_and_ensembles_are_found_once(made):

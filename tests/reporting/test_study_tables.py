@@ -3,35 +3,14 @@
 import json
 
 import numpy as np
-import pytest
 
-from ferlab.evaluation import ledger
-from ferlab.inference import models
-from ferlab.reporting import records, summary_page
-from tests.read_page import Page
-from tests.unpacked import RESULTS, study_of, unpacked
-
-# The run that the package's model came from, which alone has every study and exported files beside it.
-STUDENT = json.loads(models.find("five_layer").with_suffix(".json").read_text())["runs"][0]["name"]
-
-
-NAMES = [STUDENT, "resnet18-fer2013-none-s0", "resnet18-fer2013-none-s1", "resnet18-fer2013-none-s2"]
-
-
-def page_of(tmp_path, *paths, looks=None, **options) -> Page:
-    found = records.find([str(path) for path in paths])
-    return Page(summary_page.write(tmp_path / "deep" / "page.html", found, looks, **options).read_text())
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory):
-    looks = ledger.entries(RESULTS / "ledger.jsonl")
-    paths = [RESULTS / name for name in NAMES]
-    return page_of(tmp_path_factory.mktemp("several"), *paths, looks=looks, split="test", tta="none")
-
-
-def shown(ratio, digits=1):
-    return f"{100 * ratio:.{digits}f}"
+from tests.reporting.summaries import (
+    STUDENT,
+    page_of,
+    several,  # noqa: F401
+    shown,
+)
+from tests.unpacked import study_of, unpacked
 
 
 def test_studies_are_compared_and_shown_as_they_were_written(several):

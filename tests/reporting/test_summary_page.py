@@ -16,37 +16,19 @@ from ferlab.data import store
 from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
 from ferlab.expressions import EXPRESSIONS
-from ferlab.inference import models
 from ferlab.pages import figures
 from ferlab.reporting import model_card, records, reports, summary_page
-from ferlab.studies import calibration, explanation, mistakes, opening, robustness
 from ferlab.studies.kinds import KINDS
 from tests.conftest import measure
-from tests.read_page import Page
-from tests.test_conf import composed
+from tests.reporting.summaries import (
+    NAMES,
+    STUDENT,
+    page_of,
+    several,  # noqa: F401
+    shown,
+    studied,  # noqa: F401
+)
 from tests.unpacked import ENTRIES, RESULTS, report_of, unpacked
-
-# The run that the package's model came from, which alone has every study and exported files beside it.
-STUDENT = json.loads(models.find("five_layer").with_suffix(".json").read_text())["runs"][0]["name"]
-
-
-NAMES = [STUDENT, "resnet18-fer2013-none-s0", "resnet18-fer2013-none-s1", "resnet18-fer2013-none-s2"]
-
-
-def page_of(tmp_path, *paths, looks=None, **options) -> Page:
-    found = records.find([str(path) for path in paths])
-    return Page(summary_page.write(tmp_path / "deep" / "page.html", found, looks, **options).read_text())
-
-
-@pytest.fixture(scope="module")
-def several(tmp_path_factory):
-    looks = ledger.entries(RESULTS / "ledger.jsonl")
-    paths = [RESULTS / name for name in NAMES]
-    return page_of(tmp_path_factory.mktemp("several"), *paths, looks=looks, split="test", tta="none")
-
-
-def shown(ratio, digits=1):
-    return f"{100 * ratio:.{digits}f}"
 
 
 def test_accuracies_and_their_intervals_are_those_of_the_reports(several):
@@ -181,30 +163,6 @@ def test_detail_that_nobody_measured_is_refused(tmp_path):
         page_of(tmp_path, RESULTS / STUDENT, split="test", tta="flip")
     with pytest.raises(FerlabError, match=f"against='typo' has no such report; choose {STUDENT}"):
         page_of(tmp_path, RESULTS / STUDENT, against="typo")
-
-
-@pytest.fixture(scope="module")
-def studied(trained, tmp_path_factory):
-    """The trained run's own directory with reports and all studies, as the commands leave them."""
-    folder = tmp_path_factory.mktemp("studied") / "small"
-    shutil.copytree(trained, folder)
-    options = {"ledger_path": folder.parent / "ledger.jsonl", "outputs": folder.parent}
-    measure(str(folder), "none", "val", **options)
-    for command, kind, run, few in (
-        ("calibrate", calibration.KIND, calibration.calibrate, {}),
-        (
-            "robustness",
-            robustness.KIND,
-            robustness.measure,
-            {"corruptions": ["blur", "hand"], "strengths": [1, 5]},
-        ),
-        ("analyse", mistakes.KIND, mistakes.analyse, {"ambiguous_gap": 0.5}),
-        ("explain", explanation.KIND, explanation.explain, {"faces": 7, "methods": ["gradients"], "sanity_faces": 2}),
-    ):
-        config = composed(config=command) | few | {"runs": str(folder), "ledger": str(options["ledger_path"])}
-        for opened in opening.opened(config, kind):
-            run(opened, config)
-    return folder
 
 
 def test_a_runs_own_directory_has_galleries_and_pictures(studied, tmp_path):

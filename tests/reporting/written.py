@@ -1,8 +1,10 @@
 """Reports of runs and ensembles as evaluate writes them, made by hand."""
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ferlab.metrics.statistics import accuracy_of
 
@@ -36,3 +38,27 @@ def rows(markdown):
     """Cells of the first table, by the first column."""
     lines = [line.strip("| ").split(" | ") for line in markdown.split("\n\n")[0].splitlines()]
     return lines[0], {line[0]: line[1:] for line in lines[2:]}
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outputs = Path("outputs")
+    told = [
+        write(
+            outputs / f"five_layer-fer2013-none-s{s}/reports/{split}-none",
+            f"five_layer-fer2013-none-s{s}",
+            split,
+            seed=s,
+        )
+        for s in range(3)
+        for split in ("val", "test")
+    ]
+    best = "senet50-fer2013+aux-none-s0"
+    for split in ("val", "test"):
+        for tta in ("none", "flip"):
+            folder = outputs / best / "reports" / f"{split}-{tta}"
+            told.append(write(folder, best, split, tta, 0.8, model="senet50", data="fer2013+aux"))
+    ensemble = {"model": "ensemble", "members": ["a", "b"], "seed": [0, 1]}
+    told.append(write(outputs / "ensembles/a__b/reports/test-none", "a__b", "test", right=0.75, **ensemble))
+    return told
