@@ -103,6 +103,7 @@ def all_ranks(count: int) -> Iterator[None]:
     """
     if count == 1 or started():
         yield
+        _leave()
         return
     if not (words := typed.job().words):
         raise FerlabError(f"{count} devices need a command: type python -m ferlab.train trainer.devices={count}")
@@ -118,6 +119,7 @@ def all_ranks(count: int) -> Iterator[None]:
     failed = True
     try:
         yield
+        _leave()
         failed = False
     except RuntimeError as error:
         if status := _status_of_another(others):
@@ -148,6 +150,11 @@ def _end(others: list[subprocess.Popen], failed: bool) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    _leave()
+
+
+def _leave() -> None:
+    """Close the connection of all ranks, without which a rank does not end where the others are still connected."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
