@@ -25,7 +25,7 @@ import onnxruntime
 import tflite
 from onnx import TensorProto, helper, numpy_helper
 
-MODELS = Path(__file__).resolve().parents[1] / "src" / "ferlab" / "models"
+MODELS = Path(__file__).resolve().parents[1] / "src" / "ferlab" / "inference" / "models"
 DETECTORS = {
     "short": {"side": 128, "strides": (8, 16), "range": "faces within 2 m, about a third of the frame and more"},
     "back": {"side": 256, "strides": (16, 32), "range": "smaller faces, at about five times the cost"},
