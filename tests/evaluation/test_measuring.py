@@ -12,6 +12,7 @@ from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.predictors.predictor import Ensemble, Model, TestTimeAugmentation, predict
 from ferlab.predictors.views import VIEWS
+from ferlab.runs import directory
 from tests.conftest import measure
 from tests.evaluation.fake_runs import (
     FakeRun,
@@ -188,6 +189,22 @@ def test_what_fails_does_not_stop_the_others_and_is_listed(made, monkeypatch, ca
     assert "running unfinished; expected finished runs: train with ckpt=last" in caplog.text
     assert [e["runs"] for e in looks()] == [["a-s0"], ["a-s1"]]
     assert Path("outputs/a-s1/reports/test-none/report.json").is_file()
+
+
+def test_a_damaged_run_of_a_glob_does_not_stop_the_others(made, monkeypatch, caplog):
+    load = directory.load
+
+    def damaged(path):
+        if Path(path).name == "a-s0":
+            raise FerlabError("outputs/a-s0 is no run directory")
+        return load(path)
+
+    monkeypatch.setattr(directory, "load", damaged)
+    measured: list[Path] = []
+    with pytest.raises(FerlabError, match="not measured, for the reasons above: outputs/a-s0; mend them"):
+        measured.extend(measure("outputs/a-*", each=True))
+    assert [folder.parts[1] for folder in measured] == ["a-s1"]
+    assert "is no run directory" in caplog.text
 
 
 # What is measured already

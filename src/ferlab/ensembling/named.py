@@ -42,15 +42,29 @@ def each(patterns: str | Sequence[str] | None, key: str = "runs") -> list[Subjec
     Raises:
         FerlabError: nothing is given or found; an ensemble or a run that is damaged.
     """
-    found: dict[Path, Subject] = {}
-    for pattern in patterns_of(patterns, key):
-        ensembles = [Path(p) for p in sorted(glob.glob(pattern)) if _is_ensemble(Path(p))]
-        if ensembles:
-            found |= {folder: _of_folder(folder, key) for folder in ensembles}
-        else:
-            runs = without_replaced([directory.load(path) for path in directory.find(pattern, key=key)])
-            found |= {run.path: of_run(run) for run in runs}
-    return list(found.values())
+    places = dict.fromkeys(place for pattern in patterns_of(patterns, key) for place in places_of(pattern, key))
+    return without_replaced_subjects([at(place, key) for place in places])
+
+
+def places_of(pattern: str, key: str = "runs") -> list[Path]:
+    """The directories of ensembles that a pattern matches; where it matches none, those of runs.
+
+    Raises:
+        FerlabError: it matches neither.
+    """
+    ensembles = [Path(p) for p in sorted(glob.glob(pattern)) if _is_ensemble(Path(p))]
+    return ensembles or directory.find(pattern, key=key)
+
+
+def at(place: Path, key: str = "runs") -> Subject:
+    """The run or the ensemble in a directory; raises FerlabError where it is damaged."""
+    return _of_folder(place, key) if _is_ensemble(place) else of_run(directory.load(place))
+
+
+def without_replaced_subjects(found: Sequence[Subject]) -> list[Subject]:
+    """As `without_replaced`, among subjects; ensembles stay."""
+    kept = without_replaced([one.runs[0] for one in found if one.is_run])
+    return [one for one in found if not one.is_run or one.runs[0] in kept]
 
 
 def without_replaced(found: Sequence[Run]) -> list[Run]:

@@ -57,15 +57,18 @@ def evaluate_each(runs: str | Sequence[str] | None, door: Door, options: Options
             others. On test neither of two trainings of one name is measured, but where it is named without a glob.
     """
     failed: list[str] = []
-    found: dict[Path | None, Subject] = {}
+    places: list[Path] = []
     typed = named.patterns_of(runs)
     for pattern in typed:
         with _noting(failed, pattern):
-            found |= {one.home: one for one in named.each(pattern)}
-    everything = named.without_replaced([run for one in found.values() if one.is_run for run in one.runs])
-    for one in found.values():
-        if one.is_run and one.runs[0] not in everything:
-            continue  # NAME, which was trained again as the NAME-2 of another pattern
+            places += named.places_of(pattern)
+    found: list[Subject] = []
+    for place in dict.fromkeys(places):
+        with _noting(failed, place):
+            found.append(named.at(place))
+    found = named.without_replaced_subjects(found)
+    everything = [one.runs[0] for one in found if one.is_run]
+    for one in found:
         folders: list[Path] = []
         with _noting(failed, one.home):
             refuse_unfinished(one.runs)
