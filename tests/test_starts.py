@@ -1,11 +1,14 @@
 """Nothing loads what it does not need: what each command imports, and what launchers carry to other processes."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests import test_imports
 
@@ -107,3 +110,26 @@ for name in {HYDRAS}:
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-m", "ferlab.predict", "--no-detect", "{tmp}/a.png"),
+        ("-c", "import ferlab.data.augment"),
+        ("-c", "import benchmarks, albumentations"),
+        ("-c", "import tools, albumentations"),
+    ],
+)
+def test_no_library_reports_to_its_maker(words, tmp_path):
+    Image.new("L", (48, 48)).save(tmp_path / "a.png")
+    home = tmp_path / "home"
+    home.mkdir()
+    calls = ["strace", "-f", "-e", "trace=socket", "-o", tmp_path / "calls"] if shutil.which("strace") else []
+    unset = {"ORT_DISABLE_TELEMETRY", "NO_ALBUMENTATIONS_UPDATE", "WANDB_ERROR_REPORTING"}
+    environment = {key: value for key, value in os.environ.items() if key not in unset} | {"HOME": str(home)}
+    command = [*calls, sys.executable, *(word.format(tmp=tmp_path) for word in words)]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    assert not [path for path in home.rglob("*") if path.is_file() and "matplotlib" not in path.parts]
+    if calls:
+        assert "AF_INET" not in (tmp_path / "calls").read_text()  # nor did it look a name up

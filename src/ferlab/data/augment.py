@@ -6,7 +6,6 @@ albumentations gives the formulas and ranges; the draws come from `uniforms`, fo
 in every worker and every epoch.
 """
 
-import os
 from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
@@ -20,8 +19,6 @@ from torch import Tensor
 from ferlab.data.affine import AffineForm, span
 from ferlab.data.uniforms import face_keys, uniforms
 from ferlab.errors import FerlabError
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else the import looks for a newer version on the network
 
 
 class FlipForm:
