@@ -15,6 +15,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.singleton import Singleton
+from hypothesis import settings
 from torch import nn
 
 from ferlab import cli
@@ -27,6 +28,10 @@ from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model, predict
 from ferlab.runs.provenance import Provenance
 from ferlab.studies.opening import Study
+
+# The same few examples every time: a random test that fails now and then finds nobody who mends it.
+settings.register_profile("ferlab", derandomize=True, max_examples=30, deadline=None, database=None)
+settings.load_profile("ferlab")
 
 
 def made_faces(n_train: int = 160, n_val: int = 40, n_test: int = 40, seed: int = 0) -> Faces:

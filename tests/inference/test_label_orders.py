@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, index_of
@@ -30,16 +32,23 @@ def test_places_are_those_of_the_source(order):
     assert ("contempt" in names) == (order in WITH_CONTEMPT) == (len(names) == 8)
 
 
-@pytest.mark.parametrize("source", PLACES)
-@pytest.mark.parametrize("wanted", PLACES)
-def test_there_and_back(source, wanted):
-    rng = np.random.default_rng(0)
-    p = rng.dirichlet(np.ones(7), 20).astype(np.float32)
+ORDER = st.sampled_from(sorted(PLACES))
+SHARES = st.lists(st.integers(0, 9), min_size=7, max_size=7).filter(any)
+
+
+@given(ORDER, ORDER, st.lists(SHARES, min_size=1, max_size=5), st.lists(st.integers(0, 6)))
+def test_there_and_back(source, wanted, shares, labels):
+    p = np.array(shares, np.float32)
+    p /= p.sum(1, keepdims=True)
     there = reorder(p, "fer2013", source)
     assert there.dtype == np.float32
+    for k, (before, after) in enumerate(zip(PLACES[source], PLACES[wanted], strict=True)):
+        np.testing.assert_array_equal(there[:, before], p[:, k])
+        np.testing.assert_array_equal(reorder(there, source, wanted)[:, after], p[:, k])
+        assert renumber([before], source, wanted).tolist() == [after]
     np.testing.assert_array_equal(reorder(reorder(there, source, wanted), wanted, "fer2013"), p)
-    labels = rng.integers(0, 7, 50)
-    np.testing.assert_array_equal(renumber(renumber(labels, source, wanted), wanted, source), labels)
+    as_source = [PLACES[source][k] for k in labels]
+    assert renumber(np.array(as_source, int), source, wanted).tolist() == [PLACES[wanted][k] for k in labels]
 
 
 def test_one_face_through_each_order():

@@ -1,12 +1,17 @@
 """Rows of fer2013.csv: every number and form, and each damage named by its line."""
 
+import csv
 import logging
 import re
 import time
+from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ferlab.data import sources
 from ferlab.data.sources import fer2013_rows
@@ -110,6 +115,52 @@ def test_two_wrongs_make_no_right(tmp_path):
     rows[1], rows[2] = damaged(rows[1], DAMAGES["2303 pixels"][0]), damaged(rows[2], DAMAGES["2305 pixels"][0])
     with pytest.raises(FerlabError, match="line 3: found 2303"):
         sources.read("fer2013_csv", write(tmp_path / "a.csv", rows))
+
+
+def understood(line):
+    """A row by Python's own csv reader and int, or None: expected columns emotion, six pixels and Usage."""
+    try:
+        emotion, pixels, usage = next(csv.reader([line.decode()], strict=True, skipinitialspace=True))
+    except (ValueError, StopIteration, csv.Error):
+        return None
+    words, usage = pixels.split(), usage.strip().lower()
+    if not re.fullmatch(r"\s*[0-6]\s*", emotion, re.ASCII) or usage not in fer2013_rows.USAGES or len(words) != 6:
+        return None
+    if not all(re.fullmatch("[0-9]{1,3}", word) and int(word) < 256 for word in words):
+        return None
+    return int(emotion), [int(word) for word in words], fer2013_rows.USAGES[usage]
+
+
+GOOD_ROW = st.builds(
+    lambda emotion, pixels, usage: f"{emotion},{' '.join(map(str, pixels))},{usage}",
+    st.integers(0, 6),
+    st.lists(st.integers(0, 255), min_size=6, max_size=6),
+    st.sampled_from(["Training", "PublicTest", "PrivateTest"]),
+)
+# A piece of a row is replaced by what such files hold elsewhere, or by anything.
+PIECE = st.one_of(st.sampled_from(['"', ",", " ", "  ", "-", ".", "256", "1000", "\t", "é", "+1", "1_0"]), st.text("09 ,x"))
+CHANGE = st.tuples(st.integers(0, 60), st.integers(0, 4), PIECE)
+
+
+@given(st.lists(st.tuples(GOOD_ROW, st.lists(CHANGE, max_size=2)), min_size=1, max_size=6))
+def test_rows_with_random_changes_are_read_as_pythons_csv_reader_reads_them_or_named(rows):
+    lines = []
+    for row, changes in rows:
+        for place, length, piece in changes:
+            row = row[:place] + piece + row[place + length :]
+        lines.append(row.encode())
+    bad = []
+    with mock.patch.object(fer2013_rows, "PIXELS", 6):
+        found = fer2013_rows.parse(Path("a.csv"), lines, fer2013_rows.Columns(0, 1, 2, 3, None), 2, bad)
+    filled = [(number, line) for number, line in enumerate(lines, 2) if line.strip()]
+    expected = [row for _, line in filled if (row := understood(line))]
+    pixels = np.concatenate(found.pixels).tolist()
+    assert list(zip(found.labels, pixels, found.splits, strict=True)) == expected
+    assert [int(re.match(r"a\.csv, line (\d+): ", message)[1]) for message in bad] == [
+        number for number, line in filled if not understood(line)
+    ]
+    assert found.places == [i for i, (_, line) in enumerate(filled) if understood(line)]
+    assert found.count == len(filled)
 
 
 def test_the_parser_is_much_faster_than_a_split_per_row(tmp_path):
