@@ -64,3 +64,18 @@ def test_scalars_of_numpy_and_torch_are_numbers_in_json(tmp_path):
     with pytest.raises(TypeError, match="does not go into JSON"):
         files.write_json(path, {"a": np.zeros(2)})
     assert files.sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("photos/Ümlaut 写真\u3000 -=+.png", "photos/Ümlaut 写真\u3000 -=+.png"),
+        (os.fsdecode(b"caf\xe9.png"), "caf\\udce9.png"),  # what errors="backslashreplace" writes
+        ("\x1b[31mred\nline\t\x7f\x9b", "\\x1b[31mred\\nline\\t\\x7f\\x9b"),
+        ("gpj\u202e.exe", "gpj\\u202e.exe"),
+    ],
+)
+def test_a_file_name_is_shown_as_one_line_of_utf8(name, expected):
+    assert files.shown(name) == expected
+    assert files.shown(name).encode("utf-8", "strict").isascii() == expected.isascii()
+    assert name == expected or name.encode("utf-8", "surrogatepass") != files.shown(name).encode()

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,6 +13,15 @@ from ferlab.errors import FerlabError
 
 Json = dict[str, Any]  # an object of a JSON file
 Config = dict[str, Any]  # a file of conf/ with what was typed, or a run's config.yaml, resolved
+
+# What no text may hold raw: control characters, which a terminal obeys, those that turn the direction of the words
+# around them, and halves of characters, by which Python stands for bytes of a file name that are not UTF-8.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(name: object) -> str:
+    """A file name, or a text with one, as a report or a terminal may hold it: one line of UTF-8, all else escaped."""
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], str(name))
 
 
 @contextlib.contextmanager

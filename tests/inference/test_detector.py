@@ -6,11 +6,14 @@ import subprocess
 import sys
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
+import hypothesis
 import numpy as np
 import onnx
 import pytest
+from hypothesis import strategies as st
 from PIL import Image
 
 from benchmarks.find_faces import frames, framing
@@ -97,6 +100,39 @@ def test_merging_any_boxes_is_that_of_plain_loops(seed):
     assert len(faces) == len(expected)
     for face, golden in zip(faces, expected, strict=True):
         same(face, golden, 1e-9)
+
+
+_WIDTHS = st.floats(-0.1, 0.6) | st.sampled_from([1e-20, 1e-300, np.nan, np.inf, -np.inf, 1e300])
+_BOXES = st.lists(st.tuples(*[_WIDTHS] * 4, st.floats(0, 1) | st.just(np.nan)), max_size=12)
+
+
+@hypothesis.settings(derandomize=True, max_examples=200, deadline=None)
+@hypothesis.given(_BOXES)
+def test_merging_ends_and_every_face_lies_in_its_boxes(rows):
+    values = np.array(rows).reshape(-1, 5)
+    boxes, scores = values[:, :4], values[:, 4]
+    points = np.repeat(boxes[:, None, :2], 6, 1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        faces = merge(boxes, points, scores, 0.3, 0.3)
+    good = np.isfinite(values).all(1) & (scores >= 0.3) & (boxes[:, 2:] > 0).all(1)
+    assert bool(faces) == good.any()
+    assert len(faces) <= good.sum()
+    assert [face.score for face in faces] == sorted((face.score for face in faces), reverse=True)
+    for face in faces:
+        assert face.score in scores
+        low, high = boxes[good].min(0), boxes[good].max(0)
+        slack = 1e-9 * np.maximum(np.abs(low), np.abs(high))
+        assert (low - slack <= face.box).all()
+        assert (face.box <= high + slack).all()
+        np.testing.assert_allclose(face.keypoints, np.repeat(face.box[None, :2], 6, 0))
+
+
+def test_a_detector_that_gives_no_numbers_is_refused(find, monkeypatch):
+    back = find._models[1]
+    outputs = [np.zeros((1, 896, 4)), np.zeros((1, 896, 6, 2)), np.full((1, 896), np.nan)]
+    monkeypatch.setattr(back, "session", SimpleNamespace(run=lambda names, inputs: outputs))
+    with pytest.raises(FerlabError, match=r"models/face_back.onnx gives no finite numbers"):
+        find([np.zeros((48, 48, 3), np.uint8)], everyone=True)
 
 
 @pytest.mark.parametrize("case", VECTORS["placed"], ids=lambda g: f"{g['width']}x{g['height']}in{g['side']}")

@@ -67,6 +67,15 @@ def test_contempt_is_shared_by_the_others_in_proportion():
         reorder(np.eye(8)[[0, 7]], "ferplus", "fer2013")
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32, np.float64])
+def test_votes_in_whole_numbers_keep_their_sum(kind):
+    votes = np.array([[3, 1, 0, 0, 2, 0, 0, 4], [9, 1, 0, 0, 0, 0, 0, 0]], kind)  # ferplus, ten a row
+    shared = reorder(votes, "ferplus", "fer2013")
+    np.testing.assert_allclose(shared[0], [2 * 10 / 6, 0, 0, 10 / 6, 0, 0, 3 * 10 / 6], rtol=1e-6)
+    np.testing.assert_allclose(shared.sum(1), 10, rtol=1e-6)
+    assert reorder(votes, "ferplus", "affectnet").dtype == kind  # nothing is shared out
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(FerlabError, match="choose one of fer2013, ferplus"):
         labels_of("imagenet")

@@ -18,14 +18,14 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import FORMAT, THRESHOLD, Margin, OnnxModel, rgba_of
 
 
-def graph(classes=7, names=EXPRESSIONS, output="probabilities"):
-    """A small graph with the contract's ends: the mean of each channel, by random weights, through a softmax."""
+def graph(classes=7, names=EXPRESSIONS, output="probabilities", last="Softmax"):
+    """A small graph with the contract's ends: the mean of each channel, by random weights, through `last`."""
     weights = np.random.default_rng(0).normal(0, 0.05, (4, classes)).astype(np.float32)
     nodes = [
         helper.make_node("Cast", ["rgba"], ["x"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=0),
         helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], [output], axis=1),
+        helper.make_node(last, ["logits"], [output]),
     ]
     made = helper.make_graph(
         nodes,
@@ -94,6 +94,18 @@ def test_no_crops_and_crops_that_do_not_lie_in_one_piece(path):
 def test_other_crops_are_refused(path, crops):
     with pytest.raises(FerlabError, match=r"expected crops uint8 \[B,H,W,4\], found"):
         OnnxModel.open(path)(crops)
+
+
+@pytest.mark.parametrize(
+    ("last", "grey", "found"),
+    [("Log", 90, "nan"), ("Reciprocal", 0, "inf"), ("Identity", 90, "[0-9]"), ("Sigmoid", 90, "0.995")],
+)
+def test_answers_that_are_no_probabilities_are_refused(tmp_path, last, grey, found):
+    model = OnnxModel.open(write(tmp_path, graph(last=last)))
+    with pytest.raises(
+        FerlabError, match=f"small.onnx gives .*{found}.*which are no probabilities: expected a sum of 1"
+    ):
+        model(np.full((2, 8, 8, 4), grey, np.uint8))
 
 
 def test_grey_faces_as_rgba():

@@ -1,9 +1,11 @@
 """Warps against scipy and OpenCV."""
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 from scipy import ndimage
 
 from ferlab.predictors.views import VIEWS, View
@@ -35,6 +37,20 @@ def test_warp_equals_scipys_affine_transform(faces, view):
         # scipy counts (row, column), not (x, y)
         theirs = ndimage.affine_transform(face.astype(float), matrix[::-1, ::-1], offset[::-1], order=1, mode="nearest")
         np.testing.assert_allclose(mine[0], theirs, atol=0.02)
+
+
+_SHIFT = st.floats(-24, 24)
+_ANY_VIEW = st.builds(View, st.booleans(), st.tuples(_SHIFT, _SHIFT), st.floats(0.5, 2), st.floats(-180, 180))
+
+
+@hypothesis.settings(derandomize=True, max_examples=60, deadline=None)
+@hypothesis.given(_ANY_VIEW, st.integers(8, 48))
+def test_any_view_of_any_size_is_scipys(view, side):
+    face = np.random.default_rng(side).integers(0, 256, (side, side), dtype=np.uint8)
+    matrix, offset = _inverse(view, side)
+    mirrored = face[:, ::-1] if view.mirror else face
+    theirs = ndimage.affine_transform(mirrored.astype(float), matrix[::-1, ::-1], offset[::-1], order=1, mode="nearest")
+    np.testing.assert_allclose(warp(torch.from_numpy(face)[None, None], view)[0, 0], theirs, atol=0.05)
 
 
 def test_warp_moves_as_opencv_does():

@@ -104,13 +104,20 @@ class _Model:
     def __call__(self, images: Sequence[np.ndarray], min_score: float | None) -> list[list[Detection]]:
         side = self.settings.side
         squares = np.stack([letterbox(image, side) for image in images])
-        boxes, keypoints, scores = self.session.run(["boxes", "keypoints", "scores"], {"rgba": squares})
+        boxes, keypoints, scores = self._finite(self.session.run(["boxes", "keypoints", "scores"], {"rgba": squares}))
         least = self.settings.score_threshold if min_score is None else min_score
         out = []
         for n, image in enumerate(images):
             faces = merge(boxes[n], keypoints[n], scores[n], least, self.settings.overlap_threshold)
             out.append([_in_pixels(face, image.shape[1], image.shape[0], side) for face in faces])
         return out
+
+    def _finite(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
+        if not all(np.isfinite(values).all() for values in outputs):
+            raise FerlabError(
+                f"the detector models/face_{self.name}.onnx gives no finite numbers; install ferlab again"
+            )
+        return outputs
 
 
 def _file(name: str) -> bytes:
@@ -148,15 +155,18 @@ def merge(
     """Boxes [A,4] and keypoints [A,6,2] of one image -> its faces, by MediaPipe's weighted non-maximum suppression.
 
     The most certain box and all that overlap it (intersection over union above `min_overlap`) are one face: their mean,
-    weighted by score, with the score of the most certain. Then the most certain of the rest, and so on.
+    weighted by score, with the score of the most certain. Then the most certain of the rest, and so on. Boxes that are
+    not finite or have no size are left out.
     """
-    good = (scores >= min_score) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+    numbers = np.isfinite(boxes).all(1) & np.isfinite(keypoints).all((1, 2)) & np.isfinite(scores)
+    good = numbers & (scores >= min_score) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
     index = np.flatnonzero(good)
     index = index[np.argsort(-scores[index], kind="stable")]
     box, points, score = (values[index].astype(np.float64) for values in (boxes, keypoints, scores))
     faces = []
     while len(score):
         together = overlap(box[0], box) > min_overlap
+        together[0] = True  # also where a box is thinner than rounding, so that it does not overlap itself
         weight = score[together] / score[together].sum()
         merged = np.einsum("n,nv->v", weight, box[together]), np.einsum("n,npv->pv", weight, points[together])
         faces.append(Detection(merged[0], float(score[0]), merged[1]))

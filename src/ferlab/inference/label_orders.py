@@ -41,10 +41,10 @@ def columns(source: str, wanted: str) -> list[int | None]:
 
 
 def reorder(probabilities: np.ndarray, source: str, wanted: str) -> np.ndarray:
-    """Probabilities (or targets) [N,K] in one order -> [N,K'] in another, rows of the sum they had.
+    """Probabilities (or targets, or votes) [N,K] in one order -> [N,K'] in another, rows of the sum they had.
 
     A class that only `wanted` has gets 0. The share of a class that only `source` has goes to the others in their
-    proportion.
+    proportion; votes, which are whole numbers, are then float64.
 
     Raises:
         FerlabError: another number of columns than the order has, or a row has nothing but such a class.
@@ -59,7 +59,10 @@ def reorder(probabilities: np.ndarray, source: str, wanted: str) -> np.ndarray:
     nothing = np.flatnonzero((lost > 0) & (left <= 0))
     if len(nothing):
         raise FerlabError(f"row {nothing[0]} has only classes that {wanted} lacks; leave it out")
-    return (out * (1 + lost / np.where(left > 0, left, 1))).astype(values.dtype)
+    if not lost.any():
+        return out
+    shared = out * (1 + lost / np.where(left > 0, left, 1))
+    return shared.astype(values.dtype) if values.dtype.kind == "f" else shared  # whole numbers would be cut off
 
 
 def renumber(labels: Sequence[int] | np.ndarray, source: str, wanted: str) -> np.ndarray:

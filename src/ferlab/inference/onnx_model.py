@@ -20,6 +20,7 @@ from ferlab.files import Json
 
 FORMAT = 1  # of the JSON; raise it when a key changes its meaning
 INPUT, OUTPUT = "rgba", "probabilities"
+_SUM_TOLERANCE = 1e-2  # of a row of probabilities: half precision rounds
 THRESHOLD = 0.0  # where the JSON states none, as in web/src/models.ts: no label is withheld
 
 
@@ -86,13 +87,22 @@ class OnnxModel:
         """Probabilities float32 [B,7] of crops uint8 [B,H,W,4] of one size; alpha is left out.
 
         Raises:
-            FerlabError: another type or shape.
+            FerlabError: another type or shape, or the graph gives what are no probabilities.
         """
         if rgba.dtype != np.uint8 or rgba.ndim != 4 or rgba.shape[3] != 4 or not min(rgba.shape[1:3]):
             raise FerlabError(f"expected crops uint8 [B,H,W,4], found {rgba.dtype} {list(rgba.shape)}")
         if not len(rgba):
             return np.zeros((0, K), np.float32)
-        return self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(rgba)})[0]
+        rows = self._session.run([OUTPUT], {INPUT: np.ascontiguousarray(rgba)})[0]
+        if rows.shape != (len(rgba), K):
+            raise FerlabError(f"{self.path} gives {list(rows.shape)}, expected [{len(rgba)},{K}]; export the run anew")
+        wrong = ~((rows >= 0).all(1) & (np.abs(rows.sum(1) - 1) <= _SUM_TOLERANCE))  # so are NaN and infinity
+        if wrong.any():
+            found = [round(float(p), 3) for p in rows[wrong][0]]
+            raise FerlabError(
+                f"{self.path} gives {found}, which are no probabilities: expected a sum of 1; export the run anew"
+            )
+        return rows
 
 
 def rgba_of(faces: np.ndarray) -> np.ndarray:
