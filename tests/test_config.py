@@ -16,7 +16,10 @@ NET = {"_target_": "ferlab.nets.five_layer.FiveLayer", "channels": 1, "classes":
 def test_builds_what_conf_names():
     assert isinstance(config.build(NET), FiveLayer)
     assert isinstance(config.build(OmegaConf.create(NET)), FiveLayer)
-    assert config.build(NET, width=0.5)[0].out_channels == 16
+    assert config.build(NET | {"width": 0.5})[0].out_channels == 16
+    inner = {"_target_": "torch.nn.Dropout", "p": 0.25}
+    [dropout, again] = config.build({"_target_": "torch.nn.Sequential", "_args_": [inner, inner]})
+    assert (dropout.p, again.p) == (0.25, 0.25)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def test_builds_what_conf_names():
         ["os.system"],
     ],
 )
-@pytest.mark.parametrize("nested", ["itself", "argument", "list", "args", "partial"])
+@pytest.mark.parametrize("nested", ["itself", "argument", "list", "args"])
 def test_other_targets_are_refused_before_anything_is_built(target, nested, tmp_path):
     torch.save({}, tmp_path / "x.pt")
     bad = {"_target_": target, "_args_": [str(tmp_path / "x.pt")]}
@@ -59,7 +62,6 @@ def test_other_targets_are_refused_before_anything_is_built(target, nested, tmp_
         "argument": NET | {"dropout": bad},
         "list": NET | {"dropout": [[bad]]},
         "args": {"_target_": "torch.nn.Sequential", "_args_": [bad]},
-        "partial": bad | {"_partial_": True},
     }[nested]
     with pytest.raises(FerlabError, match="a config may build only"):
         config.build(node)
@@ -71,9 +73,63 @@ def test_a_hidden_target_is_refused():
         config.build(node.net)
 
 
-def test_an_argument_that_the_net_does_not_take_is_named():
-    with pytest.raises(FerlabError, match="unexpected keyword argument 'widht'") as caught:
-        config.build(NET | {"widht": 2})
+FLIP = {"_target_": "albumentations.HorizontalFlip", "p": 0.5}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${oc.create:{_target_: torch.load, f: x.pt, weights_only: false}}",
+        "${oc.create:{_target_: torch.nn.Identity}}",
+        "${oc.env:HOME}",
+        "${gpu:2}",
+        "${channels}",
+        "a ${channels} b",
+        r"\${channels}",
+        "${",
+    ],
+)
+@pytest.mark.parametrize("nested", ["argument", "list", "target", "args", "inner", "augmentation"])
+def test_nothing_of_a_resolved_config_is_resolved_once_more(value, nested, monkeypatch):
+    monkeypatch.setattr(torch, "load", lambda *args, **kwargs: pytest.fail("torch.load ran"))
+    node = {
+        "argument": NET | {"dropout": value},
+        "list": NET | {"dropout": [[value]]},
+        "target": NET | {"_target_": value},
+        "args": {"_target_": "torch.nn.Sequential", "_args_": [value]},
+        "inner": NET | {"dropout": {"_target_": "torch.nn.Dropout", "p": value}},
+        "augmentation": FLIP | {"p": value},
+    }[nested]
+    with pytest.raises(FerlabError, match=r"expected a plain value|may build only"):
+        config.build(node)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (NET | {"widht": 2}, "unexpected keyword argument 'widht'; did you mean width?"),
+        ({"_target_": "ferlab.nets.five_layer.FiveLayer"}, "missing a required argument: 'channels'"),
+        (NET | {"dropout": 2}, "dropout probability has to be between 0 and 1, but got 2"),
+        (NET | {"dropout": None}, "'<' not supported"),
+        (NET | {7: 1}, "must be strings"),
+        (NET | {"_partial_": True}, "unexpected keyword argument '_partial_'"),
+        (NET | {"_recursive_": False}, "unexpected keyword argument '_recursive_'"),
+        # What albumentations only warns of:
+        (FLIP | {"probability": 1}, "unexpected keyword argument 'probability'"),
+        ({"_target_": "albumentations.Affine", "rotat": [-5, 5]}, "'rotat'; did you mean rotate?"),
+        (
+            {"_target_": "albumentations.OneOf", "transforms": [FLIP | {"pp": 1}]},
+            "albumentations.HorizontalFlip: got an unexpected keyword argument 'pp'; did you mean p?",
+        ),
+        (FLIP | {"p": 1.5}, "less than or equal to 1"),
+        ("five_layer", "expected _target_"),
+        ({"channels": 1}, "expected _target_"),
+        (None, "expected _target_"),
+    ],
+)
+def test_arguments_that_a_class_does_not_take_are_named(node, message):
+    with pytest.raises(FerlabError, match=re.escape(message)) as caught:
+        config.build(node)
     assert "\n" not in str(caught.value)
 
 

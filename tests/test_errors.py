@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, did_you_mean
 
 
 def test_an_error_keeps_its_words():
@@ -16,3 +16,8 @@ def test_a_command_prints_it_as_one_line():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("ferlab: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_nearest_known_word_is_offered():
+    assert did_you_mean("lerning_rate", ["lr", "learning_rate"]) == "; did you mean learning_rate?"
+    assert did_you_mean("zzz", ["lr", "learning_rate"]) == ""

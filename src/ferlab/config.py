@@ -7,11 +7,10 @@ from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, did_you_mean
 from ferlab.files import Config as Config
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -65,21 +64,50 @@ def plain(node: Any) -> Any:
         raise FerlabError(reason.removeprefix("FerlabError raised while resolving interpolation: ")) from error
 
 
-def build(node: DictConfig | dict, **kwargs: Any) -> Any:
-    """Construct what `node._target_` names, with the node's other keys and `kwargs` as arguments.
+def build(node: DictConfig | dict) -> Any:
+    """Construct what `node._target_` names, with the node's other keys as arguments and those of `_args_` by place.
+
+    Hydra's instantiate would resolve interpolations once more, and so build what nobody has looked at.
 
     Raises:
-        FerlabError: the target is no class of the libraries that a config may build from, anywhere in the node, or
-            does not take the arguments.
+        FerlabError: anywhere in the node a target is no class of the libraries that a config may build from or does
+            not take its arguments, or a value holds an interpolation.
     """
     node = plain(node)
-    for target in _targets(node):
-        if not _is_class_that_may_be_built(target):
-            raise FerlabError(f"_target_ is {target!r}; a config may build only classes of {', '.join(_MAY_BUILD)}")
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise FerlabError(f"found {node!r}; expected _target_ with the name of a class, and its arguments")
+    return _built(node)
+
+
+def _built(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_built(value) for value in node]
+    if isinstance(node, str) and "${" in node:  # in a run that somebody else has written
+        raise FerlabError(f"found {node!r} in a resolved config; expected a plain value: give a run that train wrote")
+    if not isinstance(node, dict):
+        return node
+    if "_target_" not in node:
+        return {key: _built(value) for key, value in node.items()}
+    target = node["_target_"]
+    if not _is_class_that_may_be_built(target):
+        raise FerlabError(f"_target_ is {target!r}; a config may build only classes of {', '.join(_MAY_BUILD)}")
+    args = _built(node.get("_args_", []))
+    kwargs = {key: _built(value) for key, value in node.items() if key not in ("_target_", "_args_")}
+    found = hydra.utils.get_class(target)
     try:
-        return hydra.utils.instantiate(node, **kwargs, _convert_="all")
-    except InstantiationException as error:
-        raise FerlabError(" ".join(str(error).split())) from error
+        # albumentations only warns of an argument that it does not know, and goes on without it.
+        inspect.signature(found).bind(*args, **kwargs)
+        return found(*args, **kwargs)
+    except FerlabError:
+        raise
+    except Exception as error:  # whatever a constructor raises: the arguments are the user's
+        raise FerlabError(f"{target}: {' '.join(str(error).split())}{_nearest(kwargs, found)}") from error
+
+
+def _nearest(kwargs: dict[Any, Any], found: type) -> str:
+    """The arguments that may have been meant by those that a class does not take."""
+    known = list(inspect.signature(found).parameters)
+    return "".join(did_you_mean(str(key), known) for key in kwargs if key not in known)
 
 
 def _is_class_that_may_be_built(target: Any) -> bool:
@@ -91,12 +119,3 @@ def _is_class_that_may_be_built(target: Any) -> bool:
         return False
     # A name's beginning is not enough: torch.nn.modules.module.torch.load is torch.load.
     return inspect.isclass(found) and f"{found.__module__}.".startswith(_MAY_BUILD)
-
-
-def _targets(node: Any) -> list[Any]:
-    if isinstance(node, dict):
-        own = [node["_target_"]] if "_target_" in node else []
-        return own + [t for value in node.values() for t in _targets(value)]
-    if isinstance(node, list):
-        return [t for value in node for t in _targets(value)]
-    return []

@@ -1,13 +1,20 @@
 """A run's net is opened with its own weights, or refused."""
 
+import pickle
+import socket
+
 import pytest
 import torch
+import yaml
 
 from ferlab.errors import FerlabError
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.predictors import of_run
+from ferlab.runs import directory
 from ferlab.runs.checkpoints import load
 from ferlab.training import fit as training
+from ferlab.training import teacher
+from tests.conftest import measure
 
 
 @pytest.fixture
@@ -28,3 +35,60 @@ def test_weights_of_another_net_are_refused_with_their_names(run):
     prefixed = {f"module.{k}": v for k, v in state.items()}
     with pytest.raises(FerlabError, match="30 of 30"):
         of_run.load_net(of_run.nets_of(run.config)[0], prefixed, run.weights)
+
+
+class Marker:
+    """Code in a pickle: it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def changed(path, **model):
+    """A run as somebody else may have written it."""
+    config = yaml.safe_load((path / directory.CONFIG).read_text())
+    for key, values in model.items():
+        config["model"][key] = {**config["model"][key], **values} if "_target_" not in values else values
+    (path / directory.CONFIG).write_text(yaml.safe_dump(config))
+    return path
+
+
+USES = {
+    "open": lambda path: of_run.predictor_of(directory.load(path)),
+    "evaluate": lambda path: list(measure(str(path), "none", "val")),
+    "teach": lambda path: teacher.find(str(path), "consistent", path).predictor(1.0),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_the_config_of_a_foreign_run_runs_nothing(use, own_run, tmp_path):
+    marker = tmp_path / "marker"
+    (tmp_path / "x.bin").write_bytes(pickle.dumps(Marker(marker)))
+    value = "${oc.create:{_target_: torch.load, f: " + str(tmp_path / "x.bin") + ", weights_only: false}}"
+    with pytest.raises(FerlabError, match="expected a plain value"):
+        USES[use](changed(own_run, net={"dropout": value}))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "backbone", ["hf-hub:evil/x", "hf_hub:evil/x", "timm/resnet18", "local-dir:.", "", None, ["x"]]
+)
+def test_a_backbone_of_a_foreign_run_asks_no_network_and_no_folder(backbone, own_run, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: pytest.fail("asks the network"))
+    net = {"_target_": "ferlab.nets.transfer.Transfer", "backbone": backbone, "channels": 1, "classes": 7}
+    with pytest.raises(FerlabError, match=r"timm knows no|transfer\.Transfer: "):
+        of_run.predictor_of(directory.load(changed(own_run, net={**net, "hidden": [], "dropout": 0.0})))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 0}, {"size": -1}, {"size": "x"}, {"size": 2.5}, {"std": [0.0]}, {"std": [-1.0]}, {"mean": []},
+     {"mean": ["x"]}, {"scale": 0}, {"scale": float("nan")}, {"sizes": 48}, {"size": "${oc.env:HOME}"}],
+)  # fmt: skip
+def test_an_input_that_no_face_can_be_brought_to_is_one_line(wrong, own_run):
+    with pytest.raises(FerlabError, match=r"Preprocess: |expected a plain value") as caught:
+        of_run.predictor_of(directory.load(changed(own_run, input=wrong)))
+    assert "\n" not in str(caught.value)

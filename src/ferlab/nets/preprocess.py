@@ -28,6 +28,8 @@ class Preprocess(nn.Module):
 
     def __init__(self, size: int, channels: int, mean: Sequence[float], std: Sequence[float], scale: float = 1.0):
         super().__init__()
+        if not (isinstance(size, int) and size >= 1 and min(std, default=1) > 0 and 0 < scale < float("inf")):
+            raise ValueError(f"expected a size of 1 or more, std and scale above 0, got {size}, {std} and {scale}")
         if len(mean) != channels or len(std) != channels:
             raise ValueError(f"expected {channels} means and standard deviations, got {len(mean)} and {len(std)}")
         self.size, self.channels = size, channels

@@ -15,6 +15,7 @@ import timm
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from torch import Tensor, nn
 
+from ferlab.errors import FerlabError
 from ferlab.nets import dlib_resnet  # noqa: F401  # timm knows it from here on
 from ferlab.nets.heads import feature_norm
 
@@ -48,6 +49,10 @@ class Transfer(nn.Module):
         caffe_strides: bool = False,
     ):
         super().__init__()
+        # timm would ask a hub or open a folder for a name that says so, whatever `pretrained` is.
+        if not timm.is_model(backbone):
+            near = ", ".join(timm.list_models(f"*{backbone[:6]}*")[:8])
+            raise FerlabError(f"timm knows no {backbone}; near it are {near or 'none'}")
         depth = stochastic_depth or None  # timm leaves None out: not every backbone takes the argument
         made: Any = timm.create_model(
             backbone, pretrained=False, in_chans=channels, num_classes=0, drop_path_rate=depth

@@ -26,8 +26,9 @@ def predictor_of(run: Run) -> Model:
 
 
 def nets_of(config: Config) -> tuple[nn.Module, Preprocess]:
-    """A new net and its preprocessing, as a run's config says them."""
-    return build(config["model"]["net"]), Preprocess(**config["model"]["input"])
+    """A new net and its preprocessing, as a run's config says them; raises FerlabError as `config.build`."""
+    preprocess = {**config["model"]["input"], "_target_": f"{Preprocess.__module__}.{Preprocess.__name__}"}
+    return build(config["model"]["net"]), build(preprocess)
 
 
 def load_net(net: nn.Module, state: dict[str, torch.Tensor], source: Path) -> None:
