@@ -1,6 +1,11 @@
 """ferlab: facial-expression experiments whose numbers can be reproduced."""
 
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ferlab.inference.predictor import Face as Face
+    from ferlab.inference.predictor import Predictor as Predictor
 
 __version__ = "0.1.0"
 
@@ -12,3 +17,12 @@ for _name, _value in {
     "WANDB_ERROR_REPORTING": "false",
 }.items():
     os.environ.setdefault(_name, _value)
+
+
+def __getattr__(name: str) -> Any:
+    """`from ferlab import Predictor` loads onnxruntime and OpenCV; `import ferlab` alone loads neither."""
+    if name in ("Face", "Predictor"):
+        from ferlab.inference import predictor
+
+        return getattr(predictor, name)
+    raise AttributeError(f"module 'ferlab' has no attribute {name!r}")

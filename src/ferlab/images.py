@@ -4,7 +4,9 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -35,23 +37,32 @@ def decode(path: Path, box: Box | str | None = None) -> np.ndarray:
     return np.asarray(face, np.uint8)
 
 
-def picture(path: Path) -> np.ndarray:
-    """The image in a file in its own size and colours, uint8 [H,W,3], RGB; otherwise as `decode`."""
-    return np.asarray(_opened(path, _rgb), np.uint8)
+def picture(path: Path, content: BinaryIO | Image.Image | None = None) -> np.ndarray:
+    """The image in a file in its own size and colours, uint8 [H,W,3], RGB; otherwise as `decode`.
+
+    Args:
+        content: read instead of the file; errors name it by `path`.
+    """
+    return np.asarray(_opened(path, _rgb, content), np.uint8)
 
 
-def _opened(path: Path, convert: Callable[[Image.Image, Path], Image.Image]) -> Image.Image:
+def _opened(
+    path: Path,
+    convert: Callable[[Image.Image, Path], Image.Image],
+    content: BinaryIO | Image.Image | None = None,
+) -> Image.Image:
     """`convert` of the first picture in a file, upright; every way in which that fails is a FerlabError."""
     try:
         with warnings.catch_warnings():
             # Pillow warns of bombs from MAX_IMAGE_PIXELS on; the size is checked here, before anything is decoded.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with nullcontext(content) if isinstance(content, Image.Image) else Image.open(content or path) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise FerlabError(
                         f"{path} has {image.width}x{image.height} pixels; expected at most {MAX_PIXELS:,}. Shrink it"
                     )
-                image.seek(0)
+                if image is not content:  # whose picture its owner has chosen
+                    image.seek(0)
                 return convert(ImageOps.exif_transpose(image), path)
     except FerlabError:
         raise

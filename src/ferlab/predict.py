@@ -1,7 +1,7 @@
 """Expressions of the faces in images, videos and a webcam's picture, by an exported model. Neither torch nor Hydra.
 
-from ferlab.predict import Predictor
-faces = Predictor("five_layer.onnx")("photo.jpg")     # [Face(label="happy", confidence=0.93, ...), ...]
+from ferlab import Predictor
+faces = Predictor("five_layer")("photo.jpg")     # [Face(label="happy", confidence=0.93, ...), ...]
 
 python -m ferlab.predict photos/ 'more/*.jpg' clip.mp4 --model five_layer.onnx --out faces.csv --annotated out
 python -m ferlab.predict --webcam 0 --model five_layer.onnx
@@ -33,10 +33,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("inputs", nargs="*", help="images, videos, folders, patterns in quotes ('faces/**/*.jpg')")
     add("--webcam", type=int, metavar="INDEX", help="a camera, 0 for the first; ends with Ctrl-C")
     add("--seconds", type=float, help="of the webcam, instead of Ctrl-C")
-    add("--model", type=Path, help=".onnx of ferlab.export with its .json beside it (default: the package's own)")
+    add(
+        "--model",
+        type=Path,
+        help=".onnx of ferlab.export with its .json beside it, or a name (default: five_layer, of the package)",
+    )
     add("--out", help="faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)")
     add("--annotated", type=Path, metavar="FOLDER", help="write pictures and videos with their faces drawn on them")
-    add("--no-detect", action="store_true", help="each picture is a face, already cut out")
+    add("--no-detect", action="store_true", help="each picture is a face, already cut out: its centre square")
     add("--everyone", action="store_true", help="in videos too look for small faces beside large ones: slower")
     add("--min-confidence", type=float, help="label 'uncertain' below it, 0 to 1 (default: the model's threshold)")
     add("--min-score", type=float, help="of the face detector, 0 to 1 (default: 0.5)")

@@ -1,25 +1,26 @@
 """Pictures in, their faces with an expression each out: detector, crop and exported model in one, without torch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.images import picture
+from ferlab.inference import models
 from ferlab.inference.detector import Detection, FaceDetector, crop, resized
 from ferlab.inference.onnx_model import OnnxModel
+from ferlab.inference.pictures import Picture, rgb
 from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks
 from ferlab.inference.video import Frame, Video
 
 UNCERTAIN = "uncertain"
-_SHIPPED = "five_layer.onnx"
+_SHIPPED = "five_layer"
 _LARGEST = 1024  # px a side of a picture that is a face
-_FRAMES = 16  # of a video file that are predicted together
+_PICTURES = 16  # that are read, searched and cut out together; a detector's memory grows with them
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,19 @@ class Face:
     detection: Detection | None = None
     track: int | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in types that JSON has: probabilities by name, and box, score and keypoints of a detection."""
+        found = self.detection
+        return {
+            "label": self.label,
+            "confidence": self.confidence,
+            "probabilities": dict(zip(EXPRESSIONS, self.probabilities.tolist(), strict=True)),
+            "box": None if found is None else found.box.tolist(),
+            "score": None if found is None else found.score,
+            "keypoints": None if found is None else found.keypoints.tolist(),
+            "track": self.track,
+        }
+
 
 @dataclass(frozen=True)
 class VideoFrame(Frame):
@@ -52,13 +66,14 @@ class Predictor:
     """Faces of pictures and their expressions.
 
     Args:
-        model: an exported model, or the path of its .onnx; None for the one in the package.
-        detect: False where every picture is a face already cut out.
+        model: an exported model, the path of its .onnx, or the name of one in the package; None for `five_layer`.
+        detect: False where every picture is a face already cut out; of one that is not square its centre counts.
         min_confidence: a face whose largest probability is below it is labelled `uncertain`; None takes the model's
             own threshold, which its JSON states.
         min_score: the detector's least score of a face; None takes its own.
         batch_size: largest number of faces in one call of the model.
         threads: 0 for all cores.
+        bgr: arrays hold blue first, as cv2.imread gives them; else they are RGB. Nothing in an array tells.
 
     Raises:
         FerlabError: no such model, or a number outside its range.
@@ -72,15 +87,16 @@ class Predictor:
         min_score: float | None = None,
         batch_size: int = 64,
         threads: int = 0,
+        bgr: bool = False,
     ):
-        self.model = model if isinstance(model, OnnxModel) else OnnxModel.open(model or _shipped(), threads)
+        self.model = model if isinstance(model, OnnxModel) else OnnxModel.open(models.find(model or _SHIPPED), threads)
         self.min_confidence = self.model.threshold if min_confidence is None else min_confidence
         if not 0 <= self.min_confidence <= 1:
             raise FerlabError(f"min_confidence is {self.min_confidence}; expected a number from 0 to 1")
         if batch_size < 1:
             raise FerlabError(f"batch_size is {batch_size}; expected 1 or more")
         self.detector = FaceDetector(min_score, threads) if detect else None
-        self.batch_size = batch_size
+        self.batch_size, self.bgr = batch_size, bgr
 
     @property
     def provenance(self) -> dict[str, str | float]:
@@ -88,22 +104,29 @@ class Predictor:
         checksum = self.model.sidecar["sha256"]
         return {"model": self.model.path.name, "sha256": checksum, "min_confidence": self.min_confidence}
 
-    def __call__(self, image: np.ndarray | str | Path) -> list[Face]:
-        """Faces of a picture: a file, or uint8 [H,W] grey, [H,W,3] RGB or [H,W,4] RGBA; the most certain face first."""
+    def __call__(self, image: Picture) -> list[Face]:
+        """Faces of a picture, the most certain face first; pictures and errors are those of `batch`."""
         return self.batch([image])[0]
 
-    def batch(self, images: Sequence[np.ndarray | str | Path], everyone: bool = True) -> list[list[Face]]:
-        """Faces of each picture; pictures and faces may be of any sizes.
+    def batch(self, images: Iterable[Picture], everyone: bool = True) -> list[list[Face]]:
+        """Faces of each picture; pictures and faces may be of any sizes, and memory holds a few pictures at a time.
 
         Args:
+            images: paths, PIL images, bytes of image files, files opened with "rb", or arrays uint8 [H,W] or [H,W,1]
+                grey, [H,W,3] RGB or [H,W,4] RGBA.
             everyone: False looks for small faces only where there is no large one, as `video` does.
 
         Raises:
-            FerlabError: a file that is no readable image, or an array of another type or shape.
+            FerlabError: no readable image, an array of another type or shape, or anything else.
         """
-        pictures = [_rgb(image) for image in images]
+        each, found = iter(images), []
+        while few := [rgb(image, self.bgr) for image in islice(each, _PICTURES)]:
+            found += self._few(few, everyone)
+        return found
+
+    def _few(self, pictures: list[np.ndarray], everyone: bool) -> list[list[Face]]:
         if self.detector is None:
-            crops = [np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]) for image in map(_small, pictures)]
+            crops = [np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]) for image in map(_square, pictures)]
             return [[face] for face in map(self._face, self._probabilities(crops))]
         found = self.detector(pictures, everyone)
         crops = [
@@ -133,7 +156,7 @@ class Predictor:
         """
         video = source if isinstance(source, Video) else Video(source)
         tracks = Tracks(time_constant_s, lost_s)
-        for frames, error in _batches(video, 1 if video.live else _FRAMES):
+        for frames, error in _batches(video, 1 if video.live else _PICTURES):
             found = self.batch([frame.image for frame in frames], everyone)
             for frame, faces in zip(frames, found, strict=True):
                 yield VideoFrame(frame.index, frame.time_s, frame.image, self._followed(frame, faces, tracks))
@@ -184,31 +207,11 @@ def _batches(frames: Iterable[Frame], size: int) -> Iterator[tuple[list[Frame], 
             return
 
 
-def _small(image: np.ndarray) -> np.ndarray:
-    """A picture of at most 1024 pixels a side: the model would average more of them away at a gigabyte's cost."""
+def _square(image: np.ndarray) -> np.ndarray:
+    """The centre square of a picture, since nets squash what is not square, of at most 1024 pixels a side: the model
+    would average more of them away at a gigabyte's cost."""
     height, width = image.shape[:2]
-    if max(height, width) <= _LARGEST:
-        return image
-    scale = _LARGEST / max(height, width)
-    return resized(image, max(round(width * scale), 1), max(round(height * scale), 1))
-
-
-def _shipped() -> Path:
-    path = Path(str(resources.files("ferlab.inference.models") / _SHIPPED))
-    if not path.is_file():
-        raise FerlabError(
-            f"this package has no models/{_SHIPPED}; give a model that python -m ferlab.export has written"
-        )
-    return path
-
-
-def _rgb(image: np.ndarray | str | Path) -> np.ndarray:
-    """A picture as uint8 [H,W,3]."""
-    if isinstance(image, str | Path):
-        return picture(Path(image))
-    if image.dtype == np.uint8 and image.size:
-        if image.ndim == 2:
-            return np.repeat(image[..., None], 3, 2)
-        if image.ndim == 3 and image.shape[2] in (3, 4):
-            return image[..., :3]
-    raise FerlabError(f"a picture is {image.dtype} {list(image.shape)}; expected uint8 [H,W], [H,W,3] or [H,W,4]")
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    centre = image[top : top + side, left : left + side]
+    return centre if side <= _LARGEST else resized(centre, _LARGEST, _LARGEST)

@@ -22,9 +22,9 @@ def find(name: str | Path) -> Path:
     """
     if Path(name).suffix == ".onnx":
         return Path(name)
-    if name not in names():
+    if str(name) not in names():
         raise FerlabError(
-            f"this ferlab holds no model {name!r}; there are: {', '.join(names()) or 'none'}. Give a file, as "
+            f"this ferlab holds no model {str(name)!r}; there are: {', '.join(names()) or 'none'}. Give a file, as "
             "NAME.onnx; in a checkout, `make ship RUN=outputs/NAME` makes five_layer from a finished run"
         )
     return _FOLDER / f"{name}.onnx"
