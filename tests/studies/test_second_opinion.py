@@ -45,6 +45,12 @@ def test_ferplus_is_sorted_into_groups(tmp_path):
         second_opinion.ferplus(happy_faces(7), write_votes(tmp_path / "v.csv", rows))
 
 
+def test_votes_of_other_faces_are_refused(tmp_path):
+    rows = [("PublicTest", 1, {"sadness" if i % 5 else "happiness": 10}) for i in range(100)]
+    with pytest.raises(FerlabError, match="lines 2 to 101: 20% of the majorities agree"):
+        second_opinion.ferplus(happy_faces(100), write_votes(tmp_path / "v.csv", rows))
+
+
 def test_twins_of_another_label_are_found_in_the_split_and_in_training_alone():
     faces = made_faces(n_train=7, n_val=7, n_test=7, seed=2)
     pixels, labels = faces.pixels.copy(), faces.labels

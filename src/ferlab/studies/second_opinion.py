@@ -5,14 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from ferlab.data.faces import SPLITS, Faces
-from ferlab.data.sources.ferplus import votes_of
+from ferlab.data.sources.ferplus import majority_of, refuse_other_faces, votes_of
 from ferlab.errors import FerlabError
-from ferlab.expressions import FERPLUS_COLUMNS, index_of
+from ferlab.expressions import FERPLUS_COLUMNS
 
 GROUPS = ("agrees", "disputes", "no majority", "not a face", "not rated")
 _NF = FERPLUS_COLUMNS.index("NF")
-# FER+'s columns as expressions; -1 for contempt, unknown and NF, which FER2013 does not have.
-_EXPRESSION = np.array([-1 if index_of(name) is None else index_of(name) for name in FERPLUS_COLUMNS])
 
 
 def ferplus(faces: Faces, votes_csv: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -28,13 +26,15 @@ def ferplus(faces: Faces, votes_csv: Path) -> tuple[np.ndarray, np.ndarray]:
     if row is None or row.max() >= len(votes) or (usage[row] != faces.split).any():
         raise FerlabError(f"{votes_csv} is not of these faces: expected its rows in the order of fer2013.csv")
     votes, named = votes[row], named[row]
-    best = votes.argmax(1)
+    refuse_other_faces(faces.labels, row, votes, named, votes_csv)
     majority = votes.max(1) * 2 > votes.sum(1)
-    expression = np.where(majority & named, _EXPRESSION[best], -1)
+    expression = np.where(named, majority_of(votes), -1)
     group = np.where(expression == faces.labels, GROUPS.index("agrees"), GROUPS.index("disputes"))
     group[~majority] = GROUPS.index("no majority")
     group[~named] = GROUPS.index("not rated")
-    group[majority & (best == _NF)] = GROUPS.index("not a face")  # which have no image name in the published file
+    group[majority & (votes.argmax(1) == _NF)] = GROUPS.index(
+        "not a face"
+    )  # which have no image name in the published file
     return group, expression
 
 

@@ -61,6 +61,36 @@ def test_votes_are_joined_by_row_of_the_csv(rated):
     assert faces.targets[0, 3] == 1
 
 
+def agreeing(labels, share, seed=0):
+    """Votes of ten for a face's label in this share of the faces, for another expression in the others."""
+    rng = np.random.default_rng(seed)
+    shown = np.where(rng.random(len(labels)) < share, labels, (labels + rng.integers(1, 7, len(labels))) % 7)
+    columns = [4, 5, 6, 1, 3, 2, 0]  # of FER2013's expressions in fer2013new.csv
+    return [[10 * (column == columns[k]) for column in range(10)] for k in shown]
+
+
+@pytest.mark.parametrize(
+    ("order", "lines"),
+    [
+        (np.arange(600), None),
+        (np.random.default_rng(1).permutation(600), r"lines \d+ to \d+: "),
+        (np.r_[:150, 151:600, 150], "lines 202 to 401: "),  # one row moved to the end: all after it are its neighbour's
+        (np.r_[:400, 400 + np.random.default_rng(1).permutation(200)], "lines 402 to 601: "),
+    ],
+    ids=["published", "shuffled", "shifted", "shuffled in part"],
+)
+def test_votes_of_other_faces_are_refused_though_number_and_usage_agree(tmp_path, order, lines):
+    pixels, labels, _ = made(600)
+    splits = np.zeros(600, int)
+    write(tmp_path / "fer2013.csv", rows_of(pixels[order], labels[order], splits))
+    write_votes(tmp_path / "fer2013new.csv", splits, agreeing(labels, 0.72))
+    if lines is None:
+        assert len(sources.read("ferplus", tmp_path)) == 600
+        return
+    with pytest.raises(FerlabError, match=rf"fer2013new\.csv, {lines}.*expected 50% at least"):
+        sources.read("ferplus", tmp_path)
+
+
 def test_votes_that_do_not_fit(rated):
     path, data, votes = rated
     for options in ({"targets": "soft"}, {"unnamed": "maybe"}):
