@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
@@ -146,8 +146,11 @@ def made_study(
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run directory of five_layer, a quarter wide, trained for one epoch on drawn faces."""
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run directory of five_layer, a quarter wide, trained for one epoch on drawn faces.
+
+    Tests share it, and which ones do depends on the workers: a test that writes into it takes `own_run`.
+    """
     from ferlab.training.fit import train
 
     folder = tmp_path_factory.mktemp("trained")
@@ -156,7 +159,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words += ["data.n_train=140", "data.n_val=70", "data.n_test=70"]
     with initialize_config_dir(CONF, version_base="1.3"):
         train(plain(compose("train", overrides=words)))
-    return folder / "small"
+    run = folder / "small"
+    before = {*run.rglob("*")}
+    yield run
+    assert {*run.rglob("*")} - before == set(), "a test wrote into the run that all share; let it take own_run"
 
 
 @pytest.fixture

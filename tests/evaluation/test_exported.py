@@ -27,8 +27,16 @@ def config_of(name, *overrides):
 
 
 @pytest.fixture(scope="module")
-def file(trained):
-    words = [f"runs={trained}", f"outputs={trained.parent}", "parity_faces=20", "precision=fp16", "name=shipped"]
+def file(trained, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    words = [
+        f"runs={trained}",
+        f"out={folder}",
+        f"outputs={folder}",
+        "parity_faces=20",
+        "precision=fp16",
+        "name=shipped",
+    ]
     (path,) = exporting.export(config_of("export", *words))
     return path
 

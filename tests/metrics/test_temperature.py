@@ -83,7 +83,7 @@ def test_each_member_has_a_temperature_of_its_own():
     tempered = temper(members, np.array([0.5, 1.0, 2.0]))
     assert tempered.dtype == np.float64
     for one, value, member in zip(tempered, (0.5, 1.0, 2.0), members, strict=True):
-        np.testing.assert_array_equal(one, temper(member, value))
+        np.testing.assert_allclose(one, temper(member, value), rtol=1e-14)  # a power of SIMD may differ in its last bit
 
 
 def test_a_probability_of_zero_stays_finite():
