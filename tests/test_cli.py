@@ -87,6 +87,20 @@ def test_the_end_of_a_command_is_called_however_it_ends(typed, error):
     assert len(ends) == 1  # not of the next command
 
 
+@pytest.mark.parametrize("words", [(), ("-m", "seed=0,1")])
+def test_ctrl_c_ends_a_command_and_a_sweep_in_one_line(typed, capsys, words):
+    started = []
+
+    def task(config):
+        started.append(config["seed"])
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stopped:
+        typed(task, *words)
+    assert (stopped.value.code, len(started)) == (130, 1)
+    assert capsys.readouterr().err == "ferlab: stopped by Ctrl-C\n"
+
+
 def test_a_sweep_line_makes_a_job_of_each_combination(typed):
     done = []
     typed(

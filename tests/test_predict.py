@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ferlab import predict
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference import video
 from ferlab.inference.video import Video
@@ -160,6 +161,15 @@ def test_results_that_cannot_be_written(reader, clip, model):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+def test_ctrl_c_while_the_model_is_opened_is_one_line(monkeypatch, capsys):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict, "Predictor", interrupted)
+    assert main(["a.png"]) == 130
+    assert capsys.readouterr().err == "ferlab: stopped by Ctrl-C\n"
 
 
 def test_nothing_typed_is_refused(capsys):

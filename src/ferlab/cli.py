@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,13 +63,16 @@ def ending() -> Iterator[None]:
     """End the process in one line where the user can mend it, and without a word where nobody reads its output.
 
     Raises:
-        SystemExit: status 1.
+        SystemExit: status 1, or 130 after Ctrl-C.
     """
     try:
         yield
         sys.stdout.flush()
     except (FerlabError, ModuleNotFoundError) as error:
         sys.exit(f"ferlab: {_reason(error)}")
+    except KeyboardInterrupt:
+        print("ferlab: stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more
         sys.exit(1)

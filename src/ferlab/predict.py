@@ -71,6 +71,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (FerlabError, OSError) as error:
         print(f"ferlab: {error}", file=sys.stderr)
         status = 1
+    except KeyboardInterrupt:  # before the first input, or typed twice
+        print("ferlab: stopped by Ctrl-C", file=sys.stderr)
+        status = 130
     try:
         sys.stdout.flush()
     except OSError:  # Python would try again at its end, and complain

@@ -3,8 +3,8 @@
 import hashlib
 import math
 import shutil
-import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,13 @@ def _small_data(monkeypatch, faces):
     monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
 
 
-def weights_of(run: directory.Run, name: str = checkpoints.LAST) -> str:
+def weights_of(
+    run: directory.Run, name: str = checkpoints.LAST, parts: Sequence[str] = ("state_dict", "current_model_state")
+) -> str:
     """sha256 over both the weights and their average in a run's last checkpoint."""
     checkpoint = checkpoints.load(run.path / directory.CHECKPOINTS / name)
     digest = hashlib.sha256()
-    for part in ("state_dict", "current_model_state"):
+    for part in parts:
         for key, tensor in sorted(checkpoint[part].items()):
             digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
@@ -122,23 +124,6 @@ def test_continuing_after_kill_9_gives_the_uninterrupted_weights(
     assert weights_of(resumed) == weights_of(whole)
     val = [r["val/accuracy"] for r in resumed.metrics_rows() if "val/accuracy" in r]
     assert val == [r["val/accuracy"] for r in whole.metrics_rows() if "val/accuracy" in r]
-
-
-@pytest.mark.parametrize("step", [3, 7, 11])
-def test_sigterm_saves_the_step_and_continuing_gives_the_uninterrupted_weights(config, monkeypatch, step):
-    whole = training.train(config("name=whole"))
-
-    class Terminate(pl.Callback):
-        def on_train_batch_end(self, trainer, pl_module, *args):
-            if trainer.global_step == step:
-                signal.raise_signal(signal.SIGTERM)
-
-    with pytest.MonkeyPatch.context() as patch:
-        with_callback(patch, Terminate())
-        with pytest.raises(SystemExit) as stopped:
-            training.train(config("name=stopped"))
-    assert stopped.value.code == 143
-    assert weights_of(training.train(config("name=stopped", "ckpt=last"))) == weights_of(whole)
 
 
 def test_damaged_last_checkpoint_falls_back_to_the_one_before(config, tmp_path, caplog):

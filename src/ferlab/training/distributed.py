@@ -6,14 +6,11 @@ zero alone makes the run directory and writes in it.
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from lightning_fabric.strategies.launchers.subprocess_script import _launch_process_observer
 from pytorch_lightning.plugins.environments import (
@@ -168,31 +165,6 @@ class Together(pl.Callback):
 
     def __init__(self, ema: WeightEma | None):
         self._ema = ema
-        self._signal = 0  # that rank zero has got
-        self._rank = 0
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep SIGTERM and Ctrl-C for the next step.
-
-        Lightning's own handler talks to the other ranks, whatever these are doing, and then all of them wait.
-        """
-        self._rank = trainer.global_rank
-        with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
-            signal.signal(signal.SIGTERM, self._keep)
-            signal.signal(signal.SIGINT, self._keep)
-
-    def _keep(self, number: int, frame: Any) -> None:
-        if self._signal and number == signal.SIGINT:
-            raise KeyboardInterrupt  # typed twice
-        self._signal = 0 if self._rank else number  # rank zero decides
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Raise on all ranks what rank zero has got."""
-        own = torch.tensor(self._signal, device=trainer.strategy.root_device)
-        if number := int(trainer.strategy.reduce(own, reduce_op="max")):
-            raise SIGTERMException if number == signal.SIGTERM else KeyboardInterrupt
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Give every rank rank zero's batch-norm statistics: what is measured on all is the model that it saves."""
@@ -203,5 +175,5 @@ class Together(pl.Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """After an error of this rank's own, wait for no other: they learn of it when this process ends."""
-        if not isinstance(exception, SIGTERMException | KeyboardInterrupt):
+        if not isinstance(exception, SIGTERMException):
             trainer.strategy.barrier = lambda *args, **kwargs: None  # type: ignore[method-assign]

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ferlab.errors import FerlabError
 from ferlab.files import sha256_of
@@ -67,7 +68,14 @@ class DurableCheckpointIO(TorchCheckpointIO):
 
 
 class LastCheckpoint(ModelCheckpoint):
-    """Saves every so many epochs, and the last epoch whatever its number, so that a finished run can be continued."""
+    """Saves every so many epochs, the last epoch whatever its number, and where `Stopping` ends the run between steps.
+
+    After any other error the state may be that of half a step: what was saved before continues to the same weights.
+    """
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, SIGTERMException):
+            super().on_exception(trainer, pl_module, exception)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch + 1 == trainer.max_epochs:

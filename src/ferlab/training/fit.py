@@ -2,15 +2,12 @@
 
 import contextlib
 import logging
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ferlab.config import Config
 from ferlab.data.store import open_config
@@ -23,6 +20,7 @@ from ferlab.training.loggers import finish_wandb, loggers_of
 from ferlab.training.resume import Place, finished_run, run_directory, why_anew
 from ferlab.training.run_facts import RunFacts
 from ferlab.training.start import pretrained_for, source_of
+from ferlab.training.stopping import Stopping
 from ferlab.training.trainer import (
     accelerator_of,
     checkpointing,
@@ -30,7 +28,6 @@ from ferlab.training.trainer import (
     keep_heap_pages,
     out_of_memory_hint,
     precision_of,
-    refuse_interrupted,
     trainer_of,
 )
 from ferlab.training.wandb_runs import wandb_mode
@@ -43,7 +40,7 @@ def train(config: Config) -> directory.Run:
 
     Raises:
         FerlabError: anything the user can mend; nothing is written before the config is known to be sound.
-        SystemExit: status 143 after SIGTERM, with the state saved for ckpt=last.
+        SystemExit: status 143 after SIGTERM and 130 after Ctrl-C, with the state saved for ckpt=last.
     """
     config, pretrained = pretrained_for(config)
     rank = distributed.rank_of(config)
@@ -101,17 +98,14 @@ def _recorded(path: Path, facts: RunFacts, composed: Composed, config: Config, w
 def _fit(config: Config, composed: Composed, facts: RunFacts, place: Place, loggers: list[Logger], ranks: int) -> Path:
     """Train, note in `facts` what was reached, and return the run directory, which rank zero has made."""
     best, last = checkpointing(place.path, config)
+    stopping = Stopping(place.path)
     trainer = None
     try:
-        with out_of_memory_hint(config["batch_size"]), distributed.all_ranks(ranks):
-            trainer = trainer_of(config, facts.precision, place.path, [best, last], loggers)
+        with stopping.listening(), out_of_memory_hint(config["batch_size"]), distributed.all_ranks(ranks):
+            trainer = trainer_of(config, facts.precision, place.path, [stopping, best, last], loggers)
             trainer.fit(composed.classifier, composed.data, ckpt_path=place.checkpoint, weights_only=True)
-        refuse_interrupted(trainer)
         if best.best_model_path:  # a trial run (fast_dev_run) saves nothing
             facts.best_epoch = checkpoints.load(best.best_model_path)["epoch"]
-    except SIGTERMException:
-        log.error("stopped by SIGTERM; run the same command with ckpt=last to continue %s", place.path)
-        sys.exit(128 + signal.SIGTERM)
     finally:
         if trainer and best.best_model_score is not None:
             facts.val_accuracy, facts.epochs = float(best.best_model_score), trainer.current_epoch

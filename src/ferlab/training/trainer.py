@@ -2,9 +2,6 @@
 
 import contextlib
 import ctypes
-import logging
-import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +16,6 @@ from ferlab.errors import FerlabError
 from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed, durable_checkpoints
 from ferlab.training.ema import WeightEma
-
-log = logging.getLogger(__name__)
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
@@ -50,12 +45,10 @@ def count_ranks(config: Config) -> int:
     return probe.world_size
 
 
-def trainer_of(
-    config: Config, precision: str, path: Path, checkpointing: list[ModelCheckpoint], loggers: list[Logger]
-) -> pl.Trainer:
+def trainer_of(config: Config, precision: str, path: Path, own: list[Callback], loggers: list[Logger]) -> pl.Trainer:
     return pl.Trainer(
         **{**config["trainer"], "precision": precision},
-        callbacks=[*callbacks_of(config), *checkpointing],
+        callbacks=[*callbacks_of(config), *own],
         logger=loggers,
         strategy=config["strategy"],
         # Over the whole batch; with one device Lightning leaves it out, and the CPU has none.
@@ -132,12 +125,6 @@ def callbacks_of(config: Config) -> list[Callback]:
     if config["early_stopping"]:
         callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config["early_stopping"]))
     return callbacks
-
-
-def refuse_interrupted(trainer: pl.Trainer) -> None:
-    if trainer.interrupted:  # Lightning swallows Ctrl-C and returns as if the run were done
-        log.error("interrupted; run the same command with ckpt=last to continue")
-        sys.exit(128 + signal.SIGINT)
 
 
 @contextlib.contextmanager

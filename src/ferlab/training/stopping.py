@@ -1,0 +1,89 @@
+"""SIGTERM and Ctrl-C end a training between two steps, where what is saved continues to the same weights."""
+
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from ferlab.runs import checkpoints, directory
+
+log = logging.getLogger(__name__)
+
+_SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
+
+
+class Stopping(pl.Callback):
+    """Keeps a signal until no step is half done; with several ranks all of them stop at rank zero's signal.
+
+    Lightning's own handlers save within a step or within a validation, end without a word at Ctrl-C, and talk to the
+    other ranks whatever these are doing.
+
+    Args:
+        run: the run's directory.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+        self._signal = 0
+        self._rank = 0
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Keep signals from here on; before, and after, they do what they did.
+
+        Raises:
+            SystemExit: status 128 + the signal's number, after a line that says what to type.
+        """
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._listen()
+        try:
+            yield
+        except SIGTERMException:
+            saved = (self._run / directory.CHECKPOINTS / checkpoints.LAST).exists()
+            hint = f"with ckpt=last to continue {self._run}" if saved else "again: no step was done"
+            if not self._rank:
+                log.error("stopped by %s; run the same command %s", _SIGNALS[self._signal], hint)
+            raise SystemExit(128 + self._signal) from None
+        finally:
+            with contextlib.suppress(ValueError):
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def _listen(self) -> None:
+        with contextlib.suppress(ValueError):  # not the main thread, which alone gets signals
+            for number in _SIGNALS:
+                signal.signal(number, self._keep)
+
+    def _keep(self, number: int, frame: Any) -> None:
+        if self._signal and number == signal.SIGINT:  # typed twice
+            log.error("ended within a step; ckpt=last continues from the last epoch that is saved")
+            raise SystemExit(128 + number)
+        self._signal = 0 if self._rank else number  # rank zero decides
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take SIGTERM back from Lightning."""
+        self._rank = trainer.global_rank
+        self._listen()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Raise on all ranks what rank zero has got."""
+        self._stop(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What came in the last validation ends the command too, and with it a sweep's other jobs."""
+        self._stop(trainer)
+
+    def _stop(self, trainer: pl.Trainer) -> None:
+        if trainer.world_size > 1:
+            own = torch.tensor(self._signal, device=trainer.strategy.root_device)
+            self._signal = int(trainer.strategy.reduce(own, reduce_op="max"))
+        if self._signal:
+            raise SIGTERMException
