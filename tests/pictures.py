@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -85,4 +86,49 @@ def write_clip(folder: Path) -> Path:
     for frame in moving():
         file.add(frame)
     file.close()
+    return path
+
+
+def damaged_avi(path: Path, broken: Sequence[int], frames: int = 20) -> Path:
+    """`moving` as motion JPEG at 10 frames a second, with zeros for the bytes of some frames."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 240))
+    for frame in moving(20) * (frames // 20):
+        writer.write(frame)
+    writer.release()
+    data = bytearray(path.read_bytes())
+    place, places = data.find(b"movi") + 4, []
+    while data[place : place + 4] == b"00dc":
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        places.append(slice(place + 8, place + 8 + size))
+        place += 8 + size + size % 2
+    assert len(places) == frames
+    for i in broken:
+        data[places[i]] = bytes(places[i].stop - places[i].start)
+    path.write_bytes(data)
+    return path
+
+
+def variable_mkv(path: Path, times_ms: Sequence[int], rate: int = 30) -> Path:
+    """`moving` as Matroska (RFC 9559), motion JPEG, each frame at its own time; the header states `rate`."""
+
+    def element(name: str, content: bytes) -> bytes:
+        return bytes.fromhex(name) + (1 << 56 | len(content)).to_bytes(8, "big") + content
+
+    def number(name: str, value: int) -> bytes:
+        return element(name, value.to_bytes(8, "big"))
+
+    frames = moving(20) * -(-len(times_ms) // 20)
+    blocks = [
+        element(
+            "1F43B675", number("E7", time) + element("A3", b"\x81\0\0\x80" + cv2.imencode(".jpg", frame)[1].tobytes())
+        )
+        for time, frame in zip(times_ms, frames, strict=False)
+    ]
+    duration = np.array(times_ms[-1] + 1000 / rate, ">f8").tobytes()
+    about = number("2AD7B1", 1_000_000) + element("4489", duration) + element("4D80", b"x") + element("5741", b"x")
+    track = number("D7", 1) + number("73C5", 1) + number("83", 1) + element("86", b"V_MJPEG")
+    track += number("23E383", 10**9 // rate) + element("E0", number("B0", 320) + number("BA", 240))
+    segment = element("1549A966", about) + element("1654AE6B", element("AE", track)) + b"".join(blocks)
+    head = element("1A45DFA3", element("4282", b"matroska") + number("4287", 4) + number("4285", 2))
+    path.write_bytes(head + element("18538067", segment))
     return path

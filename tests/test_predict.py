@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,7 +17,7 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.inference import video
 from ferlab.inference.video import Video
 from ferlab.predict import Predictor, main
-from tests.pictures import moving, photo, two_faces, write_clip, write_model
+from tests.pictures import damaged_avi, moving, photo, two_faces, write_clip, write_model
 
 
 @pytest.fixture(scope="module")
@@ -193,11 +192,7 @@ def test_video_on_the_command_line(clip, model, tmp_path, capsys):
 
 
 def test_a_video_cut_short_gives_what_it_has(model, clip, tmp_path, capsys):
-    whole = tmp_path / "whole.avi"
-    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 240))
-    for frame in moving():
-        writer.write(frame)
-    writer.release()
+    whole = damaged_avi(tmp_path / "whole.avi", [])
     data = whole.read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])
     (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[:-3000])

@@ -1,13 +1,15 @@
 """Frames of a clip, of damaged ones and of a webcam."""
 
-import cv2
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ferlab.errors import FerlabError
 from ferlab.inference import video
 from ferlab.inference.video import Video, VideoFile
-from tests.pictures import moving, write_clip
+from tests.pictures import damaged_avi, moving, variable_mkv, write_clip
 
 
 def test_frames_of_a_video_have_their_times(tmp_path):
@@ -19,12 +21,110 @@ def test_frames_of_a_video_have_their_times(tmp_path):
     assert np.abs(read[0].image.astype(int) - moving()[0]).mean() < 4
 
 
+@pytest.mark.parametrize("broken", [[9], [3, 4, 11], range(2, 19)])
+def test_frames_that_cannot_be_read_end_no_video_and_are_counted(tmp_path, broken):
+    read = []
+    with pytest.raises(FerlabError, match=rf"x.avi has {len(broken)} of 20 frames that cannot be read; it is damaged"):
+        read.extend(Video(damaged_avi(tmp_path / "x.avi", broken)))
+    assert [frame.index for frame in read] == [i for i in range(20) if i not in broken]
+    np.testing.assert_allclose([frame.time_s for frame in read], [frame.index / 10 for frame in read], atol=1e-3)
+    assert np.abs(read[-1].image.astype(int) - moving()[19]).mean() < 4
+
+
+TIMES_MS = [*range(0, 990, 33), *range(1000, 5000, 200)]  # 30 frames a second, then 5
+
+
+def test_a_video_of_a_variable_rate_is_whole(tmp_path):
+    opened = Video(variable_mkv(tmp_path / "x.mkv", TIMES_MS))
+    assert opened.count > 2 * len(TIMES_MS)  # by its header's rate
+    np.testing.assert_allclose([frame.time_s for frame in opened], np.array(TIMES_MS) / 1000, atol=1e-3)
+
+
+def hidden(path, start_ms, length_ms):
+    """An mp4 of `write_clip` whose edit list (ISO 14496-12, 8.6.6) shows a part of it."""
+    data = bytearray(path.read_bytes())
+    entry = data.find(b"elst") + 12
+    data[entry : entry + 8] = length_ms.to_bytes(4, "big") + (start_ms * 10240 // 1000).to_bytes(4, "big")
+    path.write_bytes(data)
+    return path
+
+
+def test_a_video_that_was_trimmed_is_whole(tmp_path):
+    clip = write_clip(tmp_path)
+    timescale = int.from_bytes(clip.read_bytes().split(b"mdhd")[1][12:16], "big")
+    assert timescale == 10240
+    opened = Video(hidden(clip, 500, 1000))
+    read = list(opened)
+    assert opened.count == 20
+    assert 9 <= len(read) <= 11
+    assert min(range(20), key=lambda i: np.abs(read[0].image.astype(int) - moving()[i]).mean()) == 5
+
+
+def test_a_file_plays_at_the_times_of_its_frames(tmp_path):
+    frames = [np.full((64, 64, 3), 10 * i, np.uint8) for i in range(20)]
+    times = [0.5, 0.55, 0.57, 0.6, 0.7, 1.2, 1.25, *np.arange(2, 3.3, 0.1)]
+    file = VideoFile(tmp_path / "out.mp4", 20, 64, 64)
+    for frame, time_s in zip(frames, times, strict=True):
+        file.add(frame, time_s)
+    file.close()
+    written = list(Video(tmp_path / "out.mp4"))
+    for frame in written:
+        at = 0.5 + frame.time_s
+        shown = [10 * i for i, t in enumerate(times) if abs(t - at) <= 0.06 or i == np.searchsorted(times, at) - 1]
+        assert min(abs(frame.image.mean() - value) for value in shown) < 4, frame.time_s
+    assert len(written) == round((times[-1] - 0.5) * 20) + 1
+
+
+@pytest.mark.parametrize(("times", "most"), [([0, 1e9], 61 * 10), ([5, 0, 1], 12)])
+def test_times_that_are_damaged_fill_no_disk(tmp_path, times, most):
+    file = VideoFile(tmp_path / "out.mp4", 10, 64, 64)
+    for time_s in times:
+        file.add(np.zeros((64, 64, 3), np.uint8), time_s)
+    file.close()
+    assert 0 < len(list(Video(tmp_path / "out.mp4"))) <= most
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/clip.mp4", "rtsp://camera/1", Path("https://x.org/clip.mp4")])
+def test_an_address_is_refused(address):
+    with pytest.raises(FerlabError, match="is an address, and nothing is read from the network; download it first"):
+        Video(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("list.mp4", "ffconcat version 1.0\nfile clip.mp4\n"),
+        ("list.avi", "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nclip.mp4\n#EXT-X-ENDLIST\n"),
+        ("concat:clip.mp4|clip.mp4", None),
+        ("file:clip.mp4", None),
+        ("clip%d.mp4", None),
+    ],
+)
+def test_a_video_is_one_file_and_names_no_other(tmp_path, monkeypatch, name, content):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+    write_clip(tmp_path).with_name("clip1.mp4").write_bytes(Path("clip.mp4").read_bytes())
+    if content:
+        Path(name).write_text(content)
+    with pytest.raises(FerlabError, match="is no readable video"):
+        Video(name)
+    assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == "rtsp_transport;tcp"  # of others in this process
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.mp4", b"a\n\x1b[31m.mp4", b"a:b%d.mp4", "ü写.mp4".encode()])
+def test_any_file_name_is_read_and_written(tmp_path, name):
+    path = tmp_path / os.fsdecode(name)
+    clip = write_clip(tmp_path)
+    os.rename(clip, path)
+    assert len(list(Video(path))) == 20
+    file = VideoFile(path, 10, 32, 32)
+    file.add(np.zeros((32, 32, 3), np.uint8))
+    file.close()
+    assert len(list(Video(str(path)))) == 1
+
+
 def test_a_video_cut_short_gives_its_frames_and_then_an_error(tmp_path):
-    whole = tmp_path / "whole.avi"
-    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 10, (320, 240))
-    for frame in moving():
-        writer.write(frame)
-    writer.release()
+    whole = damaged_avi(tmp_path / "whole.avi", [])
     assert len(list(Video(whole))) == 20
     data = whole.read_bytes()
     (tmp_path / "cut.avi").write_bytes(data[: len(data) // 2])

@@ -114,7 +114,7 @@ class Session:
                     height, width = drawn.shape[:2]
                     place = self.drawings.place
                     file = file or VideoFile(place(Path(video.name), ".mp4"), video.fps, width, height)
-                    file.add(drawn)
+                    file.add(drawn, frame.time_s)
                 progress.advance(task)
         except FerlabError as error:
             self._fail(source, error)
