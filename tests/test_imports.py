@@ -16,8 +16,8 @@ COMMANDS = {name.removesuffix(".py") for name in TREES if "/" not in name} - {*G
 # Each package, and the packages that it may import beside the ground files: no two import each other.
 MAY_IMPORT = {
     "nets": (),
-    "data": (),
     "inference": (),
+    "data": ("inference",),
     "metrics": ("data",),
     "runs": ("data",),
     "predictors": ("nets", "runs"),

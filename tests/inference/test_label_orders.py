@@ -16,8 +16,12 @@ PLACES = {
     "affectnet": [6, 5, 4, 1, 2, 3, 0],
     "alphabetical": [0, 1, 2, 3, 5, 6, 4],
     "face-api": [3, 5, 4, 1, 2, 6, 0],
+    "rafdb": [5, 2, 1, 3, 4, 0, 6],
+    "ck_plus": [1, 3, 4, 5, 6, 7, 0],
+    "ckextended": [0, 1, 2, 3, 4, 5, 6],
 }
-WITH_CONTEMPT = ("ferplus", "affectnet")
+WITH_CONTEMPT = ("ferplus", "affectnet", "ck_plus", "ckextended")
+FROM_1 = ("rafdb",)
 
 
 def test_every_order_is_written_down():
@@ -45,17 +49,17 @@ def test_there_and_back(source, wanted, shares, labels):
     for k, (before, after) in enumerate(zip(PLACES[source], PLACES[wanted], strict=True)):
         np.testing.assert_array_equal(there[:, before], p[:, k])
         np.testing.assert_array_equal(reorder(there, source, wanted)[:, after], p[:, k])
-        assert renumber([before], source, wanted).tolist() == [after]
+        assert renumber([before + (source in FROM_1)], source, wanted).tolist() == [after + (wanted in FROM_1)]
     np.testing.assert_array_equal(reorder(reorder(there, source, wanted), wanted, "fer2013"), p)
-    as_source = [PLACES[source][k] for k in labels]
-    assert renumber(np.array(as_source, int), source, wanted).tolist() == [PLACES[wanted][k] for k in labels]
+    as_source, as_wanted = ([PLACES[order][k] + (order in FROM_1) for k in labels] for order in (source, wanted))
+    assert renumber(as_source, source, wanted).tolist() == as_wanted
 
 
 def test_one_face_through_each_order():
     happy = np.eye(7)[[EXPRESSIONS.index("happy")]]
     for order, places in PLACES.items():
         assert reorder(happy, "fer2013", order).argmax() == places[3]
-        assert renumber([3], "fer2013", order)[0] == places[3]
+        assert renumber([3], "fer2013", order)[0] == places[3] + (order in FROM_1)
 
 
 def test_contempt_is_shared_by_the_others_in_proportion():
@@ -76,6 +80,16 @@ def test_votes_in_whole_numbers_keep_their_sum(kind):
     assert reorder(votes, "ferplus", "affectnet").dtype == kind  # nothing is shared out
 
 
+def test_an_order_may_be_a_list_of_names():
+    names = ["Happiness", "sad", "angry", "contempt", "disgust", "fear", "surprise", "neutral"]
+    assert renumber(range(8), names, "fer2013").tolist() == [3, 4, 0, -1, 1, 2, 5, 6]
+    for wrong in (names[1:], [*names, "joy"], ["happy"]):
+        with pytest.raises(FerlabError, match=r"expected angry, disgust.*each once"):
+            labels_of(wrong)
+    with pytest.raises(FerlabError, match="'smile' is no expression"):
+        labels_of([*names[1:], "smile"])
+
+
 def test_what_does_not_fit_is_refused():
     with pytest.raises(FerlabError, match="choose one of fer2013, ferplus"):
         labels_of("imagenet")
@@ -84,3 +98,6 @@ def test_what_does_not_fit_is_refused():
     for labels in ([8], [-1], [0.5], ["happy"]):
         with pytest.raises(FerlabError, match="0 to 7"):
             renumber(labels, "ferplus", "fer2013")
+    for labels in ([0], [8]):
+        with pytest.raises(FerlabError, match="1 to 7 for the label order rafdb"):
+            renumber(labels, "rafdb", "fer2013")

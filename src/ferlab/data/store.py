@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 FORMAT = 1  # raise it when a reader gives other faces for the same raw files
 STORES = "stores"  # folder in a data root
 LEAKS = ("drop", "refuse")
+TYPED = ("label_order",)
 
 
 def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: bool = True, **options: Any) -> Faces:
@@ -76,7 +77,8 @@ def open_config(data: Mapping[str, Any], recorded: bool = False, verify: bool = 
     it is: with `leaks: drop` they are left out and counted, `leaks: refuse` is an error that names them.
 
     Args:
-        data: `root` and `sources`; `auxiliary` and `leaks` where there are auxiliary data.
+        data: `root` and `sources`; `auxiliary` and `leaks` where there are auxiliary data; `label_order`, which
+            counts for each of `sources`, unless it is None or absent.
         recorded: the config is that of a finished run, so its root counts unless FERLAB_DATA is set.
         verify: as for `open_faces`.
 
@@ -118,7 +120,7 @@ def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = Tr
         raise FerlabError("data.sources is empty; expected a list of {name, layout, path}, the main data set first")
     opened = []
     for entry in data["sources"]:
-        name, layout, raw, options = _entry(root, entry, "sources")
+        name, layout, raw, options = _entry(root, {**_typed(data), **entry}, "sources")
         faces = open_faces(layout, raw, root / STORES, name, verify, **options)
         opened.append(Opened(name, faces, False, _raw_files_there(layout, raw)))
     missing, auxiliary = [], data.get("auxiliary", ())
@@ -138,6 +140,11 @@ def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = Tr
     if auxiliary and len(missing) == len(auxiliary):
         raise FerlabError(f"no auxiliary data: expected at least one of {', '.join(missing)}. See data/README.md")
     return opened
+
+
+def _typed(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of the layouts that stand in the config itself, where they can be typed; a null one is none."""
+    return {key: data[key] for key in TYPED if data.get(key) is not None}
 
 
 def _fault(part: Opened, twins: Twins) -> str:

@@ -20,27 +20,46 @@ LABEL_ORDERS: dict[str, tuple[str, ...]] = {
     "alphabetical": tuple(sorted(EXPRESSIONS)),
     # face-api.js, faceExpressionNet
     "face-api": ("neutral", "happy", "sad", "angry", "fearful", "disgusted", "surprised"),
+    "rafdb": ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"),  # Li et al. 2017, CVPR
+    "ck_plus": ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"),  # Lucey et al. 2010
+    "ckextended": (*EXPRESSIONS, "contempt"),  # Kaggle's ckextended.csv, of CK+
 }
+FIRST = {"rafdb": 1}  # the number of an order's first class, where it is not 0
+Order = str | Sequence[str]  # one of LABEL_ORDERS, or the names of the classes from number 0 on
 
 
-def labels_of(order: str) -> tuple[str, ...]:
+def labels_of(order: Order) -> tuple[str, ...]:
     """The class names of an order, as it spells them.
 
     Raises:
-        FerlabError: there is no such order.
+        FerlabError: there is no such order, or a list of names that are not the seven expressions, each once.
     """
-    if order not in LABEL_ORDERS:
-        raise FerlabError(f"label order is {order!r}; choose one of {', '.join(LABEL_ORDERS)}")
-    return LABEL_ORDERS[order]
+    if isinstance(order, str):
+        if order not in LABEL_ORDERS:
+            raise FerlabError(
+                f"label order is {order!r}; choose one of {', '.join(LABEL_ORDERS)}, or list the names of the classes "
+                "from number 0 on"
+            )
+        return LABEL_ORDERS[order]
+    known = [index_of(str(name)) for name in order]
+    if sorted(k for k in known if k is not None) != list(range(len(EXPRESSIONS))):
+        raise FerlabError(f"label order is {list(order)}; expected {', '.join(EXPRESSIONS)}, each once, in any order")
+    return tuple(map(str, order))
 
 
-def columns(source: str, wanted: str) -> list[int | None]:
+def numbers_of(order: Order) -> range:
+    """The numbers of an order's classes."""
+    first = FIRST.get(order, 0) if isinstance(order, str) else 0
+    return range(first, first + len(labels_of(order)))
+
+
+def columns(source: Order, wanted: Order) -> list[int | None]:
     """For each class of the order `wanted` its place in the order `source`, None where that has no such class."""
     places = {index_of(name): i for i, name in enumerate(labels_of(source))}
     return [places.get(index_of(name)) for name in labels_of(wanted)]
 
 
-def reorder(probabilities: np.ndarray, source: str, wanted: str) -> np.ndarray:
+def reorder(probabilities: np.ndarray, source: Order, wanted: Order) -> np.ndarray:
     """Probabilities (or targets, or votes) [N,K] in one order -> [N,K'] in another, rows of the sum they had.
 
     A class that only `wanted` has gets 0. The share of a class that only `source` has goes to the others in their
@@ -65,17 +84,17 @@ def reorder(probabilities: np.ndarray, source: str, wanted: str) -> np.ndarray:
     return shared.astype(values.dtype) if values.dtype.kind == "f" else shared  # whole numbers would be cut off
 
 
-def renumber(labels: Sequence[int] | np.ndarray, source: str, wanted: str) -> np.ndarray:
+def renumber(labels: Sequence[int] | np.ndarray, source: Order, wanted: Order) -> np.ndarray:
     """Class numbers [N] of one order as int64 [N] of another; -1 for a class that it has not.
 
     Raises:
         FerlabError: a number is none of the order `source`.
     """
-    values, count = np.asarray(labels), len(labels_of(source))
-    if values.dtype.kind not in "iu" or (len(values) and not 0 <= values.min() <= values.max() < count):
-        raise FerlabError(f"expected whole class numbers 0 to {count - 1} for the label order {source}")
-    table = np.full(count, -1)
-    for new, old in enumerate(columns(source, wanted)):
+    values, numbers = np.asarray(labels), numbers_of(source)
+    if len(values) and (values.dtype.kind not in "iu" or values.min() < numbers[0] or values.max() > numbers[-1]):
+        raise FerlabError(f"expected whole class numbers {numbers[0]} to {numbers[-1]} for the label order {source}")
+    table = np.full(len(numbers), -1)
+    for new, old in zip(numbers_of(wanted), columns(source, wanted), strict=True):
         if old is not None:
             table[old] = new
-    return table[values]
+    return table[values.astype(np.int64) - numbers[0]]

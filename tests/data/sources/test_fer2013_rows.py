@@ -131,6 +131,7 @@ def understood(line):
     return int(emotion), [int(word) for word in words], fer2013_rows.USAGES[usage]
 
 
+COLUMNS = fer2013_rows.Columns(0, 1, 2, 3, None, {str(k).encode(): k for k in range(7)})
 GOOD_ROW = st.builds(
     lambda emotion, pixels, usage: f"{emotion},{' '.join(map(str, pixels))},{usage}",
     st.integers(0, 6),
@@ -171,11 +172,11 @@ def test_rows_with_a_random_change_are_read_as_pythons_csv_reader_reads_them_or_
     lines = [line.encode() for line in (*rows, "".join(parts))]
     bad = []
     with mock.patch.object(fer2013_rows, "PIXELS", 6):
-        found = fer2013_rows.parse(Path("a.csv"), lines, fer2013_rows.Columns(0, 1, 2, 3, None), 2, bad)
+        found = fer2013_rows.parse(Path("a.csv"), lines, COLUMNS, 2, bad)
     filled = [(number, line) for number, line in enumerate(lines, 2) if line.strip()]
     expected = [row for _, line in filled if (row := understood(line))]
     pixels = np.concatenate(found.pixels).tolist()
-    assert list(zip(found.labels, pixels, found.splits, strict=True)) == expected
+    assert list(zip(found.numbers, pixels, found.splits, strict=True)) == expected
     assert [int(re.match(r"a\.csv, line (\d+): ", message)[1]) for message in bad] == [
         number for number, line in filled if not understood(line)
     ]

@@ -7,13 +7,14 @@ from ferlab.data.faces import Faces
 from ferlab.data.sources import fer2013_csv, image_folders
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
+from ferlab.inference.label_orders import Order
 
 log = logging.getLogger(__name__)
 
 CSV_NAMES = ("fer2013.csv", "icml_face_data.csv")
 
 
-def read(path: Path, strict: bool = True, strict_md5: bool = False) -> Faces:
+def read(path: Path, strict: bool = True, strict_md5: bool = False, label_order: Order | None = None) -> Faces:
     """Faces of FER2013 from `path`/fer2013.csv, icml_face_data.csv, or train/CLASS and test/CLASS, the first found.
 
     Raises:
@@ -22,7 +23,7 @@ def read(path: Path, strict: bool = True, strict_md5: bool = False) -> Faces:
     csv = find_csv(path)
     if csv:
         log.info("reading %s", csv)
-        return fer2013_csv.read(csv, strict, strict_md5)
+        return fer2013_csv.read(csv, strict, strict_md5, label_order=label_order)
     return image_folders.read_image_folders(_images(path), strict)
 
 

@@ -10,9 +10,11 @@ from typing import BinaryIO
 import numpy as np
 
 from ferlab.data.faces import SPLITS, Faces, hard_targets
+from ferlab.data.sources import numbered
 from ferlab.data.sources.fer2013_rows import Columns, Rows, parse, split_bytes
 from ferlab.errors import FerlabError
 from ferlab.images import SIDE
+from ferlab.inference.label_orders import Order, numbers_of
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,13 @@ _LONGEST_LINE = 1 << 20  # bytes; a face takes at most 9,300
 _WANTED = "expected columns emotion, pixels and Usage, as in Kaggle's fer2013.csv or icml_face_data.csv"
 
 
-def read(path: Path, strict: bool = True, strict_md5: bool = False, split: str | None = None) -> Faces:
+def read(
+    path: Path,
+    strict: bool = True,
+    strict_md5: bool = False,
+    split: str | None = None,
+    label_order: Order | None = None,
+) -> Faces:
     """Faces of a FER2013 csv in row order: Training is train, PublicTest val and PrivateTest test.
 
     Args:
@@ -35,41 +43,51 @@ def read(path: Path, strict: bool = True, strict_md5: bool = False, split: str |
         strict: False leaves out bad rows and logs their number; `Faces.row` still counts them.
         strict_md5: True makes an error of an md5 that differs from the published file's, otherwise a warning.
         split: the split of all rows of a csv without a Usage column (Kaggle's train.csv).
+        label_order: how the emotions are numbered, one of `LABEL_ORDERS` or a list of names; None for FER2013's order.
+            Faces of classes that FER2013 lacks are left out and counted.
 
     Raises:
-        FerlabError: no such csv, or a bad row, named by its line.
+        FerlabError: no such csv, a bad row, named by its line, or class counts that are FER2013's in another order.
     """
     if split is not None and split not in SPLITS:
         raise FerlabError(f"split is {split!r}; choose one of {', '.join(SPLITS)}, or leave it out")
     md5 = hashlib.md5(usedforsecurity=False)
     bad: list[str] = []
     try:
-        rows = _rows(path, split, md5.update, None if strict else bad)
+        rows = _rows(path, split, label_order, md5.update, None if strict else bad)
     except OSError as error:
         raise FerlabError(
             f"{path} cannot be read ({error.strerror}); check that it exists and its permissions"
         ) from None
     if bad:
         log.warning("%s: left out %d bad rows of %d; the first: %s", path, len(bad), rows.count, bad[0])
-    if not rows.labels:
+    if not rows.numbers:
         raise FerlabError(f"{path} has a header and no {'good ' if bad else ''}rows; download it again")
-    _check_md5(path, md5.hexdigest(), strict_md5)
-    return Faces(
+    splits = np.array(rows.splits, np.uint8)
+    labels, official = numbered.labels_of(path, np.array(rows.numbers), splits, label_order)
+    _check_md5(path, md5.hexdigest(), strict_md5, official or label_order is not None)
+    faces = Faces(
         np.concatenate(rows.pixels).reshape(-1, SIDE, SIDE),
-        hard_targets(np.array(rows.labels)),
-        np.array(rows.splits, np.uint8),
-        np.full(len(rows.labels), -1, np.int32),
+        hard_targets(labels),
+        splits,
+        np.full(len(labels), -1, np.int32),
         np.array(rows.places, np.int32),
     )
+    if (labels >= 0).all():
+        return faces
+    log.info("%s: left out %d faces of classes that FER2013 lacks", path, (labels < 0).sum())
+    return faces.take(labels >= 0)
 
 
-def _rows(path: Path, split: str | None, update: Callable[[bytes], object], bad: list[str] | None) -> Rows:
+def _rows(
+    path: Path, split: str | None, order: Order | None, update: Callable[[bytes], object], bad: list[str] | None
+) -> Rows:
     """All good rows; bad ones go to `bad`, or raise where that is None. `update` takes all bytes, for the checksum."""
     rows, columns = Rows(), None
     with path.open("rb") as file:
         for number, lines in _blocks_of_lines(path, file, update):
             if columns is None:
-                columns = _header(path, lines.pop(0), split)
+                columns = _header(path, lines.pop(0), split, order)
                 number += 1
             rows.extend(parse(path, lines, columns, number, bad))
     if columns is None:
@@ -101,7 +119,7 @@ def _blocks_of_lines(
         yield number, [rest]
 
 
-def _header(path: Path, line: bytes, split: str | None) -> Columns:
+def _header(path: Path, line: bytes, split: str | None, order: Order | None) -> Columns:
     try:
         names = [name.strip().lower() for name in next(csv.reader([line.decode("utf-8")], strict=True), [])]
     except (UnicodeDecodeError, csv.Error):
@@ -123,15 +141,25 @@ def _header(path: Path, line: bytes, split: str | None) -> Columns:
             raise FerlabError(f"{path}, line 1: column {name} stands there {names.count(name)} times; keep one")
     usage = None if split else names.index("usage")
     return Columns(
-        names.index("emotion"), names.index("pixels"), usage, len(names), SPLITS.index(split) if split else None
+        names.index("emotion"),
+        names.index("pixels"),
+        usage,
+        len(names),
+        SPLITS.index(split) if split else None,
+        {str(number).encode(): number for number in numbers_of(order or "fer2013")},
     )
 
 
-def _check_md5(path: Path, found: str, strict: bool) -> None:
+def _check_md5(path: Path, found: str, strict: bool, order_known: bool) -> None:
     expected = MD5.get(path.name)
     if expected is None or found == expected:
         return
     message = f"{path}: md5 is {found}, the published {path.name} has {expected}: another copy, or changed"
     if strict:
         raise FerlabError(f"{message}. Download it again, or accept it with strict_md5: false")
+    if not order_known:
+        message += (
+            ". Its splits and classes have not FER2013's numbers of faces, so that nothing shows how the classes are "
+            "numbered: look, and give data.label_order=fer2013 or another"
+        )
     log.warning("%s", message)

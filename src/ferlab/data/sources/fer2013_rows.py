@@ -4,21 +4,19 @@ A block in which anything is unusual is read again row by row, which either unde
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS
 from ferlab.images import SIDE
 
 USAGES = {"training": 0, "publictest": 1, "privatetest": 2}  # Usage, in lower case -> split code
 PIXELS = SIDE * SIDE
 _ROWS = 12  # rows turned into pixels at once: arrays that stay in the cache, below malloc's limit for fresh pages
 _USAGE_BYTES = {name.encode(): code for name, code in USAGES.items()}
-_EMOTION_BYTES = {str(k).encode(): k for k in range(len(EXPRESSIONS))}
 
 
 class _BadRow(ValueError):
@@ -27,13 +25,19 @@ class _BadRow(ValueError):
 
 @dataclass(frozen=True)
 class Columns:
-    """Places of the columns among `count`; `split` is that of every row where there is no Usage."""
+    """Places of the columns among `count`.
+
+    Attributes:
+        split: that of every row where there is no Usage.
+        numbers: the class numbers that a row may have, by their digits.
+    """
 
     emotion: int
     pixels: int
     usage: int | None
     count: int
     split: int | None
+    numbers: Mapping[bytes, int]
 
 
 @dataclass
@@ -42,13 +46,13 @@ class Rows:
 
     Attributes:
         pixels: arrays uint8 [n,2304].
-        labels, splits: class number and split code of each.
+        numbers, splits: class number and split code of each.
         places: of each among all rows, from 0.
         count: of all rows, bad ones too.
     """
 
     pixels: list[np.ndarray] = field(default_factory=list)
-    labels: list[int] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
     splits: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     count: int = 0
@@ -56,7 +60,7 @@ class Rows:
     def extend(self, other: "Rows") -> None:
         """Add the rows that follow."""
         self.pixels += other.pixels
-        self.labels += other.labels
+        self.numbers += other.numbers
         self.splits += other.splits
         self.places += [self.count + place for place in other.places]
         self.count += other.count
@@ -85,16 +89,16 @@ def split_bytes(text: bytes, separator: bytes) -> list[bytes]:
 
 def _all_at_once(lines: list[bytes], columns: Columns) -> Rows | None:
     """The rows, or None when anything is unusual."""
-    texts, labels, splits = [], [], []
+    texts, numbers, splits = [], [], []
     for line in lines:
         fields = split_bytes(line, b",")
         if len(fields) != columns.count or (b'"' in line and not _unquote(fields)):
             return None
-        label = _EMOTION_BYTES.get(fields[columns.emotion].strip())
+        number = columns.numbers.get(fields[columns.emotion].strip())
         usage = columns.split if columns.usage is None else _USAGE_BYTES.get(fields[columns.usage].strip().lower())
-        if label is None or usage is None:
+        if number is None or usage is None:
             return None
-        labels.append(label)
+        numbers.append(number)
         splits.append(usage)
         texts.append(fields[columns.pixels].strip())
     parts = []
@@ -103,7 +107,7 @@ def _all_at_once(lines: list[bytes], columns: Columns) -> Rows | None:
         if part is None:
             return None
         parts.append(part)
-    return Rows(parts, labels, splits, list(range(len(lines))), len(lines))
+    return Rows(parts, numbers, splits, list(range(len(lines))), len(lines))
 
 
 def _unquote(fields: list[bytes]) -> bool:
@@ -160,9 +164,9 @@ def _row_by_row(path: Path, lines: list[bytes], columns: Columns, number: int, b
         if not line.strip():
             continue
         try:
-            face, label, usage = _row(line, columns)
+            face, number_of_class, usage = _row(line, columns)
             pixels.append(face)
-            rows.labels.append(label)
+            rows.numbers.append(number_of_class)
             rows.splits.append(usage)
             rows.places.append(rows.count)
         except _BadRow as error:
@@ -186,8 +190,10 @@ def _row(line: bytes, columns: Columns) -> tuple[list[int], int, int]:
     if len(fields) != columns.count:
         raise _BadRow(f"expected {columns.count} fields, found {len(fields)}; is the row cut?")
     emotion = fields[columns.emotion].strip()
-    if emotion.encode() not in _EMOTION_BYTES:
-        raise _BadRow(f"emotion is {emotion[:20]!r}; expected 0 to {len(EXPRESSIONS) - 1}")
+    number = columns.numbers.get(emotion.encode())
+    if number is None:
+        numbers = columns.numbers.values()
+        raise _BadRow(f"emotion is {emotion[:20]!r}; expected {min(numbers)} to {max(numbers)}")
     word = "" if columns.usage is None else fields[columns.usage].strip()
     usage = columns.split if columns.usage is None else USAGES.get(word.lower())
     if usage is None:
@@ -199,4 +205,4 @@ def _row(line: bytes, columns: Columns) -> tuple[list[int], int, int]:
             raise _BadRow(f"pixel {i + 1} is {word[:20]!r}; expected a whole number 0 to 255")
     if len(words) != PIXELS:
         raise _BadRow(f"found {len(words)} pixels; expected {PIXELS} ({SIDE}x{SIDE})")
-    return [int(word) for word in words], int(emotion), usage
+    return [int(word) for word in words], number, usage

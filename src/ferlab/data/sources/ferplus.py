@@ -12,6 +12,7 @@ from ferlab.data.sources import fer2013, fer2013_csv
 from ferlab.data.sources.fer2013_rows import USAGES
 from ferlab.errors import FerlabError
 from ferlab.expressions import FERPLUS_COLUMNS, K, index_of
+from ferlab.inference.label_orders import Order
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def read(
     unnamed: str = "keep",
     strict: bool = True,
     strict_md5: bool = False,
+    label_order: Order | None = None,
 ) -> Faces:
     """Faces of fer2013.csv in `path` with the targets of fer2013new.csv there, joined by row.
 
@@ -39,7 +41,7 @@ def read(
         targets: `distribution`, the shares of the votes for the seven expressions; or `majority`, one-hot at the
             expression with more than half of all ten votes. Faces without such votes are left out and counted.
         unnamed: `keep` FER2013's label of rows without an image name, which FER+ has not rated; or `drop` them.
-        strict, strict_md5: as for fer2013.csv.
+        strict, strict_md5, label_order: as for fer2013.csv.
 
     Raises:
         FerlabError: a file is missing, or the two do not describe the same rows.
@@ -50,7 +52,7 @@ def read(
         raise FerlabError(f"unnamed is {unnamed!r}; choose keep or drop")
     pixels_csv, votes_csv = raw_files(path)
     usage, named, votes = votes_of(votes_csv)
-    faces = fer2013_csv.read(pixels_csv, strict, strict_md5)
+    faces = fer2013_csv.read(pixels_csv, strict, strict_md5, label_order=label_order)
     _refuse_other_rows(faces, pixels_csv, usage, votes_csv, strict)
     row = faces.row
     refuse_other_faces(faces.labels, row, votes[row], named[row], votes_csv)

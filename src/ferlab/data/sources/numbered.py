@@ -1,0 +1,76 @@
+"""Class numbers in any order in, labels out, held against FER2013's counts: a wrong order raises no other error."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from ferlab.data.faces import SPLITS
+from ferlab.errors import FerlabError
+from ferlab.expressions import K
+from ferlab.inference.label_orders import LABEL_ORDERS, Order, numbers_of, renumber
+
+log = logging.getLogger(__name__)
+
+# Faces of each of `EXPRESSIONS` in FER2013's train, val and test.
+PUBLISHED = np.array(
+    [
+        (3995, 436, 4097, 7215, 4830, 3171, 4965),
+        (467, 56, 496, 895, 653, 415, 607),
+        (491, 55, 528, 879, 594, 416, 626),
+    ]
+)
+_LOG_SHARES = np.log(PUBLISHED.sum(0) / PUBLISHED.sum())
+# Nats by which another order must explain the counts better; 1,000 of FER2013's faces numbered alphabetically give 22.
+_CLEARLY = 20
+
+
+def labels_of(path: Path, numbers: np.ndarray, split: np.ndarray, order: Order | None) -> tuple[np.ndarray, bool]:
+    """(labels int64 [N], -1 for classes that FER2013 lacks; whether their counts are FER2013's) of class numbers [N].
+
+    Splits of FER2013's size must have its counts. Other sizes whose counts clearly fit another order are a warning.
+
+    Args:
+        path: what is read, for messages.
+        split: codes uint8 [N].
+        order: None for FER2013's.
+
+    Raises:
+        FerlabError: no such order, a number outside it, or the counts are FER2013's in another order.
+    """
+    stated = "fer2013" if order is None else order
+    labels = renumber(numbers, stated, "fer2013")
+    counts = _counts(labels, split)
+    if _as_published(counts):
+        return labels, True
+    others = {
+        name: _counts(renumber(numbers, name, "fer2013"), split)
+        for name in LABEL_ORDERS
+        if name != stated and set(np.unique(numbers).tolist()) <= set(numbers_of(name))
+    }
+    for name, found in others.items():
+        if _as_published(found):
+            raise FerlabError(
+                f"{path}: by FER2013's published counts its labels are numbered in the order {name}, and they were "
+                f"read in the order {stated}; give data.label_order={name}"
+            )
+    likely = {name: float(found.sum(0) @ _LOG_SHARES) for name, found in others.items() if found.sum() == counts.sum()}
+    best = max(likely, key=likely.__getitem__, default="")
+    if order is None and best and likely[best] - float(counts.sum(0) @ _LOG_SHARES) > _CLEARLY:
+        log.warning(
+            "%s: its shares of the classes are like FER2013's if its labels are numbered in the order %s, and less so "
+            "in the order %s; if they are, give data.label_order=%s",
+            *(path, best, stated, best),
+        )
+    return labels, False
+
+
+def _counts(labels: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """Faces of each split and class, int [3,7]."""
+    return np.stack([np.bincount(labels[(split == s) & (labels >= 0)], minlength=K) for s in range(len(SPLITS))])
+
+
+def _as_published(counts: np.ndarray) -> bool:
+    """Whether there are splits of FER2013's size and all of these have its counts."""
+    full = counts.sum(1) == PUBLISHED.sum(1)
+    return bool(full.any() and (counts[full] == PUBLISHED[full]).all())
