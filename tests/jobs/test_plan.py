@@ -89,6 +89,11 @@ def test_a_training_is_taught_by_a_set_and_starts_from_the_run_of_its_model():
     assert needs(made)["pupils/d-drawn-none-s0"] == {"chosen"}
 
 
+def test_a_training_starts_from_a_file_of_no_step():
+    made = planned("a: {train: {experiment: a, weights: data/a.safetensors}}")
+    assert list(lines(made).values()) == [f"ferlab.train experiment=a weights=data/a.safetensors {OWN}"]
+
+
 def test_an_ensemble_is_chosen_once_among_sorted_runs():
     (chosen,) = [job for job in planned(TAUGHT).jobs if job.name == "chosen"]
     runs = ",".join(

@@ -2,8 +2,8 @@
 
 A step's name is the set of runs that it makes or measures, and the steps below refer to it by that name:
 
-train     a run of each combination of the lists; `teacher` names the steps that teach it, `weights` the step that
-          holds the run of the same model from which it starts
+train     a run of each combination of the lists; `teacher` names the steps that teach it, `weights` a file, or the
+          step that holds the run of the same model from which it starts
 evaluate  `runs`, each by itself or as one ensemble called `name`; with `by: data` an ensemble of each data set
 ensemble  an ensemble called `name`, chosen on val among `runs`
 compare   a table of the reports of `runs`
@@ -132,7 +132,8 @@ class _Planner:
 
     def _train(self, step: str, made: Step, body: Config, after: frozenset[str]) -> None:
         lesson: dict[str, Any] = {key: body.pop(key) for key in ("teacher", "teacher_tta") if key in body}
-        starts = self._runs(body, "weights") if "weights" in body else []
+        file = Path(str(body.get("weights", ""))).suffix  # FILE.safetensors, which no step makes
+        starts = self._runs(body, "weights") if "weights" in body and not file else []
         if "teacher" in lesson and self.config["teacher"]:
             lesson = {key: self.config[key] for key in ("teacher", "teacher_tta")}
         elif "teacher" in lesson:
