@@ -1,12 +1,13 @@
 """Image files of any kind in, grey 48x48 faces or pictures out; no other module decodes images or walks folders."""
 
 import logging
+import math
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -21,19 +22,35 @@ _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
+_Tags = Mapping[int, Any]  # of a TIFF
+_BITS, _ZERO_IS = 258, 262  # the tags BitsPerSample, and PhotometricInterpretation, which is 0 where zero is white
+_BY_WAY_OF = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # modes that Pillow cannot convert at once
 
-def decode(path: Path, box: Box | str | None = None) -> np.ndarray:
+
+def decode(path: Path, box: Box | str | None = None, content: BinaryIO | None = None) -> np.ndarray:
     """The image in a file, or its part in `box`, or its "centre" square, as a grey face, uint8 [48,48].
 
-    It is turned by its EXIF tag; of an animation the first picture counts; transparency is left out. 16-bit grey is
-    divided by 257, and grey in floating point must lie in 0..1. Resizing is bilinear with antialiasing.
+    It is turned by its EXIF tag; of an animation the first picture counts; transparency is left out. Grey of more than
+    8 bits is scaled to 255 (of 16 bits divided by 257) unless all its values are below 256, which are 8-bit values in
+    a wide type. Grey in floating point must lie in 0..1. Resizing is bilinear with antialiasing. Where a box reaches
+    beyond the image, the image's rim goes on.
+
+    Args:
+        content: read instead of the file; errors name it by `path`.
 
     Raises:
-        FerlabError: unreadable, truncated or no image, larger than 50 million pixels, or float beyond 0..1.
+        FerlabError: unreadable, truncated or no image, larger than 50 million pixels, whole numbers beyond 16 bits,
+            float beyond 0..1, colours that Pillow cannot convert (LAB), or a box that lies outside.
     """
-    face = _opened(path, _grey)
+    face = _opened(path, _grey, content)
+    if isinstance(box, str):
+        side = min(face.size)
+        left, top = (face.width - side) // 2, (face.height - side) // 2
+        box = left, top, left + side, top + side
+    if box:
+        face, box = _with_rim(face, box, path)
     if face.size != (SIDE, SIDE) or box:
-        face = face.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=_inside(box, *face.size))
+        face = face.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=box)
     return np.asarray(face, np.uint8)
 
 
@@ -48,7 +65,7 @@ def picture(path: Path, content: BinaryIO | Image.Image | None = None) -> np.nda
 
 def _opened(
     path: Path,
-    convert: Callable[[Image.Image, Path], Image.Image],
+    convert: Callable[[Image.Image, Path, _Tags], Image.Image],
     content: BinaryIO | Image.Image | None = None,
 ) -> Image.Image:
     """`convert` of the first picture in a file, upright; every way in which that fails is a FerlabError."""
@@ -63,7 +80,8 @@ def _opened(
                     )
                 if image is not content:  # whose picture its owner has chosen
                     image.seek(0)
-                return convert(ImageOps.exif_transpose(image), path)
+                # A turned picture has no tags.
+                return convert(ImageOps.exif_transpose(image), path, getattr(image, "tag_v2", {}))
     except FerlabError:
         raise
     except Image.DecompressionBombError:
@@ -74,39 +92,53 @@ def _opened(
         raise FerlabError(f"{path} is a damaged image ({type(error).__name__}: {error}); replace it") from None
 
 
-def _inside(box: Box | str | None, width: int, height: int) -> Box | None:
-    """The part of a box that lies in the image; of "centre" the square."""
-    if isinstance(box, str):
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        return left, top, left + side, top + side
-    return box and (max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height))
+def _with_rim(face: Image.Image, box: Box, path: Path) -> tuple[Image.Image, Box]:
+    """A grey image, grown by its rim as far as a box reaches beyond it, and the box in it."""
+    left, top, right, bottom = box
+    width, height = face.size
+    sides = (left, right, width), (top, bottom, height)
+    if not all(0 < high - low <= 3 * size and low < size and high > 0 for low, high, size in sides):
+        raise FerlabError(f"{path} has {width}x{height} pixels; its face cannot be in {box} (left, top, right, bottom)")
+    before, above = math.ceil(max(-left, 0)), math.ceil(max(-top, 0))
+    after, below = math.ceil(max(right - width, 0)), math.ceil(max(bottom - height, 0))
+    if not (before or above or after or below):
+        return face, box
+    grown = np.pad(np.asarray(face), ((above, below), (before, after)), "edge")
+    return Image.fromarray(grown), (left + before, top + above, right + before, bottom + above)
 
 
-def _grey(image: Image.Image, path: Path) -> Image.Image:
-    """Any Pillow mode -> mode L. convert("L") alone would clip 16-bit and float images to white."""
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise FerlabError(f"{path} holds values {values.min()} to {values.max()}; expected 8- or 16-bit grey")
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+def _grey(image: Image.Image, path: Path, tags: _Tags) -> Image.Image:
+    """Any Pillow mode -> mode L."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _eight_bits(image, path, tags)
+    if image.mode == "LAB":
+        raise FerlabError(f"{path} has colours of the kind LAB; save it as RGB or grey")
+    return image.convert(_BY_WAY_OF.get(image.mode, image.mode)).convert("L")
+
+
+def _rgb(image: Image.Image, path: Path, tags: _Tags) -> Image.Image:
+    """Any Pillow mode -> mode RGB, transparency left out."""
+    if image.mode in ("F", "LAB") or image.mode.startswith("I"):
+        image = _grey(image, path, tags)
+    return image.convert(_BY_WAY_OF.get(image.mode, image.mode)).convert("RGB")
+
+
+def _eight_bits(image: Image.Image, path: Path, tags: _Tags) -> Image.Image:
+    """Grey of many bits or in floating point -> mode L; convert("L") would clip it to white."""
+    values = np.asarray(image).astype(np.float64)
     if image.mode == "F":
-        values = np.asarray(image)
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
             raise FerlabError(f"{path} is a floating-point image beyond 0..1; save it as 8-bit grey")
-        return Image.fromarray(np.rint(values * 255).astype(np.uint8))
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA")
-    return image.convert("L")
-
-
-def _rgb(image: Image.Image, path: Path) -> Image.Image:
-    """Any Pillow mode -> mode RGB, transparency left out."""
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _grey(image, path)
-    if image.mode in ("P", "PA"):
-        image = image.convert("RGBA")
-    return image.convert("RGB")
+        largest = 1
+    else:
+        if values.min() < 0 or values.max() > 65535:
+            raise FerlabError(
+                f"{path} holds values {values.min():.0f} to {values.max():.0f}; expected 8- or 16-bit grey"
+            )
+        # Scaled as 16 bits, 8-bit values would all be black. Pillow hands 12-bit values on as they are.
+        largest = 255 if values.max() <= 255 else 4095 if tags.get(_BITS) == (12,) else 65535
+    grey = np.rint(values * (255 / largest)).astype(np.uint8)
+    return Image.fromarray(255 - grey if tags.get(_ZERO_IS) == 0 else grey)  # Pillow turns 8 bits alone
 
 
 def files_under(folder: Path) -> Iterator[Path]:
