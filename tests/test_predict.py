@@ -4,8 +4,10 @@ import csv
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +88,7 @@ def test_every_kind_of_file_in_one_go(inputs, model, tmp_path, capsys):
     printed = capsys.readouterr().err
     for name in BAD | {"gone.png"}:
         assert name in printed, name
-    assert "notes.txt" not in printed
+    assert "left out 1 files (1 .txt)" in printed
     assert "Traceback" not in printed
     assert "11 faces in 12 pictures; no face in 2" in printed
     assert f"{len(BAD) + 1} inputs failed" in printed
@@ -169,6 +171,34 @@ def test_ctrl_c_while_the_model_is_opened_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(predict, "Predictor", interrupted)
     assert main(["a.png"]) == 130
     assert capsys.readouterr().err == "ferlab: stopped by Ctrl-C\n"
+
+
+@pytest.mark.parametrize(("kind", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stopped_command_leaves_whole_files(kind, status, model, tmp_path):
+    video = damaged_avi(tmp_path / "long.avi", [], frames=2000)
+    out, drawn = tmp_path / "faces.json", tmp_path / "drawn"
+    words = [sys.executable, "-W", "ignore", "-m", "ferlab.predict", video, "--model", model, "--out", out]
+    command = subprocess.Popen([*words, "--annotated", drawn, "--threads", "1"], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (out.is_file() and out.stat().st_size > 20_000) and time.monotonic() < until:
+        time.sleep(0.02)
+    command.send_signal(kind)
+    _, printed = command.communicate(timeout=60)
+    assert command.returncode == status, printed
+    found = json.loads(out.read_text())
+    assert found["stopped"] == kind.name
+    assert 10 < len(found["pictures"]) < 2000
+    assert len(list(Video(drawn / "long.faces.mp4"))) >= len(found["pictures"]) - 1
+    assert f"stopped by {kind.name}" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_terminal_without_utf8_gets_escapes(model, tmp_path):
+    Image.fromarray(photo()).save(tmp_path / "ü写.png")
+    words = [sys.executable, "-W", "ignore", "-m", "ferlab.predict", tmp_path, "--model", model, "--threads", "1"]
+    done = subprocess.run(words, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split(b"\t")[0].endswith(b"/\\xfc\\u5199.png")
 
 
 def test_nothing_typed_is_refused(capsys):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ferlab.errors import FerlabError
-from ferlab.files import Config
+from ferlab.files import Config, shown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -69,7 +69,7 @@ def ending() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except (FerlabError, ModuleNotFoundError) as error:
-        sys.exit(f"ferlab: {_reason(error)}")
+        sys.exit(f"ferlab: {shown(_reason(error))}")
     except KeyboardInterrupt:
         print("ferlab: stopped by Ctrl-C", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

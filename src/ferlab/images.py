@@ -5,7 +5,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,6 +13,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ferlab.errors import FerlabError
+
+with suppress(ImportError):  # the extra [heif]: pictures of phones
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +92,8 @@ def _opened(
     except Image.DecompressionBombError:
         raise FerlabError(f"{path} has more than {MAX_PIXELS:,} pixels; shrink it") from None
     except OSError as error:  # Pillow's own errors, of no or of half an image, are OSErrors too
-        raise FerlabError(f"{path} is no readable image ({error}); replace or remove it") from None
+        mend = "pip install 'ferlab[heif]'" if path.suffix.lower() in (".heic", ".heif") else "replace or remove it"
+        raise FerlabError(f"{path} is no readable image ({error}); {mend}") from None
     except Exception as error:  # Pillow's decoders raise SyntaxError, ValueError, struct.error and more on damage
         raise FerlabError(f"{path} is a damaged image ({type(error).__name__}: {error}); replace it") from None
 

@@ -8,12 +8,14 @@ python -m ferlab.predict --webcam 0 --model five_layer.onnx
 """
 
 import argparse
+import io
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from ferlab.errors import FerlabError
+from ferlab.files import shown
 from ferlab.inference.annotate import AnnotatedFolder
 from ferlab.inference.label_orders import LABEL_ORDERS
 from ferlab.inference.predicting import Session
@@ -63,13 +65,15 @@ def _session(args: argparse.Namespace) -> Session:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """The command; its exit status: 1 where anything failed, 130 where Ctrl-C ended anything but a webcam."""
+    """The command; its exit status: 1 where anything failed, else as `Session.run`."""
     args = _arguments(words)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 gets escapes, not an error
     warnings.filterwarnings("ignore", module="PIL")  # about odd files that it reads all the same
     try:
         status = _session(args).run(args.inputs, args.webcam)
     except (FerlabError, OSError) as error:
-        print(f"ferlab: {error}", file=sys.stderr)
+        print(f"ferlab: {shown(error)}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:  # before the first input, or typed twice
         print("ferlab: stopped by Ctrl-C", file=sys.stderr)

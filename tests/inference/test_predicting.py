@@ -1,6 +1,10 @@
 """A session over good and bad inputs, without the command line."""
 
 import csv
+import json
+import os
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from ferlab.inference.annotate import AnnotatedFolder
 from ferlab.inference.predicting import Session
 from ferlab.inference.prediction_files import Predictions
 from ferlab.inference.predictor import Predictor
+from ferlab.inference.video import Video
 from tests.pictures import photo, write_clip, write_model
 
 
@@ -38,15 +43,57 @@ def test_pictures_and_clips_are_counted_and_one_that_fails_stops_no_other(sessio
     assert len(list(csv.DictReader((tmp_path / "faces.csv").open()))) == 22
 
 
-@pytest.mark.parametrize(("webcam", "status"), [(None, 130), (0, 0)])
-def test_ctrl_c_keeps_what_was_written(session, tmp_path, monkeypatch, webcam, status):
-    def interrupted(typed, camera):
+@pytest.mark.parametrize(
+    ("kind", "webcam", "status"),
+    [(signal.SIGINT, None, 130), (signal.SIGTERM, None, 143), (signal.SIGINT, 0, 0), (signal.SIGTERM, 0, 143)],
+)
+def test_a_signal_keeps_what_was_written(session, tmp_path, monkeypatch, capsys, kind, webcam, status):
+    def stopped(typed, camera):
         session.out.add("a.png", (9, 9), [])
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), kind)
+        session.out.add("b.png", (9, 9), [])
 
-    monkeypatch.setattr(session, "_predict", interrupted)
+    monkeypatch.setattr(session, "_predict", stopped)
     assert session.run([], webcam) == status
     assert len((tmp_path / "faces.csv").read_text().splitlines()) == 2
+    words = f"stopped by {kind.name}: what came after it is missing"
+    assert (words in capsys.readouterr().err) == bool(status)
+
+
+def test_a_video_that_is_stopped_leaves_whole_files(session, tmp_path, monkeypatch):
+    session.out = Predictions(str(tmp_path / "faces.json"), "fer2013", {})
+    add = session.out.add
+
+    def stopped(*frame):
+        add(*frame)
+        if frame[3] == 11:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(session.out, "add", stopped)
+    assert session.run([str(write_clip(tmp_path))]) == 143
+    found = json.loads((tmp_path / "faces.json").read_text())
+    assert [entry["frame"] for entry in found["pictures"]] == list(range(12))
+    assert found["stopped"] == "SIGTERM"
+    assert len(list(Video(tmp_path / "drawn" / "clip.faces.mp4"))) == 11
+
+
+def test_file_names_of_any_bytes_are_read_and_shown_escaped(session, tmp_path, capsys):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    names = [os.fsdecode(name) for name in (b"caf\xe9.png", b"new\nline\x1b[31m.png", b"[red].png")]
+    for name in names:
+        Image.fromarray(photo()).save(folder / name)
+        (folder / f"bad{name}").touch()
+    os.rename(write_clip(tmp_path), folder / os.fsdecode(b"[b]caf\xe9.mp4"))
+    assert session.run([str(folder)]) == 1
+    rows = list(csv.DictReader((tmp_path / "faces.csv").open(encoding="utf-8")))
+    shown = {"caf\\udce9.png", "new\\nline\\x1b[31m.png", "[red].png", "[b]caf\\udce9.mp4"}
+    assert {Path(row["source"]).name for row in rows} == shown
+    printed = capsys.readouterr().err
+    assert "\x1b[31m" not in printed
+    assert len(printed.splitlines()) == 4
+    drawn = {path.name for path in (tmp_path / "drawn").iterdir()}
+    assert drawn == {"caf_udce9.faces.jpg", "new_nline_x1b[31m.faces.jpg", "[red].faces.jpg", "[b]caf_udce9.faces.mp4"}
 
 
 def test_annotated_files_that_cannot_be_written_end_the_session(session, tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -51,6 +52,33 @@ def test_json_in_another_order_with_its_failures(tmp_path):
     assert (picture["faces"][1]["label"], picture["faces"][1].get("box")) == (UNCERTAIN, None)
     assert (frame["frame"], frame["time_s"], frame["faces"]) == (7, 0.7, [])
     assert found["failed"] == [{"source": "b.png", "error": "damaged"}]
+    assert found["stopped"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=cmd|'/c calc'!A1.png", "'=cmd|'/c calc'!A1.png"),
+        ("+1.png", "'+1.png"),
+        ("-1.png", "'-1.png"),
+        ("@SUM(A1).png", "'@SUM(A1).png"),
+        ("\t=1.png", "\\t=1.png"),
+        ("\r=1.png", "\\r=1.png"),
+        ("a=1.png", "a=1.png"),
+        (os.fsdecode(b"caf\xe9.png"), "caf\\udce9.png"),
+    ],
+)
+def test_file_names_in_a_table_are_text_and_everywhere_utf8(tmp_path, capsys, name, cell):
+    for out in ("faces.csv", "faces.json", None):
+        file = Predictions(out and str(tmp_path / out), "fer2013", {"model": name})
+        file.add(name, (64, 48), [FACE])
+        file.close([])
+    (row,) = csv.DictReader((tmp_path / "faces.csv").open(encoding="utf-8"))
+    assert row["source"] == cell
+    assert float(row["x"]) == 10
+    found = json.loads((tmp_path / "faces.json").read_text(encoding="utf-8"))
+    assert found["pictures"][0]["source"] == found["model"] == cell.removeprefix("'")
+    assert capsys.readouterr().out.split("\t")[0] == cell.removeprefix("'")
 
 
 def test_lines_for_a_reader(capsys):

@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ferlab.errors import FerlabError
+from ferlab.files import shown
+from ferlab.inference.inputs import ANNOTATED
 from ferlab.inference.predictor import UNCERTAIN, Face
 
 _COLOUR, _UNSURE, _DARK = (80, 220, 120), (190, 190, 190), (20, 20, 20)  # RGB
@@ -58,7 +60,8 @@ class AnnotatedFolder:
     def place(self, source: Path, suffix: str) -> Path:
         """The path of the next annotated file of an input, as clip.faces.mp4 or clip-2.faces.mp4."""
         n = 1
-        while (name := f"{source.stem}{'' if n == 1 else f'-{n}'}.faces{suffix}") in self._taken:
+        stem = shown(source.stem).replace("\\", "_")  # no escape is part of a file name
+        while (name := f"{stem}{'' if n == 1 else f'-{n}'}{ANNOTATED}{suffix}") in self._taken:
             n += 1
         self._taken.add(name)
         return self.folder / name

@@ -1,48 +1,121 @@
 """What is typed as input in, image and video files out, and pictures read by several threads."""
 
 import glob
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from ferlab.errors import FerlabError
+from ferlab.files import shown
 from ferlab.images import files_under, picture
+from ferlab.inference.pictures import local
 
-IMAGES = {".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".avif"}
-VIDEOS = {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mjpeg", ".y4m"}
+VIDEOS = {
+    *(
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".qt",
+        ".avi",
+        ".divx",
+        ".mkv",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".m2v",
+        ".vob",
+        ".mts",
+        ".m2ts",
+    ),
+    *(".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".dv", ".mjpeg", ".mjpg", ".y4m"),
+}
+ANNOTATED = ".faces"  # before the suffix of what AnnotatedFolder writes
+# Of Pillow's formats those that hold no picture, or of which it reads only the size, or for which it starts a program.
+_NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
+_KINDS = 5  # of files that were left out, counted by name
 _BATCH = 16  # pictures
 _PIXELS = 60_000_000  # of a batch, about
 _THREADS = 4
+
+
+class Found(NamedTuple):
+    """What was typed, as files.
+
+    Attributes:
+        files: images and videos, each once.
+        failed: what was not found, with the reason.
+        left_out: files of folders and patterns that are of another kind, or that `AnnotatedFolder` wrote.
+    """
+
+    files: list[Path]
+    failed: list[tuple[str, FerlabError]]
+    left_out: list[Path]
 
 
 def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def find(typed: Sequence[str]) -> tuple[list[Path], list[tuple[str, FerlabError]]]:
-    """Files, folders and patterns (`faces/**/*.jpg`) -> image and video files, each once, and what was not found.
+@cache
+def images() -> frozenset[str]:
+    """Suffixes of the image files that the installed Pillow reads; of HEIC with pillow-heif."""
+    return frozenset(k for k, kind in Image.registered_extensions().items() if kind not in _NO_PICTURES) - VIDEOS
 
-    A folder gives what its names say are images and videos; a file is taken whatever its name.
+
+def find(typed: Sequence[str]) -> Found:
+    """Files, folders and patterns (`faces/**/*.jpg`) -> image and video files.
+
+    A folder gives what its names say are images and videos. A pattern gives whatever matches, but for files that
+    `AnnotatedFolder` wrote; a file that is typed is always taken. Two spellings of a path are one file.
     """
-    found: dict[Path, None] = {}
+    files: dict[tuple[str, str], Path] = {}
+    left_out: dict[tuple[str, str], Path] = {}
     failed = []
+    real = cache(os.path.realpath)  # of folders alone: a link to a file may be another input
     for word in typed:
+        wanted = _is_input if Path(word).is_dir() else lambda path: not _is_annotated(path)
         try:
-            found.update(dict.fromkeys(_files(word)))
+            for path in _files(word):
+                taken = path == Path(word) or wanted(path)
+                (files if taken else left_out).setdefault((real(path.parent), path.name), path)
         except FerlabError as error:
             failed.append((word, error))
-    return list(found), failed
+    return Found(list(files.values()), failed, [path for key, path in left_out.items() if key not in files])
 
 
-def _files(word: str) -> list[Path]:
-    path = Path(word)
+def kinds_of(left_out: Sequence[Path]) -> str:
+    """Files that were left out, counted by kind; empty where there are none."""
+    counts = Counter(ANNOTATED if _is_annotated(path) else path.suffix.lower() for path in left_out)
+    words = {ANNOTATED: "annotated before", "": "without a suffix"}
+    words |= {kind: f"{kind}, which needs pip install 'ferlab[heif]'" for kind in (".heic", ".heif")}
+    kinds = [f"{n} {words.get(kind, shown(kind))}" for kind, n in counts.most_common(_KINDS)]
+    kinds += [f"{rest} others"] if (rest := len(left_out) - sum(n for _, n in counts.most_common(_KINDS))) else []
+    return f"left out {len(left_out)} files ({', '.join(kinds)})" if left_out else ""
+
+
+def _is_input(path: Path) -> bool:
+    return path.suffix.lower() in images() | VIDEOS and not _is_annotated(path)
+
+
+def _is_annotated(path: Path) -> bool:
+    return path.stem.endswith(ANNOTATED) and path.suffix in (".jpg", ".mp4")
+
+
+def _files(word: str) -> Sequence[Path]:
+    path = local(word)
     if path.is_dir():
-        files = [file for file in files_under(path) if file.suffix.lower() in IMAGES | VIDEOS]
-        if not files:
-            raise FerlabError(f"{path} has no images or videos; expected files that end in {', '.join(sorted(IMAGES))}")
+        files = list(files_under(path))
+        if not any(map(_is_input, files)):
+            there = kinds_of(files) or "it is empty"
+            raise FerlabError(f"{path} has no images or videos ({there}); expected files such as a.jpg, a.png or a.mp4")
         return files
     if path.is_symlink() or path.exists():
         return [path]

@@ -1,6 +1,7 @@
 """Inputs of `python -m ferlab.predict` in, predictions and annotated files out: one that fails stops no other."""
 
 import contextlib
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ferlab.errors import FerlabError
+from ferlab.files import shown
 from ferlab.inference.annotate import AnnotatedFolder, annotated
-from ferlab.inference.inputs import find, is_video, read
+from ferlab.inference.inputs import find, is_video, kinds_of, read
 from ferlab.inference.prediction_files import Predictions
 from ferlab.inference.predictor import UNCERTAIN, Face, Predictor
+from ferlab.inference.stopping import Stopped, stoppable
 from ferlab.inference.tracks import TIME_CONSTANT_S
 from ferlab.inference.video import Video, VideoFile
 
@@ -43,13 +46,28 @@ class Session:
     def __post_init__(self):
         self.console = Console(stderr=True)
         self.pictures = self.faces = self.uncertain = self.without = 0
+        self.left_out: list[Path] = []
+        self.stopped: signal.Signals | None = None
 
     def run(self, typed: Sequence[str], webcam: int | None = None) -> int:
         """Predict for files, folders, patterns and a webcam, and print a summary on stderr.
 
-        Returns: the exit status: 1 where anything failed, 130 where Ctrl-C ended anything but a webcam, else 0.
+        Returns: the exit status: 128 and the number of a signal that ended it (130 of Ctrl-C, 143 of SIGTERM), but for
+        Ctrl-C with a webcam; else 1 where anything failed; else 0.
         """
-        status = 0
+        with stoppable() as ignore_signals:
+            try:
+                self._all(typed, webcam)
+                ignore_signals()
+            except Stopped as stop:
+                if webcam is None or stop.signal != signal.SIGINT:
+                    self.stopped = stop.signal
+            with contextlib.suppress(OSError):  # reported above
+                self.out.close(self.failures, self.stopped.name if self.stopped else None)
+            print(self.summary(), file=sys.stderr)
+        return 128 + self.stopped if self.stopped else 1 if self.failures else 0
+
+    def _all(self, typed: Sequence[str], webcam: int | None) -> None:
         try:
             self._predict(typed, webcam)
         except FerlabError as error:  # annotated files that cannot be written
@@ -57,27 +75,28 @@ class Session:
         except OSError as error:  # of the results: no room, or a pipe without a reader
             where = self.out.name
             self._fail(where, FerlabError(f"{where} cannot be written ({error.strerror}); stopped"))
-        except KeyboardInterrupt:
-            status = 0 if webcam is not None else 130
-        with contextlib.suppress(OSError):  # reported above
-            self.out.close(self.failures)
-        print(self.summary(), file=sys.stderr)
-        return 1 if self.failures else status
 
     def summary(self) -> str:
-        """Numbers of faces, pictures and failures, in one line."""
+        """Numbers of faces, pictures, failures and of files that were left out, in one line."""
         parts = [f"{self.faces} faces in {self.pictures} pictures"]
         parts += [f"{self.uncertain} uncertain"] if self.uncertain else []
         hint = "larger in the picture, more light, or --no-detect"
         parts += [f"no face in {self.without} ({hint})"] if self.without else []
         parts += [f"{len(self.failures)} inputs failed"] if self.failures else []
+        parts += [words] if (words := kinds_of(self.left_out)) else []
+        parts += [f"stopped by {self.stopped.name}: what came after it is missing"] if self.stopped else []
         return "; ".join(parts)
 
     def _predict(self, typed: Sequence[str], webcam: int | None) -> None:
-        paths, missing = find(typed)
+        paths, missing, self.left_out = find(typed)
         for word, error in missing:
             self._fail(word, error)
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as progress:
             self._images([path for path in paths if not is_video(path)], progress)
             for path in filter(is_video, paths):
@@ -103,7 +122,7 @@ class Session:
         file = None
         try:
             video = Video(source)
-            task = progress.add_task(Path(video.name).name, total=video.count)
+            task = progress.add_task(shown(Path(video.name).name), total=video.count)
             for frame in self.predictor.video(video, self.time_constant_s, everyone=self.everyone):
                 if video.live and self.seconds is not None and frame.time_s >= self.seconds:
                     break
@@ -129,5 +148,5 @@ class Session:
         self.uncertain += sum(face.label == UNCERTAIN for face in faces)
 
     def _fail(self, source: object, error: FerlabError) -> None:
-        self.failures.append((str(source), str(error)))
-        self.console.print(f"ferlab: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        self.failures.append((shown(source), shown(error)))
+        self.console.print(f"ferlab: {shown(error)}", style="red", markup=False, highlight=False, soft_wrap=True)

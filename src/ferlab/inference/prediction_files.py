@@ -11,6 +11,7 @@ import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import index_of
+from ferlab.files import shown
 from ferlab.inference.label_orders import labels_of, reorder
 from ferlab.inference.predictor import UNCERTAIN, Face
 
@@ -45,13 +46,15 @@ class Predictions:
             self._csv = csv.writer(self._file, lineterminator="\n")
             self._csv.writerow([*where, "label", "confidence", *self.names])
         elif self.kind == "json":
-            head = {**provenance, "label_order": label_order, "labels": self.names}
+            head = {key: shown(value) if isinstance(value, str) else value for key, value in provenance.items()}
+            head |= {"label_order": label_order, "labels": self.names}
             self._file.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "pictures": [')
 
     def add(
         self, source: str, size: tuple[int, int], faces: Sequence[Face], frame: int | None = None, time_s: float = 0
     ) -> None:
-        """Add the faces of a picture of `size` (width, height), or of a video's frame."""
+        """Add the faces of a picture of `size` (width, height), or of a video's frame; `source` is escaped."""
+        source = shown(source)
         if self.kind == "json":
             entry: dict[str, object] = {"source": source}
             if frame is not None:
@@ -59,19 +62,20 @@ class Predictions:
             entry |= {"width": size[0], "height": size[1]}
             self._entry(entry | {"faces": [self._as_json(face) for face in faces]})
         elif self.kind == "csv":
-            where = [source, *(("", "") if frame is None else (frame, f"{time_s:.4f}"))]
-            self._csv.writerows([*where, n, *self._as_row(face)] for n, face in enumerate(faces))
+            where = [_cell(source), *(("", "") if frame is None else (frame, f"{time_s:.4f}"))]
+            self._csv.writerows([[*where, n, *self._as_row(face)] for n, face in enumerate(faces)])
             if not faces:
                 self._csv.writerow([*where, *[""] * 7, NO_FACE])
         else:
             for words in [_line(face) for face in faces] or [NO_FACE]:
                 print(source if frame is None else f"{source} {time_s:.2f} s", words, sep="\t", file=self._file)
 
-    def close(self, failures: Sequence[tuple[str, str]]) -> None:
-        """End the file, a JSON with the inputs that could not be read and why."""
+    def close(self, failures: Sequence[tuple[str, str]], stopped: str | None = None) -> None:
+        """End the file, a JSON with the inputs that could not be read and why, and the signal that cut it short."""
         if self.kind == "json":
             rest = [{"source": source, "error": error} for source, error in failures]
-            self._file.write(f'\n], "failed": {json.dumps(rest, ensure_ascii=False)}}}\n')
+            end = json.dumps({"failed": rest, "stopped": stopped}, ensure_ascii=False)
+            self._file.write(f"\n], {end[1:]}\n")
         self._file.flush()
         if self._file is not sys.stdout:
             self._file.close()
@@ -108,6 +112,11 @@ class Predictions:
             "confidence": round(face.confidence, 4),
             "probabilities": probabilities,
         }
+
+
+def _cell(name: str) -> str:
+    """A file name as text of a table: spreadsheets compute what begins like a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@")) else name
 
 
 def _line(face: Face) -> str:
