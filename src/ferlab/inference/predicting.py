@@ -43,7 +43,7 @@ class Session:
     seconds: float | None = None
     failures: list[tuple[str, str]] = field(default_factory=list)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.console = Console(stderr=True)
         self.pictures = self.faces = self.uncertain = self.without = 0
         self.left_out: list[Path] = []
