@@ -46,6 +46,46 @@ def test_of_several_files_none_is_replaced_where_one_cannot_be_written(tmp_path)
     assert first.read_bytes() == b"1"
 
 
+NO_NAMES = [
+    *("", ".", "..", "../x", "a/b", "/abs", "a\\b", "a\0b", "a\nb", "a\x1b[31mb", "a\u202eb", "a\ud800"),
+    *("a" * 201, "é" * 101, None, 7, 1.5, True, ["a"], {"a": 1}, b"a"),
+]
+ONLY_FOUND = ["a b", "a=b", ".hidden", "-rf", "+x", "<img>", "a,b", "[a]", "..."]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+@pytest.mark.parametrize("found", [False, True])
+def test_what_is_no_name_is_refused_in_one_line(name, found):
+    with pytest.raises(FerlabError, match=r"^the name of x is .*use letters, digits") as caught:
+        files.refuse_name(name, "the name of x", found)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("name", ONLY_FOUND)
+def test_a_typed_name_can_be_typed_again_and_a_found_one_stays_in_its_folder(name, tmp_path):
+    with pytest.raises(FerlabError, match="use letters, digits"):
+        files.refuse_name(name)
+    files.refuse_name(name, found=True)
+    (tmp_path / name).mkdir()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a", "7", "_", "a-s0", "a.b+c_d-2", "a..b", "é" * 100, "面", "a" * 200])
+def test_names(name):
+    files.refuse_name(name)
+    files.refuse_name(name, found=True)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 200_000, '{"a":' * 200_000, b"\xff", None])
+def test_json_that_is_damaged_is_one_line(content, tmp_path):
+    path = tmp_path / "x.json"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(FerlabError, match=r"x.json cannot be read \(.+\); type this$"):
+        files.read_json(path, "type this")
+
+
 def test_text_that_is_as_before_keeps_its_time(tmp_path):
     path = tmp_path / "text"
     files.write_text(path, "naïve")

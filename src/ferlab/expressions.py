@@ -45,9 +45,10 @@ def check_order(found: Sequence[str] | None, where: object) -> None:
 
     None passes: runs from before this was recorded had no other order.
     """
-    if found is not None and list(found) != list(EXPRESSIONS):
+    if found is not None and (not isinstance(found, list | tuple) or list(found) != list(EXPRESSIONS)):
+        order = ", ".join(map(str, found)) if isinstance(found, list | tuple) else found
         raise FerlabError(
-            f"{where} answers in the order {', '.join(map(str, found))}; expected {', '.join(EXPRESSIONS)}: train, "
+            f"{where} answers in the order {order}; expected {', '.join(EXPRESSIONS)}: train, "
             "convert or export it in this order"
         )
 

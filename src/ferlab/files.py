@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and their checksums."""
+"""Files written whole or not at all, their names and their checksums."""
 
 import contextlib
 import hashlib
@@ -22,6 +22,30 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udff
 def shown(name: object) -> str:
     """A file name, or a text with one, as a report or a terminal may hold it: one line of UTF-8, all else escaped."""
     return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], str(name))
+
+
+_LONGEST = 200  # bytes of a name; file systems end at 255, and endings are added
+
+
+def refuse_name(name: Any, what: str = "name", found: bool = False) -> None:
+    """Refuse what is not the name of one folder or file inside another.
+
+    Args:
+        what: is called so, for the message.
+        found: in a file that somebody else may have written; else it was typed, and can be typed again.
+
+    Raises:
+        FerlabError: it is no text, leads elsewhere, is too long or holds other characters.
+    """
+    plain = isinstance(name, str) and 0 < len(name.encode(errors="surrogatepass")) <= _LONGEST
+    if found:
+        plain = plain and name not in (".", "..") and not re.search(rf"[/\\]|{_UNSAFE.pattern}", name)
+    if not plain or not (found or re.fullmatch(r"\w[\w.+-]*", name)):
+        text = repr(name) if len(repr(name)) < _LONGEST else f"{repr(name)[:40]}..."
+        raise FerlabError(
+            f"{what} is {text}; use letters, digits, . _ + and -, at most {_LONGEST} and no sign first, so that it can "
+            "be typed as a value"
+        )
 
 
 @contextlib.contextmanager
@@ -77,6 +101,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
     """Raises as `replacing`."""
     write_text(path, json.dumps(content, indent=2, default=_number) + "\n")
+
+
+def read_json(path: Path, mend: str) -> Any:
+    """The content of a JSON file; `mend` is what to type where it is damaged.
+
+    Raises:
+        FerlabError: it is not there, or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise FerlabError(f"{path} cannot be read ({reason}); {mend}") from None
 
 
 def sha256_of(path: Path) -> str:

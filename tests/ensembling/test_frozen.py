@@ -10,7 +10,7 @@ from ferlab import files
 from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.runs import directory
+from ferlab.runs import directory, shapes
 from ferlab.training import teacher
 from tests.conftest import measure
 from tests.ensembling.conftest import choose, said
@@ -40,6 +40,72 @@ def test_a_changed_file_is_refused(made, change):
     with pytest.raises(FerlabError, match="frozen with another choice"):
         choose("best", "method=soft", "tta=flip", "tta_space=logit")
     assert not Path("outputs/ledger.jsonl").exists()
+
+
+MEMBER = {"name": "plain-s0", "path": "outputs/plain-s0", "weight": 1.0, "temperature": 1.0}
+FROZEN = {
+    "members": [MEMBER],
+    "specialists": [],
+    "expressions": list(EXPRESSIONS),
+    "method": "soft",
+    "size": 1,
+    "chosen_on": {},
+    "frozen_at": "today",
+    "tta": "none",
+    "tta_space": "probability",
+    "views": [[False, [0.0, 0.0], 1.0, 0.0]],
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tta": "../../../../x"},
+        {"tta": "/abs"},
+        {"tta": None},
+        {"tta_space": "/../../x"},
+        {"views": []},
+        {"views": [[False, 0.0, 1.0, 0.0]]},
+        {"views": [[False, [0.0, 0.0], "big", 0.0]]},
+        {"members": []},
+        {"members": ["plain-s0"]},
+        {"members": [{"name": "plain-s0", "path": "outputs/plain-s0"}]},
+        {"members": [MEMBER | {"weight": 0}]},
+        {"members": [MEMBER | {"temperature": float("nan")}]},
+        {"specialists": [MEMBER | {"pair": ["sad", "bored"]}]},
+        {"expressions": 7},
+        {"chosen_on": "val"},
+        {"method": 1},
+    ],
+)
+def test_a_foreign_file_with_its_checksum_is_one_line_and_writes_nothing(made, change):
+    folder = Path("outputs/ensembles/best")
+    folder.mkdir(parents=True)
+    about = FROZEN | change
+    files.write_json(folder / "members.json", about | {"sha256": frozen.frozen_sha256(about)})
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(FerlabError, match=r"ensembles.best") as caught:
+        measure(str(folder))
+    assert "\n" not in str(caught.value)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_such_a_file_is_read_where_nothing_is_wrong():
+    shapes.read(frozen.Chosen, FROZEN, "members.json", "")
+
+
+@pytest.mark.parametrize("content", ["", "[" * 200_000, "5", "null", '"x"', "[5]", '[{"name": "a"}]', '[{"path": 5}]'])
+def test_what_is_no_list_of_members_is_one_line(content, tmp_path):
+    (tmp_path / "members.json").write_text(content)
+    with pytest.raises(FerlabError, match=r"members.json .*restore it, or delete") as caught:
+        frozen.read(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_ensemble_of_many_is_named_by_what_can_be_a_name(tmp_path):
+    config = {"model": {"net": {}, "input": {}}, "data": {"root": "x", "sources": []}}
+    runs = [directory.Run(tmp_path / f"{'long' * 20}-s{k}", config, {"model": "../../../x y"}) for k in range(2)]
+    files.refuse_name(frozen.name_of(runs))
 
 
 def test_a_changed_member_is_refused(made):

@@ -12,13 +12,14 @@ from ferlab.runs import directory
 from ferlab.training import teacher
 from tests.conftest import measure
 from tests.ensembling.conftest import choose, said
+from tests.runs.test_directory import NEEDED
 
 
 def add(name, status="finished", typed=None):
     path = Path("outputs") / name
     (path / directory.CHECKPOINTS).mkdir(parents=True)
     (path / directory.CHECKPOINTS / "best.ckpt").write_text(name)  # read by its checksum alone
-    (path / directory.CONFIG).write_text(json.dumps({"name": typed or name}))
+    (path / directory.CONFIG).write_text(json.dumps({"name": typed or name, **NEEDED}))
     (path / directory.INFO).write_text(json.dumps({"status": status}))
     return path
 

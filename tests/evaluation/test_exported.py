@@ -99,6 +99,61 @@ def test_a_model_with_another_json_is_refused_before_a_look(copied, tmp_path, ch
     assert not (tmp_path / "ledger.jsonl").exists()
 
 
+def everything(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+RUN = {"name": "a", "config": {"model": {"net": {}, "input": {}}, "data": {"root": "x", "sources": []}}, "info": {}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tta": "x/../../../../../out"},
+        {"tta": "/abs"},
+        {"tta": ".."},
+        {"tta": "a\0b"},
+        {"tta": "x" * 300},
+        {"tta": None},
+        {"tta": ["none"]},
+        {"runs": None},
+        {"runs": []},
+        {"runs": [5]},
+        {"runs": [RUN | {"name": "../a"}]},
+        {"runs": [RUN | {"name": None}]},
+        {"runs": [RUN | {"config": {}}]},
+        {"runs": [RUN | {"info": {"parameters": "many"}}]},
+        {"data": ["fer2013"]},
+        {"val": None},
+        {"val": {"accuracy": "high"}},
+        {"val_faces_sha256": 5},
+        {"precision": {}},
+        {"commit": []},
+        {"views": "none"},
+    ],
+)
+def test_a_foreign_json_writes_nothing_elsewhere_and_is_one_line(copied, tmp_path, monkeypatch, changes):
+    inside = tmp_path / "deep" / "er" / "still"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    path = copied(**changes)
+    before = everything(tmp_path)
+    with pytest.raises(FerlabError, match=r"copied\.json") as caught:
+        measured(path, "test")
+    assert "\n" not in str(caught.value)
+    assert everything(tmp_path) == before
+
+
+def test_a_foreign_json_chooses_no_folder_of_data(copied, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = copied()
+    run = json.loads(path.with_suffix(".json").read_text())["runs"][0]
+    run["config"]["data"]["root"] = str(tmp_path / "elsewhere")
+    assert measured(copied(runs=[run])).is_dir()
+    assert not (tmp_path / "elsewhere").exists()
+    assert (tmp_path / "data" / "stores").is_dir()
+
+
 def test_an_accuracy_that_is_not_the_stated_one_is_an_error(copied, tmp_path):
     path = copied()
     measured(path, outputs=tmp_path)

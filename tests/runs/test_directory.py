@@ -16,10 +16,13 @@ def test_a_damaged_run_directory_is_refused(tmp_path, content):
         directory.load(tmp_path)
 
 
+NEEDED = {"model": {"net": {}, "input": {}}, "data": {"root": "data", "sources": []}}
+
+
 def made(folder, name, status="finished", **config):
     path = folder / name
     path.mkdir(parents=True)
-    (path / directory.CONFIG).write_text(json.dumps({"name": name, **config}))
+    (path / directory.CONFIG).write_text(json.dumps({"name": name, **NEEDED, **config}))
     (path / directory.INFO).write_text(json.dumps({"status": status}))
     return path
 
@@ -73,3 +76,51 @@ def test_weights_that_are_missing_are_named(tmp_path):
     run = directory.load(made(tmp_path, "a"))
     with pytest.raises(FerlabError, match=r"best\.ckpt is missing: the run has not finished an epoch"):
         _ = run.weights_sha256
+
+
+def doubling(depth):
+    """YAML of a few lines that stands for 9 ** depth values."""
+    lines = ["v0: &v0 [x,x,x,x,x,x,x,x,x]"]
+    lines += [f"v{n}: &v{n} [{','.join([f'*v{n - 1}'] * 9)}]" for n in range(1, depth)]
+    return "\n".join(lines)
+
+
+CONFIGS = {
+    "empty": "",
+    "text": "abc",
+    "list": "[1]",
+    "deep": "[" * 300_000,
+    "deep mappings": "{a: " * 300_000,
+    "doubling": doubling(9),
+    "itself": "model: &a {net: *a, input: {}}\ndata: {root: x, sources: []}",
+    "code": "!!python/object/apply:os.system [ls]",
+    "a date as key": f"2020-01-01: 3\n{json.dumps(NEEDED)[1:-1]}",
+    "a list as key": "? [1,2]\n: 3",
+    "no date": "a: 2020-13-45",
+    "bytes": "model: !!binary aGk=",
+    "NUL": "\0",
+    "a number without end": "a: " + "9" * 5000,
+    "no model": json.dumps({"data": NEEDED["data"]}),
+    "no data": json.dumps({"model": NEEDED["model"]}),
+    "no root": json.dumps(NEEDED | {"data": {"sources": []}}),
+    "no list of sources": json.dumps(NEEDED | {"data": {"root": "x", "sources": 5}}),
+    "model": json.dumps(NEEDED | {"model": "five_layer"}),
+    "net": json.dumps(NEEDED | {"model": {"net": "five_layer", "input": {}}}),
+    "policy": json.dumps(NEEDED | {"augment": {"policy": 3}}),
+    "name": json.dumps(NEEDED | {"name": ["a"]}),
+}
+INFOS = ["{", "[" * 300_000, "[]", "5", "null", '{"status": 5}', '{"parameters": "x"}', '{"environment": []}',
+         '{"class_counts": {"happy": "x"}}', '{"expressions": "happy"}', '{"val_accuracy": "high"}',
+         '{"teacher": 1}']  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [*CONFIGS, *INFOS])
+def test_a_damaged_run_is_one_line_that_names_it(kind, tmp_path):
+    path = made(tmp_path, "a")
+    if kind in CONFIGS:
+        (path / directory.CONFIG).write_text(CONFIGS[kind])
+    else:
+        (path / directory.INFO).write_text(kind)
+    with pytest.raises(FerlabError, match=r"a is no run directory \(.*\); expected config.yaml and run.json") as caught:
+        directory.load(path)
+    assert "\n" not in str(caught.value)

@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from ferlab.data.faces import Faces
 from ferlab.data.leaks import Twins, twins_in
 from ferlab.data.store_folder import Note
 from ferlab.errors import FerlabError
+from ferlab.files import refuse_name
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +43,7 @@ def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: b
         FerlabError: as the source for bad raw data; a damaged store; no place or right to write one.
     """
     sources.check_options(layout, options)
-    if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise FerlabError(f"the store's name is {name!r}; expected letters, digits and . + - _ only")
+    refuse_name(name, "the store's name")
     folder = stores / name
     made_of = {"format": FORMAT, "layout": layout, "options": json.loads(json.dumps(options))}
     with store_folder.locked(stores, name):

@@ -15,11 +15,10 @@ from ferlab.ensembling import named, subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation.door import Door, OpenedRuns
 from ferlab.expressions import check_order
-from ferlab.files import Config, Json
+from ferlab.files import Config, Json, refuse_name
 from ferlab.inference.onnx_model import rgba_of
 from ferlab.metrics import abstention
 from ferlab.pages.words import percent
-from ferlab.runs import directory
 from ferlab.runs.directory import refuse_unfinished
 
 log = logging.getLogger(__name__)
@@ -96,7 +95,7 @@ def _precisions(wanted: str | Sequence[str], name: str | None) -> list[str]:
     if not precisions or not set(precisions) <= set(graph.PRECISIONS):
         raise FerlabError(f"precision is {wanted}; choose from {', '.join(graph.PRECISIONS)}")
     if name is not None:
-        directory.refuse_name(name)
+        refuse_name(name)
         if len(precisions) > 1:
             raise FerlabError(f"name={name} is for one file; give one precision, as precision=fp16, or leave out name")
     return precisions

@@ -7,20 +7,56 @@ object that also holds their weights, the view set and the figures on val; a che
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.files import Json
-from ferlab.runs import directory
+from ferlab.predictors.views import SPACES, View
+from ferlab.runs import directory, shapes
 
 FOLDER = "ensembles"  # in outputs
 _LONGEST_NAME = 72  # of one made of its members' names; file systems end at 255, terminals before
 # What may change without the ensemble becoming another: where the runs lie, and who froze it when.
 _CIRCUMSTANCES = ("path", "frozen_at", "commit", "environment", "sha256")
+
+
+class _Member(TypedDict):
+    name: str
+    path: str
+    weights_sha256: NotRequired[str]  # lists of old ensembles may lack it
+
+
+class _Weighted(_Member):
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Specialist(_Member):
+    pair: Annotated[
+        list[Annotated[str, Field(pattern=f"^({'|'.join(EXPRESSIONS)})$")]], Field(min_length=2, max_length=2)
+    ]
+
+
+class Chosen(TypedDict):
+    """What members.json holds of an ensemble that was chosen on val."""
+
+    members: Annotated[list[_Weighted], Field(min_length=1)]
+    specialists: list[_Specialist]
+    method: str
+    size: int
+    chosen_on: Json
+    frozen_at: str
+    tta: str
+    tta_space: Annotated[str, Field(pattern=f"^({'|'.join(SPACES)})$")]
+    views: Annotated[list[View], Field(min_length=1)]
 
 
 def freeze(members: Sequence[directory.Run], outputs: Path, name: str | None = None) -> Path:
@@ -30,7 +66,7 @@ def freeze(members: Sequence[directory.Run], outputs: Path, name: str | None = N
         FerlabError: the name could not be typed back, or stands for other weights already.
     """
     if name is not None:
-        directory.refuse_name(name)
+        files.refuse_name(name)
     folder = outputs / FOLDER / (name or name_of(members))
     now = [{"name": r.name, "path": r.path.as_posix(), "weights_sha256": r.weights_sha256} for r in members]
     before = read(folder) if (folder / directory.MEMBERS).is_file() else []
@@ -58,7 +94,7 @@ def freeze_chosen(outputs: Path, name: str, chosen: Mapping[str, Any]) -> Path:
     Raises:
         FerlabError: the name could not be typed back, or stands for another ensemble already.
     """
-    directory.refuse_name(name)
+    files.refuse_name(name)
     folder = outputs / FOLDER / name
     now = json.loads(json.dumps({"name": name, "expressions": list(EXPRESSIONS), **chosen}))
     now["sha256"] = frozen_sha256(now)
@@ -87,13 +123,14 @@ def read(folder: Path) -> list[dict] | Json:
     """The content of members.json in an ensemble's directory: a list for equal weights, an object for a choice on val.
 
     Raises:
-        FerlabError: it is missing or no JSON.
+        FerlabError: it is missing, no JSON, or neither of the two.
     """
-    file = folder / directory.MEMBERS
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise FerlabError(f"{file} cannot be read ({error}); restore it, or delete {folder}") from error
+    file, mend = folder / directory.MEMBERS, f"restore it, or delete {folder}"
+    content = files.read_json(file, mend)
+    if isinstance(content, dict):  # `named` compares its checksum first
+        return content
+    shapes.read(list[_Member], content, file, mend)
+    return content
 
 
 def _weights(members: Sequence[dict]) -> list[str]:
@@ -106,5 +143,5 @@ def name_of(members: Sequence[directory.Run]) -> str:
     if len(name) <= _LONGEST_NAME:
         return name
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
-    models = "-".join(sorted({str(run.info.get("model", "net")) for run in members}))
+    models = re.sub(r"[^\w.+-]", "-", "-".join(sorted({str(run.info.get("model", "net")) for run in members})))
     return f"{len(members)}x-{models[:60]}-{mark}"

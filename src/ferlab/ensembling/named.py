@@ -9,8 +9,8 @@ from typing import Any
 from ferlab.ensembling import frozen
 from ferlab.ensembling.subject import Subject, of_run
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS
-from ferlab.runs import directory
+from ferlab.expressions import EXPRESSIONS, check_order
+from ferlab.runs import directory, shapes
 from ferlab.runs.directory import Run, finished
 
 log = logging.getLogger(__name__)
@@ -132,8 +132,8 @@ def _of_folder(folder: Path, key: str) -> Subject:
             f"{folder / directory.MEMBERS} was changed after it was frozen: expected sha256 {kept.get('sha256')}, "
             f"found {frozen.frozen_sha256(kept)}; restore it, or choose anew with python -m ferlab.ensemble name=NEW"
         )
-    if kept["expressions"] != list(EXPRESSIONS):
-        raise FerlabError(f"{key}={folder} answers in the order {', '.join(kept['expressions'])}; choose it anew")
+    check_order(kept.get("expressions"), f"{key}={folder}")
+    shapes.read(frozen.Chosen, kept, folder / directory.MEMBERS, "choose anew with python -m ferlab.ensemble name=NEW")
     members, specialists = kept["members"], kept["specialists"]
     total = sum(member["weight"] for member in members)  # 1 but for the digits that were cut
     return Subject(

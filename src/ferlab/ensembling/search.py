@@ -15,7 +15,7 @@ from ferlab.data.faces import Faces
 from ferlab.ensembling import choosing, diversity, frozen, named, specialists, weighting
 from ferlab.ensembling.subject import of_run
 from ferlab.errors import FerlabError
-from ferlab.files import Config, Json
+from ferlab.files import Config, Json, refuse_name
 from ferlab.metrics.statistics import accuracy_of
 from ferlab.metrics.temperature import temper
 from ferlab.predictors import views
@@ -35,9 +35,9 @@ def choose(config: Config) -> tuple[Path, list[choosing.Choice]]:
         FerlabError: a value that is none of the choices, fewer than two finished runs, runs with different val faces,
             or a name that stands for another choice.
     """
-    if not config["name"]:
+    if config["name"] is None:
         raise FerlabError("name is not given; type name=NAME: it is measured as runs=outputs/ensembles/NAME")
-    directory.refuse_name(config["name"])
+    refuse_name(config["name"])
     sets = _sets(config)
     temperatures = _several(config, "temperature", choosing.TEMPERATURES)
     methods = _several(config, "method", weighting.METHODS)

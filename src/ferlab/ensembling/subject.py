@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.files import Json
+from ferlab.files import Json, refuse_name
 from ferlab.predictors import answers, predictor, views
 from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.views import View, ViewSet
@@ -53,7 +54,7 @@ class Subject:
     @property
     def name(self) -> str:
         """Of its directory; of an ensemble without one, that which `frozen.freeze` would give it."""
-        return self.home.name if self.home else frozen.name_of(self.members)
+        return Path(os.path.abspath(self.home)).name if self.home else frozen.name_of(self.members)
 
     @property
     def folder(self) -> Path:
@@ -91,6 +92,7 @@ class Subject:
         """The view set that a chosen ensemble was frozen with; None of anything else."""
         if self.choice is None:
             return None
+        refuse_name(self.choice["tta"], f"tta in {self.home}", found=True)  # reports are called so
         kept = tuple(View(mirror, tuple(shift), zoom, turn) for mirror, shift, zoom, turn in self.choice["views"])
         return ViewSet(self.choice["tta"], kept, self.choice["tta_space"])
 

@@ -7,19 +7,22 @@ is known; this file alone writes the ledger.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from ferlab.data.faces import Faces
 from ferlab.ensembling import named
 from ferlab.ensembling.subject import Subject
 from ferlab.evaluation import ledger
+from ferlab.files import refuse_name
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.predictors.predictor import device_of
 from ferlab.predictors.views import ViewSet
-from ferlab.runs import provenance
+from ferlab.runs import provenance, shapes
 from ferlab.runs.directory import Run, refuse_unfinished
 from ferlab.runs.provenance import Provenance
 from ferlab.runs.split import Splits
@@ -83,6 +86,29 @@ class OpenedRuns(Opened):
         return self.provenance.members, self.subject.sha256
 
 
+class _StatedRun(TypedDict):
+    name: str
+    config: shapes.Config
+    info: shapes.Info
+
+
+class _StatedVal(TypedDict):
+    accuracy: float
+
+
+class _Stated(TypedDict):
+    """What the JSON of an exported model must hold to be evaluated."""
+
+    precision: str
+    data: str
+    commit: str
+    tta: str
+    views: list[Any]
+    val_faces_sha256: str
+    val: _StatedVal
+    runs: Annotated[list[_StatedRun], Field(min_length=1)]
+
+
 class Door:
     """Opens subjects on one split; data that several share are opened once.
 
@@ -107,6 +133,8 @@ class Door:
         device: str = "auto",
         ledger_path: str | Path = "outputs/ledger.jsonl",
     ):
+        if data:
+            refuse_name(data["name"], "data.name")  # studies of it are called so
         self._splits, self._tta, self._space, self._data = Splits(split), tta, space, data
         self.split, self.device, self.ledger_path = split, device_of(device), Path(ledger_path)
 
@@ -140,8 +168,14 @@ class Door:
         Raises:
             FerlabError: no such data or faces.
         """
-        stated = model.sidecar
-        runs = [Run(Path(run["name"]), run["config"], run["info"]) for run in stated["runs"]]
+        file = model.path.with_suffix(".json")
+        shapes.read(_Stated, stated := model.sidecar, file, "export the run anew")
+        refuse_name(stated["tta"], f"tta in {file}", found=True)  # its report is called so
+        runs = []
+        for run in stated["runs"]:
+            refuse_name(run["name"], f"the name of a run in {file}", found=True)
+            data = run["config"]["data"] | {"root": "data"}  # as export writes it: no other folder of this machine
+            runs.append(Run(Path(run["name"]), run["config"] | {"data": data}, run["info"]))
         faces, one = self._splits.shared(runs), runs[0].info if len(runs) == 1 else {}
         found = Provenance(
             name=model.path.stem,

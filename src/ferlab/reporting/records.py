@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from ferlab.errors import FerlabError
+from ferlab.files import refuse_name
 from ferlab.reporting import markdown, published, written_studies
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.published import Entry
@@ -140,6 +141,7 @@ def find(patterns: str | Sequence[str] | None) -> list[Record]:
         found |= here
     names: dict[str, Path] = {}
     for path, record in found.items():
+        refuse_name(record.name, f"the name in {path}", found=True)  # cards and published files are called so
         if (other := names.setdefault(record.name, path)) != path:
             raise FerlabError(f"{other} and {path} are both called {record.name}; give only one of them")
     return list(found.values())

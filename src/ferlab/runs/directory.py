@@ -6,7 +6,6 @@ checkpoints/  best.ckpt, last.ckpt                    log/N/         metrics.csv
 
 import csv
 import glob
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -20,17 +19,12 @@ from ferlab import files
 from ferlab.data.faces import Faces
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
-from ferlab.files import Config, Json, write_text
-from ferlab.runs import checkpoints
+from ferlab.files import Config, Json, refuse_name, write_text
+from ferlab.runs import checkpoints, shapes
 
 CONFIG, INFO, CHECKPOINTS, LOG = "config.yaml", "run.json", "checkpoints", "log"
 MEMBERS = "members.json"  # in an ensemble's directory
-
-
-def refuse_name(name: str) -> None:
-    """Raises FerlabError for a name that could not be typed back as a value."""
-    if not re.fullmatch(r"[\w.+-]+", name):
-        raise FerlabError(f"name is {name!r}; use letters, digits, . _ + and - so that it can be typed as a value")
+_ALIASES = 10  # of YAML, in a config.yaml; train writes none
 
 
 def create(outputs: Path, name: str) -> Path:
@@ -97,7 +91,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return self.path.name
+        return Path(os.path.abspath(self.path)).name  # also of a directory that was typed as `.`
 
     @property
     def weights(self) -> Path:
@@ -133,13 +127,18 @@ def load(path: str | os.PathLike) -> Run:
         FerlabError: it is no run directory.
     """
     path = Path(path)
+    mend = "copy the run again"
     try:
-        config = yaml.safe_load((path / CONFIG).read_text())
-        info = json.loads((path / INFO).read_text())
-        if not isinstance(config, dict) or not isinstance(info, dict):
-            raise ValueError("one of them is empty or holds no keys")
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise FerlabError(f"{path} is no run directory ({error}); expected {CONFIG} and {INFO} in it") from error
+        text = (path / CONFIG).read_text(encoding="utf-8")
+        if "*" in text and sum(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)) > _ALIASES:
+            raise ValueError("it repeats parts of itself, which may grow beyond any memory")
+        config = yaml.safe_load(text)
+        info = files.read_json(path / INFO, mend)
+        shapes.read(shapes.Config, config, CONFIG, mend)
+        shapes.read(shapes.Info, info, INFO, mend)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, FerlabError) as error:
+        reason = " ".join(str(error).split())
+        raise FerlabError(f"{path} is no run directory ({reason}); expected {CONFIG} and {INFO} in it") from error
     return Run(path, config, info)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from ferlab.pages.sections import Section, Shown
+from ferlab.runs import shapes
 from ferlab.studies import calibration_page, explanation_page, mistakes_page, robustness_page
 from ferlab.studies.calibration_record import CalibrationRecord
 from ferlab.studies.explanation_record import ExplanationRecord
 from ferlab.studies.mistakes_record import MistakesRecord
 from ferlab.studies.robustness_record import RobustnessRecord
-from ferlab.studies.study_record import read
 
 R = TypeVar("R")
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -59,8 +59,8 @@ class Kind(Generic[R]):
     of_ensembles: bool = True
 
     def read(self, content: Mapping[str, Any], file: str) -> R:
-        """The record in a study's JSON object, as `study_record.read`."""
-        return read(self.record, content, file, self.command)
+        """The record in a study's JSON object; raises as `shapes.read`."""
+        return shapes.read(self.record, content, file, f"write it again with python -m ferlab.{self.command}")
 
 
 _ROWS: tuple[Kind[Any], ...] = (

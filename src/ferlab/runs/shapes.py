@@ -1,0 +1,79 @@
+"""What a file of a run, a report or a study must hold before anything is done with it: others may have written it."""
+
+import json
+from typing import Any, NotRequired, TypeVar
+
+from typing_extensions import TypedDict  # typing has one that pydantic takes from 3.12 on
+
+from ferlab.errors import FerlabError
+from ferlab.files import Json
+
+R = TypeVar("R")
+
+
+class _Model(TypedDict):
+    net: Json
+    input: Json
+
+
+class _Data(TypedDict):
+    root: str
+    sources: list[Json]
+    auxiliary: NotRequired[list[Json]]
+
+
+class _Augment(TypedDict):
+    policy: list[Json]
+
+
+class Config(TypedDict):
+    """What is read of config.yaml."""
+
+    name: NotRequired[str | float]
+    outputs: NotRequired[str]
+    model: _Model
+    data: _Data
+    augment: NotRequired[_Augment]
+
+
+class Info(TypedDict, total=False):
+    """What is read of run.json."""
+
+    status: str
+    model: str | None
+    data: str | None
+    class_weights: str | None
+    parameters: int | None
+    expressions: list[str] | None
+    class_counts: dict[str, float]
+    teacher: Json | None
+    environment: dict[str, str]
+    val_accuracy: float | None
+    epochs: int | None
+    seconds: float | None
+
+
+def read(shape: type[R], content: Any, file: object, mend: str) -> R:
+    """JSON content as a dataclass or a TypedDict. It may hold other keys, which the result lacks.
+
+    Args:
+        file: where it stands, for the message.
+        mend: what to type, for the message.
+
+    Raises:
+        FerlabError: a key is missing or of another type.
+    """
+    from pydantic import TypeAdapter, ValidationError  # 0.1 s, which only what reads files should wait for
+
+    try:
+        # As JSON, whose lists may be tuples and whose keys may be numbers; all else is as it stands.
+        return TypeAdapter(shape).validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        places: dict[bool, list[str]] = {True: [], False: []}
+        for found in error.errors():
+            places[found["type"] == "missing"].append(".".join(map(str, found["loc"])) or "content")
+    except (ValueError, TypeError, RecursionError) as error:  # as a config.yaml that holds itself
+        raise FerlabError(f"{file} holds what JSON cannot hold ({error}); {mend}") from None
+    lacks, wrong = (", ".join(dict.fromkeys(places[missing][:20])) for missing in (True, False))
+    what = " and ".join([f"lacks {lacks}"] * bool(lacks) + [f"has another type of {wrong}"] * bool(wrong))
+    raise FerlabError(f"{file} {what}; {mend}")
