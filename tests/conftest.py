@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,25 @@ def made_faces(n_train: int = 160, n_val: int = 40, n_test: int = 40, seed: int 
 @pytest.fixture
 def faces() -> Faces:
     return made_faces()
+
+
+@pytest.fixture
+def disk(tmp_path: Path):
+    """A function that mounts a small disk of its own, or skips where this user may not."""
+    mounted: list[Path] = []
+
+    def mount(size: str) -> Path:
+        path = tmp_path / f"disk{len(mounted)}"
+        path.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "ferlab-test", path], capture_output=True)
+        if done.returncode:
+            pytest.skip("mounting a small disk needs root")
+        mounted.append(path)
+        return path
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "-l", path], check=True)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """How a command starts and ends."""
 
 import contextlib
+import errno
+import io
 import os
 import subprocess
 import sys
@@ -85,6 +87,36 @@ def test_the_end_of_a_command_is_called_however_it_ends(typed, error):
     with contextlib.suppress(BaseException):
         typed(lambda config: None)
     assert len(ends) == 1  # not of the next command
+
+
+@pytest.mark.parametrize("words", [(), ("-m", "seed=0")])
+def test_what_the_disk_refuses_is_one_line_that_names_the_file(typed, capsys, caplog, words):
+    line = "could not use outputs/caf\\udce9 (No space left on device); free some space"
+
+    def full(config):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(b"outputs/caf\xe9"))
+
+    with pytest.raises(SystemExit) as stopped:
+        typed(full, *words)
+    assert stopped.value.code in (1, f"ferlab: {line}")
+    assert line in str(stopped.value.code) + capsys.readouterr().err + caplog.text
+
+
+def test_a_file_name_that_the_terminal_cannot_show_is_escaped(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with cli.ending():
+        print(os.fsdecode(b"outputs/caf\xe9"), "写真")
+    assert terminal.buffer.getvalue() == b"outputs/caf\\udce9 \\u5199\\u771f\n"
+
+
+def test_an_error_that_is_no_file_s_keeps_its_traceback(typed, capsys):
+    def task(config):
+        raise OSError("no file is at fault")
+
+    with pytest.raises(SystemExit):
+        typed(task)
+    assert "Traceback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [(), ("-m", "seed=0,1")])

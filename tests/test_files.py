@@ -1,8 +1,10 @@
 """Files that are whole or as before, whatever happens while they are written."""
 
+import csv
 import hashlib
 import json
 import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -84,6 +86,28 @@ def test_json_that_is_damaged_is_one_line(content, tmp_path):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(FerlabError, match=r"x.json cannot be read \(.+\); type this$"):
         files.read_json(path, "type this")
+
+
+def test_a_table_and_an_array_are_read_back(tmp_path):
+    rows = [["name", "faces"], ["a,\nb", "3"], [os.fsdecode(b"\xe9"), ""]]
+    files.write_csv(tmp_path / "table.csv", rows)
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [*rows[:2], ["\\udce9", ""]]
+    array = np.arange(6, dtype=np.float16).reshape(2, 3)
+    files.write_array(tmp_path / "array.npy", array)
+    np.testing.assert_array_equal(np.load(tmp_path / "array.npy"), array)
+
+
+def test_room_is_asked_for_before_the_work(disk):
+    folder = disk("1m")
+    files.refuse_unwritable(folder / "new", 500_000)
+    assert not list((folder / "new").iterdir())
+    with pytest.raises(FerlabError, match=r"could not write .*new \(No space left on device\); free some space"):
+        files.refuse_unwritable(folder / "new", 2_000_000)
+    assert not list((folder / "new").iterdir())
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    with pytest.raises(FerlabError, match=r"\(Read-only file system\); look at the path"):
+        files.refuse_unwritable(folder / "new", 1)
 
 
 def test_text_that_is_as_before_keeps_its_time(tmp_path):

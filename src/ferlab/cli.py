@@ -5,6 +5,7 @@ The functions import Hydra, not the module: without the extra [train] a command 
 
 import contextlib
 import functools
+import io
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ferlab.errors import FerlabError
-from ferlab.files import Config, shown
+from ferlab.files import Config, refusal, shown
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -65,17 +66,22 @@ def ending() -> Iterator[None]:
     Raises:
         SystemExit: status 1, or 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what is no UTF-8
     try:
         yield
         sys.stdout.flush()
-    except (FerlabError, ModuleNotFoundError) as error:
-        sys.exit(f"ferlab: {shown(_reason(error))}")
     except KeyboardInterrupt:
         print("ferlab: stopped by Ctrl-C", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more
         sys.exit(1)
+    except Exception as error:
+        if (reason := _reason(error)) is None:
+            raise
+        sys.exit(f"ferlab: {shown(reason)}")
 
 
 @dataclass(frozen=True)
@@ -98,19 +104,23 @@ class _Task:
                 return self.function(self.plain(cfg))
         try:
             return self.function(self.plain(cfg))
-        except (FerlabError, ModuleNotFoundError) as error:
-            reason = _reason(error)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if (reason := _reason(error)) is None:
+                log.exception("this job failed")
+                raise
             log.error("%s", reason)
             raise CompactHydraException(f"ferlab: {reason}") from None
-        except Exception:
-            log.exception("this job failed")
-            raise
 
 
-def _reason(error: FerlabError | ModuleNotFoundError) -> str:
+def _reason(error: Exception) -> str | None:
+    """What who typed the command can mend, in one line; None where ferlab is wrong."""
     if isinstance(error, FerlabError):
         return str(error)
-    library = (error.name or "ferlab").split(".")[0]
+    if isinstance(error, OSError):
+        return None if error.errno is None else refusal(error)
+    library = (error.name or "ferlab").split(".")[0] if isinstance(error, ModuleNotFoundError) else "ferlab"
     if library == "ferlab":
-        raise error
+        return None
     return f"{library} is not installed; type pip install 'ferlab[{_EXTRAS.get(library, 'train')}]'"

@@ -26,7 +26,6 @@ def main(config: Config) -> None:
         markdown = compare(reports, config["against"], split, tta)
     print(markdown)
     if config["out"]:
-        Path(config["out"]).parent.mkdir(parents=True, exist_ok=True)
         files.write_text(Path(config["out"]), markdown + "\n")
     if config["into"]:
         splice(config["into"], config["name"], markdown)

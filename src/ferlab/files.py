@@ -1,15 +1,22 @@
 """Files written whole or not at all, their names and their checksums."""
 
 import contextlib
+import csv
+import errno
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ferlab.errors import FerlabError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Json = dict[str, Any]  # an object of a JSON file
 Config = dict[str, Any]  # a file of conf/ with what was typed, or a run's config.yaml, resolved
@@ -74,8 +81,38 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):  # a read-only disk refuses this too
             part.unlink()
         if isinstance(error, OSError):
-            raise FerlabError(f"could not write {path} ({error}); free some space") from error
+            raise FerlabError(refusal(error, path)) from error
         raise
+
+
+def refusal(error: OSError, path: Path | None = None) -> str:
+    """What the disk refuses, in one line: which file, why, and what to do."""
+    which = "a file" if path is None and error.filename is None else shown(path or error.filename)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    mend = "free some space" if full else "look at the path, its permissions and its disk"
+    return f"could not {'use' if path is None else 'write'} {which} ({error.strerror or error}); {mend}"
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An OSError inside becomes a FerlabError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise FerlabError(refusal(error, path)) from error
+
+
+def refuse_unwritable(folder: Path, size: int) -> None:
+    """Make a folder and write so many bytes into it, which are gone afterwards: what follows will have room.
+
+    Raises:
+        FerlabError: the disk refuses (full, read-only).
+    """
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(size))
+            file.flush()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -93,7 +130,7 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write in UTF-8, and only where something changes: a file as before keeps its time. Raises as `replacing`."""
-    content = text.encode()
+    content = text.encode("utf-8", "backslashreplace")
     if not path.is_file() or path.read_bytes() != content:
         write_bytes(path, content)
 
@@ -114,6 +151,22 @@ def read_json(path: Path, mend: str) -> Any:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise FerlabError(f"{path} cannot be read ({reason}); {mend}") from None
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Rows, the first of them the head. Raises as `replacing`."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def write_array(path: Path, array: "np.ndarray") -> None:
+    """A .npy file. Raises as `replacing`."""
+    import numpy as np  # here, so that a command's help does not wait for it
+
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    write_bytes(path, content.getvalue())
 
 
 def sha256_of(path: Path) -> str:

@@ -35,14 +35,26 @@ def test_a_run_is_opened_with_its_faces_views_and_provenance(one, trained):
 def test_val_is_looked_at_freely_and_test_is_counted(one, tmp_path):
     ledger = tmp_path / "ledger.jsonl"
     val = Door("val", device="cpu", ledger_path=ledger).open(one)
-    assert val.look(["none"]) is val
+    assert val.look(["none"], []) is val
     opened = Door("test", device="cpu", ledger_path=ledger).open(one)
     assert not ledger.exists()  # to open is not to look
-    first, second = opened.look(["none", "flip"]), opened.look(["calibration"])
+    first, second = opened.look(["none", "flip"], []), opened.look(["calibration"], [])
     assert [entry["tta"] for entry in looks(ledger)] == [["none", "flip"], ["calibration"]]
     assert (first.provenance.looks_before, second.provenance.looks_before) == (0, 1)
     assert opened.provenance.looks_before is None
     assert looks(ledger)[0]["weights_sha256"] == list(opened.provenance.weights_sha256)
+
+
+def test_a_look_that_cannot_be_reported_is_not_taken(one, tmp_path):
+    (tmp_path / "file").touch()
+    ledger = tmp_path / "ledger.jsonl"
+    opened = Door("test", device="cpu", ledger_path=ledger).open(one)
+    with pytest.raises(FerlabError, match=r"could not write .*below a file \(Not a directory\)"):
+        opened.look(["none"], [tmp_path / "reports", tmp_path / "file" / "below a file"])
+    assert not ledger.exists()
+    opened.look(["none"], [tmp_path / "reports"])
+    assert not list((tmp_path / "reports").iterdir())
+    assert len(looks(ledger)) == 1
 
 
 def test_unfinished_runs_are_opened_alone_and_on_val_only(one):

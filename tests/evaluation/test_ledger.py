@@ -1,4 +1,8 @@
+import contextlib
+import errno
 import json
+import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -51,6 +55,39 @@ def test_only_looks_at_test_are_counted(tmp_path, split):
     with pytest.raises(ValueError, match=repr(split)):
         _look(tmp_path / "ledger.jsonl", split=split)
     assert not list(tmp_path.iterdir())
+
+
+def test_half_a_line_is_taken_back_where_the_disk_refuses_the_rest(tmp_path, monkeypatch):
+    path = tmp_path / "ledger.jsonl"
+    _look(path)
+    before = path.read_bytes()
+
+    def full(descriptor):
+        assert path.read_bytes() != before
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(FerlabError, match=r"could not write .*ledger.jsonl \(No space left.*free some space"):
+            _look(path)
+    assert path.read_bytes() == before
+    assert _look(path)["looks_before"] == 1
+
+
+@pytest.mark.parametrize("refuses", ["full", "read-only"])
+def test_a_disk_that_refuses_leaves_the_ledger_as_it_was(disk, refuses):
+    folder = disk("16k")
+    path = folder / "ledger.jsonl"
+    _look(path, weights=("b" * 3800,))  # nearly a page: the next line begins in it and needs another
+    before = path.read_bytes()
+    if refuses == "full":
+        with contextlib.suppress(OSError):
+            (folder / "rest").write_bytes(bytes(1 << 20))
+    else:
+        subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+    with pytest.raises(FerlabError, match=r"could not write .*ledger.jsonl \((No space|Read-only)"):
+        _look(path)
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("line", ["", "{", "[]", "{}", '{"time": 1, "weights_', "7"])

@@ -102,6 +102,15 @@ def test_a_look_at_test_is_one_line_in_the_ledger(made):
     assert told(folders[0])["without_train_twins"]["n"] == 18
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_report_that_has_no_place_is_refused_before_the_net_and_the_look(made, monkeypatch, split):
+    Path("outputs/a-s0/reports").touch()
+    monkeypatch.setattr(FakeRun, "predictor", lambda run: pytest.fail("the net was run"))
+    with pytest.raises(FerlabError, match=f"could not write outputs/a-s0/reports/{split}-flip"):
+        measure("outputs/a-s0", "flip", split)
+    assert looks() == []
+
+
 def test_members_measured_on_different_faces_are_refused_before_the_look(made):
     with pytest.raises(FerlabError, match=r"a-s0 and other have different test faces"):
         measure(["outputs/a-s0", "outputs/other"], split="test")

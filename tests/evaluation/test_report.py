@@ -1,6 +1,8 @@
 """The files of a report: numbers, provenance and arrays."""
 
 import json
+import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -22,6 +24,18 @@ def test_a_report_without_provenance_is_refused(tmp_path):
     with pytest.raises(FerlabError, match="commit, tta"):
         report.write_report(tmp_path, scores.measure(p, faces, twins), without, p, faces)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_name_that_is_no_utf8_is_escaped_wherever_it_stands(tmp_path):
+    p, faces, twins = made(30)
+    files = [os.fsdecode(b"caf\xe9-%d.png" % n) for n in range(30)]
+    faces = replace(faces, row=np.arange(30, dtype=np.int32), files=files)
+    path = report.write_report(tmp_path, scores.measure(p, faces, twins), PROVENANCE, p, faces)
+    shown = {faces.origin(n) for n in range(30)}
+    assert "caf\\udce9-3.png" in shown
+    mistakes = json.loads((tmp_path / "galleries.json").read_text(encoding="utf-8"))["mistakes"]
+    assert {card["origin"] for card in mistakes} <= shown
+    assert mistakes[0]["origin"] in path.read_text(encoding="utf-8")
 
 
 def test_report_holds_the_numbers_their_provenance_and_the_arrays(page):

@@ -32,6 +32,14 @@ def test_a_study_of_test_is_in_the_ledger_and_of_one_run_or_ensemble_each(own_ru
         next(opening.opened(config | {"split": "train"}, "calibration"))
 
 
+def test_a_study_that_has_no_place_is_refused_before_the_look(own_run):
+    (own_run / "calibration").touch()
+    config = {"runs": str(own_run), "split": "test", "device": "cpu", "ledger": str(own_run / "ledger.jsonl")}
+    with pytest.raises(FerlabError, match=r"could not write .*calibration/test"):
+        next(opening.opened(config, "calibration"))
+    assert not (own_run / "ledger.jsonl").exists()
+
+
 def test_the_terminal_shows_the_sentences_of_each_study(own_run, monkeypatch):
     monkeypatch.chdir(own_run.parent)
     config = {"runs": own_run.name, "split": "val", "device": "cpu", "ledger": "ledger.jsonl", "tta": None}

@@ -32,25 +32,6 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-@pytest.fixture
-def disk(tmp_path):
-    """A function that mounts a small disk of its own, or skips where this user may not."""
-    mounted: list[Path] = []
-
-    def mount(size: str) -> Path:
-        path = tmp_path / f"disk{len(mounted)}"
-        path.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "ferlab-test", path], capture_output=True)
-        if done.returncode:
-            pytest.skip("mounting a small disk needs root")
-        mounted.append(path)
-        return path
-
-    yield mount
-    for path in mounted:
-        subprocess.run(["umount", "-l", path], check=True)
-
-
 def test_saved_and_loaded(tmp_path):
     save(tmp_path / "new" / LAST, 3.0)
     assert value_of(tmp_path / "new" / LAST) == 3.0

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ferlab.expressions import EXPRESSIONS, K
+from ferlab.files import shown
 from ferlab.images import SIDE
 
 SPLITS = ("train", "val", "test")  # split codes 0, 1, 2; FER2013's Training, PublicTest, PrivateTest
@@ -77,7 +78,7 @@ class Faces:
 
     def origin(self, i: int) -> str:
         """Where face i came from, for a reader: a file name or `row 12`."""
-        return self.files[self.row[i]] if len(self.files) else f"row {self.row[i]}"
+        return shown(self.files[self.row[i]]) if len(self.files) else f"row {self.row[i]}"
 
     def csv_rows(self) -> np.ndarray | None:
         """Data row of its source's csv that each face came from, int [N]; None where one came from an image file."""

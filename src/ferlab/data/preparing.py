@@ -1,7 +1,6 @@
 """python -m ferlab.prepare data=fer2013: raw data -> stores, a table of what is in them, and a data card each."""
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -11,10 +10,12 @@ from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
+from ferlab import files
 from ferlab.data import leaks, store
 from ferlab.data.faces import SPLITS, Faces
 from ferlab.data.sources.fer2013_csv import MD5
 from ferlab.data.store_folder import CARD
+from ferlab.errors import FerlabError
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +77,9 @@ def prepare(config: Mapping[str, Any]) -> list[Card]:
             card["in_val_or_test"] = leaks.twins_in(part.faces.pixels, evaluated).counts()
         place = stores / part.name / CARD
         try:
-            place.write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            log.warning("%s is not written (%s)", place, error.strerror)
+            files.write_json(place, card)
+        except FerlabError as error:
+            log.warning("%s", error)
         cards.append(card)
     return cards
 

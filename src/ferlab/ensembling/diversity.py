@@ -3,7 +3,6 @@
 Kuncheva & Whitaker 2003, "Measures of Diversity in Classifier Ensembles" (Machine Learning 51).
 """
 
-import csv
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from torchmetrics.functional.classification import multiclass_cohen_kappa
 
+from ferlab import files
 from ferlab.expressions import K
 from ferlab.pages.figures import drawn
 
@@ -60,15 +60,13 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
 
 def write(folder: Path, names: Sequence[str], found: Sequence[dict[str, Any]]) -> None:
     """pairs.csv, and error_correlation.png: what `pairs` gave for these members."""
-    with (folder / "pairs.csv").open("w", newline="") as file:
-        rows = csv.DictWriter(file, ["first", "second", "error_correlation", "kappa", "double_fault"])
-        rows.writeheader()
-        rows.writerows(found)
+    head = ["first", "second", "error_correlation", "kappa", "double_fault"]
+    files.write_csv(folder / "pairs.csv", [head, *([pair[key] for key in head] for pair in found)])
     matrix = np.eye(len(names))
     for pair in found:
         a, b = names.index(pair["first"]), names.index(pair["second"])
         matrix[a, b] = matrix[b, a] = np.nan if pair["error_correlation"] is None else pair["error_correlation"]
-    (folder / "error_correlation.png").write_bytes(drawn(_draw, (names, matrix), "light", "png"))
+    files.write_bytes(folder / "error_correlation.png", drawn(_draw, (names, matrix), "light", "png"))
 
 
 def _draw(figure: Figure, content: tuple[Sequence[str], np.ndarray], colours: dict[str, Any]) -> None:

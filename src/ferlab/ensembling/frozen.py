@@ -79,7 +79,6 @@ def freeze(members: Sequence[directory.Run], outputs: Path, name: str | None = N
             f"delete {folder}"
         )
     if sorted(map(str, before)) != sorted(map(str, now)):  # new, or the runs were moved
-        folder.mkdir(parents=True, exist_ok=True)
         files.write_json(folder / directory.MEMBERS, now)
     return folder
 
@@ -103,7 +102,6 @@ def freeze_chosen(outputs: Path, name: str, chosen: Mapping[str, Any]) -> Path:
         if isinstance(before, list) or before.get("sha256") != now["sha256"] or frozen_sha256(before) != now["sha256"]:
             raise FerlabError(f"{folder} is frozen with another choice; give another name=, or delete {folder}")
         now |= {key: before[key] for key in ("frozen_at", "commit", "environment")}  # it was frozen then
-    folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / directory.MEMBERS, now)
     return folder
 

@@ -3,14 +3,15 @@
 Only val is opened here. `ferlab.evaluate` measures what is frozen, and it alone opens a test split.
 """
 
-import csv
 import itertools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ferlab import files
 from ferlab.data.faces import Faces
 from ferlab.ensembling import choosing, diversity, frozen, named, specialists, weighting
 from ferlab.ensembling.subject import of_run
@@ -159,27 +160,17 @@ def _write(
 ) -> None:
     """What the choice was made from: choices.csv, members.csv, pairs.csv and error_correlation.png."""
     best = choices[0]
-    with (folder / "choices.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["tta", "tta_space", "temperature", "method", "members", *FIGURES])
-        rows.writerows(
-            [
-                c.view_set.name,
-                c.view_set.space,
-                c.temperature,
-                c.method,
-                int((c.weights > 0).sum()),
-                *map(str, figures_of(c)),
-            ]
-            for c in choices
-        )
+    rows: list[list[Any]] = [["tta", "tta_space", "temperature", "method", "members", *FIGURES]]
+    for c in choices:
+        how = [c.view_set.name, c.view_set.space, c.temperature, c.method, int((c.weights > 0).sum())]
+        rows.append([*how, *map(str, figures_of(c))])
+    files.write_csv(folder / "choices.csv", rows)
     predicted = by_set[best.view_set.title].argmax(2)  # [M,N]
-    with (folder / "members.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["name", "weight", "temperature", *by_set])
-        for m, run in enumerate(candidates):
-            alone = [float((probabilities[m].argmax(1) == labels).mean()) for probabilities in by_set.values()]
-            rows.writerow([run.name, best.weights[m], best.temperatures[m], *alone])
+    rows = [["name", "weight", "temperature", *by_set]]
+    for m, run in enumerate(candidates):
+        alone = [float((probabilities[m].argmax(1) == labels).mean()) for probabilities in by_set.values()]
+        rows.append([run.name, best.weights[m], best.temperatures[m], *alone])
+    files.write_csv(folder / "members.csv", rows)
     diversity.write(
         folder, [r.name for r in candidates], diversity.pairs([r.name for r in candidates], predicted, labels)
     )
@@ -188,10 +179,9 @@ def _write(
 def _write_trials(folder: Path, trials: Sequence[specialists.Trial]) -> None:
     if not trials:
         return
-    with (folder / "specialists.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["name", "pair", "faces", "gained", "lost", "p", "p_holm", "kept"])
-        rows.writerows([t.run.name, "/".join(t.pair), t.faces, t.gained, t.lost, t.p, t.p_holm, t.kept] for t in trials)
+    head = ["name", "pair", "faces", "gained", "lost", "p", "p_holm", "kept"]
+    rows = [[t.run.name, "/".join(t.pair), t.faces, t.gained, t.lost, t.p, t.p_holm, t.kept] for t in trials]
+    files.write_csv(folder / "specialists.csv", [head, *rows])
 
 
 FIGURES = ("val_accuracy", "val_cross_validated", "optimism")

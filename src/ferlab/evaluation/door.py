@@ -18,7 +18,7 @@ from ferlab.data.faces import Faces
 from ferlab.ensembling import named
 from ferlab.ensembling.subject import Subject
 from ferlab.evaluation import ledger
-from ferlab.files import refuse_name
+from ferlab.files import refuse_name, refuse_unwritable
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.predictors.predictor import device_of
 from ferlab.predictors.views import ViewSet
@@ -26,6 +26,9 @@ from ferlab.runs import provenance, shapes
 from ferlab.runs.directory import Run, refuse_unfinished
 from ferlab.runs.provenance import Provenance
 from ferlab.runs.split import Splits
+
+# Room that a report or a study takes: its page and pictures, and what it keeps of each face.
+_BYTES, _BYTES_A_FACE = 4 << 20, 64
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,22 @@ class Opened:
     provenance: Provenance
     ledger: Path
 
-    def look(self, titles: Sequence[str]) -> Self:
+    def refuse_unwritable(self, folders: Sequence[Path]) -> None:
+        """Raises FerlabError where a report or a study of these faces has no room in one of the folders."""
+        for folder in folders:
+            refuse_unwritable(folder, _BYTES + len(self.faces) * _BYTES_A_FACE)
+
+    def look(self, titles: Sequence[str], folders: Sequence[Path]) -> Self:
         """The same, after a look at a test split was counted; val may be looked at freely.
 
         Args:
             titles: what the look is for: the titles of view sets, or a kind of study.
+            folders: where it will be reported. A look that cannot be reported is not taken.
 
         Raises:
-            FerlabError: the ledger holds a line that is no entry.
+            FerlabError: a folder or the ledger cannot be written, or the ledger holds a line that is no entry.
         """
+        self.refuse_unwritable(folders)
         of = self.provenance
         if of.split != "test":
             return self

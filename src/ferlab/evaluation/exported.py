@@ -38,10 +38,11 @@ def evaluate_exported(
     if skip_measured and same:
         log.info("%s, %s: measured already", of.name, of.split)
         return folder
+    opened.refuse_unwritable([folder])  # before the work
     pixels = opened.faces.pixels
     batches = [rgba_of(pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
     probabilities = np.concatenate([model(rgba) for rgba in batches])
-    opened = opened.look([str(of.tta)])
+    opened = opened.look([str(of.tta)], [folder])
     measured = scores.measure(probabilities, opened.faces, opened.twins)
     report.write_report(folder, measured, opened.provenance.as_json(), probabilities, opened.faces)
     if of.split == "val":

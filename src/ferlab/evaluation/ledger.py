@@ -3,6 +3,7 @@
 The ledger does not forbid a look; it makes a number that was chosen on the test split recognisable as such.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from ferlab.errors import FerlabError
-from ferlab.files import Json
+from ferlab.files import Json, naming
 
 
 def look(
@@ -40,21 +41,22 @@ def look(
         The entry: `looks_before` counts earlier looks by these weights, `looks_before_at_data` by anything at the data.
 
     Raises:
-        FerlabError: the ledger holds a line that is no entry.
+        FerlabError: the ledger holds a line that is no entry, or the disk refuses; it is as before then.
         ValueError: another split than `test`.
     """
     if split != "test":
         raise ValueError(f"only looks at the test split are counted, not at {split!r}")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two jobs of a sweep end together: count and append under one lock.
-    with FileLock(f"{path}.lock"):
-        entry: Json = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(runs)}
-        entry |= {"weights_sha256": list(weights_sha256), "data": data, "split": split, "tta": list(tta)}
-        entry |= {"commit": commit, **_looks_before(entries(path), sorted(weights_sha256), data)}
-        if ensemble_sha256 is not None:
-            entry["ensemble_sha256"] = ensemble_sha256
-        _append(path, entry)
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Two jobs of a sweep end together: count and append under one lock.
+        with FileLock(f"{path}.lock"):
+            entry: Json = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "runs": list(runs)}
+            entry |= {"weights_sha256": list(weights_sha256), "data": data, "split": split, "tta": list(tta)}
+            entry |= {"commit": commit, **_looks_before(entries(path), sorted(weights_sha256), data)}
+            if ensemble_sha256 is not None:
+                entry["ensemble_sha256"] = ensemble_sha256
+            _append(path, entry)
     return entry
 
 
@@ -66,10 +68,16 @@ def _looks_before(earlier: Sequence[Json], weights: Sequence[str], data: str) ->
 
 
 def _append(path: Path, entry: Mapping[str, Any]) -> None:
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(entry) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    line = json.dumps(entry).encode() + b"\n"
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)  # half a line is no entry, and every later look would be refused
+            raise
 
 
 def entries(path: str | Path) -> list[Json]:

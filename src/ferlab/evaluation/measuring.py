@@ -106,8 +106,9 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
 def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int) -> None:
     """The reports of several view sets, which share the views that they have in common and are one look."""
     one, faces = opened.subject, opened.faces
+    opened.refuse_unwritable(list(wanted))  # before minutes of work
     by_set = one.by_run(faces.pixels, list(wanted.values()), batch_size, opened.device)
-    opened = opened.look([view_set.title for view_set in wanted.values()])
+    opened = opened.look([view_set.title for view_set in wanted.values()], list(wanted))
     rows = one.members[0].metrics_rows() if one.is_run else ()
     for folder, view_set in wanted.items():
         by_run = by_set[view_set.title]

@@ -42,21 +42,21 @@ def write_report(
         metrics_rows: rows of the run's metrics.csv; without them the page has no training curves.
 
     Raises:
-        FerlabError: `provenance` lacks a key.
+        FerlabError: `provenance` lacks a key, or the disk refuses (full, read-only).
     """
     from ferlab.pages import report_page  # matplotlib and Jinja2 cost 0.5 s, which reading reports should not
 
     if missing := {"name", "model", "members", "tta", "split", "data", "seed", "commit"} - set(provenance):
         raise FerlabError(f"a report needs {', '.join(sorted(missing))} in its provenance")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     # Out of the way first: report.json is written last and so stands for a complete report.
-    (folder / "report.json").unlink(missing_ok=True)
+    with files.naming(folder):
+        (folder / "report.json").unlink(missing_ok=True)
     predicted = probabilities.argmax(1)
-    np.save(folder / "probabilities.npy", probabilities.astype(np.float16))
-    np.save(folder / "predicted.npy", predicted.astype(np.uint8))
-    np.save(folder / "labels.npy", faces.labels.astype(np.uint8))
-    np.save(folder / "correct.npy", predicted == faces.labels)  # for McNemar's test, without the data
+    files.write_array(folder / "probabilities.npy", probabilities.astype(np.float16))
+    files.write_array(folder / "predicted.npy", predicted.astype(np.uint8))
+    files.write_array(folder / "labels.npy", faces.labels.astype(np.uint8))
+    files.write_array(folder / "correct.npy", predicted == faces.labels)  # for McNemar's test, without the data
     report = {**provenance, **measured}
     title = split_title(report["data"], report["split"])
     page = report_page.write(folder, report, title, probabilities, faces, metrics_rows)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ferlab.data.faces import Faces
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.files import Json
+from ferlab.files import Json, write_bytes, write_text
 from ferlab.pages.figures import THEMES, both_themes, data_uri, drawn
 from ferlab.pages.page import GALLERIES, cards, galleries_file, template
 from ferlab.pages.words import readable
@@ -31,10 +31,10 @@ def write(
 ) -> Path:
     """Write the page of a report on N faces of the split `title`, and beside it its matrix and `GALLERIES`."""
     pictures = pictures_of(report, metrics_rows)
-    (folder / "confusion_matrix.svg").write_bytes(_confusion(report, "light", "svg"))
-    (folder / "confusion_matrix.png").write_bytes(_confusion(report, "light", "png"))
+    write_bytes(folder / "confusion_matrix.svg", _confusion(report, "light", "svg"))
+    write_bytes(folder / "confusion_matrix.png", _confusion(report, "light", "png"))
     mistakes = _mistakes(probabilities, faces)
-    (folder / GALLERIES).write_bytes(galleries_file({"mistakes": mistakes}))
+    write_bytes(folder / GALLERIES, galleries_file({"mistakes": mistakes}))
     html = template("report.html").render(
         report=report,
         title=title,
@@ -44,7 +44,7 @@ def write(
         details=details(report),
     )
     page = folder / "index.html"
-    page.write_text(html, encoding="utf-8")
+    write_text(page, html)
     return page
 
 

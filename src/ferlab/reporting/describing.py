@@ -13,6 +13,7 @@ from ferlab.data.store import STORES
 from ferlab.data.store_folder import CARD
 from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
+from ferlab.files import write_text
 from ferlab.reporting import data_card, model_card, records
 from ferlab.studies.mistakes_record import MistakesRecord
 
@@ -37,9 +38,8 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
         votes = {of["split"]: a.ferplus for of, a in analyses if a.ferplus and of["data"].split("+")[0] == card["name"]}
         cards[f"data-{card['name']}.md"] = data_card.render(card, config["data"]["name"], votes)
     folder = Path(config["out"])
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in cards.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     return [folder / name for name in cards]
 
 

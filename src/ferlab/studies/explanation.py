@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
+from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.pages.sections import png
@@ -227,7 +228,8 @@ def _write(study: Study, record: ExplanationRecord, maps: Maps, rows: np.ndarray
     pictures["sanity.png"] = png(explanation_page.sanity, record)
     study.write(asdict(record), explanation_page.sections(record, shown), pictures)
     arrays: dict[str, Any] = {name: m.astype(np.float16) for name, m in maps.by_method.items()}
-    np.savez_compressed(study.folder / "maps.npz", row=rows, target=maps.target, **arrays)
+    with files.replacing(study.folder / "maps.npz") as file:
+        np.savez_compressed(file, row=rows, target=maps.target, **arrays)
 
 
 def _peak_memory_mb() -> float:

@@ -63,13 +63,13 @@ class Study:
 
     def write(self, found: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, bytes]) -> Path:
         """Write pictures (file name -> bytes), the page of `sections` and last the JSON; returns the page's path."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         result = self.folder / f"{self.kind}.json"
-        result.unlink(missing_ok=True)  # written last, and so stands for complete results
+        with files.naming(result):
+            result.unlink(missing_ok=True)  # written last, and so stands for complete results
         for name, content in pictures.items():
-            (self.folder / name).write_bytes(content)
+            files.write_bytes(self.folder / name, content)
         page, provenance = self.folder / "index.html", self.provenance.as_json(configs=False)
-        page.write_text(render_page(self.kind, self.title, provenance, sections), encoding="utf-8")
+        files.write_text(page, render_page(self.kind, self.title, provenance, sections))
         files.write_json(result, {**provenance, **found})
         return page
 
@@ -96,10 +96,11 @@ def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:
             place += f"-{view_set.title}"
         predictor = one.subject.predictor(view_set).to(door.device).eval()
         predictor = predictor.to(memory_format=torch.channels_last)  # twice as fast on a CPU
-        one = one.look([kind])
+        folder = home / kind / place
+        one = one.look([kind], [folder])
         of = one.provenance
         log.info("%s: %d faces of %s, %s", of.name, len(one.faces), of.data, of.split)
-        yield Study(kind, home / kind / place, home, one.subject.runs, predictor, one.device, one.faces, one.twins, of)
+        yield Study(kind, folder, home, one.subject.runs, predictor, one.device, one.faces, one.twins, of)
 
 
 def lines(config: Mapping[str, Any], kind: str, measure: Callable[[Study, Mapping[str, Any]], Any]) -> Iterator[str]:
