@@ -20,7 +20,7 @@ def test_a_study_of_test_is_in_the_ledger_and_of_one_run_or_ensemble_each(own_ru
     assert len(study.faces) == 70
     folder = own_run.parent / "two"
     folder.mkdir()
-    files.write_json(folder / directory.MEMBERS, [{"path": own_run.name}, {"path": own_run.name}])
+    files.write_json(folder / directory.MEMBERS, [{"name": own_run.name, "path": own_run.name}] * 2)
     both = list(opening.opened(config | {"runs": ["two", own_run.name], "split": "val"}, "calibration"))
     assert [s.provenance.name for s in both] == ["two", own_run.name]
     (plain,) = opening.opened(config | {"runs": own_run.name, "split": "val", "tta": None}, "calibration")
