@@ -37,7 +37,7 @@ _ALIASES = {
 _INDEX = {name: k for k, e in enumerate(EXPRESSIONS) for name in (e, *_ALIASES[e])}
 
 # Classes of other data sets that FER2013 lacks; their faces are left out and counted.
-NO_EXPRESSION = ("contempt", "unknown", "nf", "ambiguous")
+NO_EXPRESSION = ("contempt", "contemptuous", "unknown", "nf", "ambiguous")
 
 
 def check_order(found: Sequence[str] | None, where: object) -> None:

@@ -93,6 +93,21 @@ def test_without_raw_files_the_store_serves(tmp_path, raw, caplog):
         store.open_faces("fer2013", raw, tmp_path / "stores", "other")
 
 
+def test_a_store_of_an_older_format_is_rebuilt_but_serves_without_its_raw_files(tmp_path, raw, reads, monkeypatch):
+    monkeypatch.setattr(store, "FORMAT", store.FORMAT - 1)
+    before = store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+    monkeypatch.undo()
+    monkeypatch.setattr(sources, "LAYOUTS", {**sources.LAYOUTS})
+    note = tmp_path / "stores" / "fer" / "store.json"
+    built = note.read_text()
+    shutil.move(raw, tmp_path / "away")
+    assert same(store.open_faces("fer2013", raw, tmp_path / "stores", "fer"), before)
+    assert note.read_text() == built
+    shutil.move(tmp_path / "away", raw)
+    assert same(store.open_faces("fer2013", raw, tmp_path / "stores", "fer"), before)
+    assert json.loads(note.read_text())["format"] == store.FORMAT
+
+
 def _open_slowly(raw, stores, queue):
     read = sources.LAYOUTS["fer2013"]
 
@@ -269,6 +284,24 @@ def test_drawn_faces_are_known_by_their_options(tmp_path, reads):
     assert len(other) == len(first) == 24
     assert not np.array_equal(other.pixels, first.pixels)
     assert len(reads) == 2
+
+
+def test_a_typed_crop_is_for_those_who_take_it(root, reads):
+    from PIL import Image
+
+    wide = np.tile(np.arange(96, dtype=np.uint8), (48, 1))
+    Image.fromarray(wide).save(root / "aux" / "happy" / "wide.png")
+
+    def pixels(**more):
+        faces = opened(root, [FER], [AUX], **more)
+        return next(faces.pixels[i] for i in range(len(faces)) if faces.origin(i).endswith("wide.png"))
+
+    assert np.array_equal(pixels(crop=None), wide[:, 24:72])
+    assert pixels(crop="stretch")[:, 0].max() < 3
+    with pytest.raises(FerlabError, match="crop is 'square'; choose one of centre, face, stretch"):
+        pixels(crop="square")
+    with pytest.raises(FerlabError, match="layout fer2013 knows no option crop"):
+        opened(root, [FER], crop="face")
 
 
 def test_ferlab_data_says_where_a_recorded_config_has_its_data_now(root, monkeypatch):

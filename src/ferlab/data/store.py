@@ -21,10 +21,10 @@ from ferlab.files import refuse_name
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # raise it when a reader gives other faces for the same raw files
+FORMAT = 2  # raise it when a reader gives other faces for the same raw files
 STORES = "stores"  # folder in a data root
 LEAKS = ("drop", "refuse")
-TYPED = ("label_order",)
+TYPED = ("label_order", "crop")  # options of layouts that stand in a data config itself, where they can be typed
 
 
 def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: bool = True, **options: Any) -> Faces:
@@ -76,8 +76,8 @@ def open_config(data: Mapping[str, Any], recorded: bool = False, verify: bool = 
     it is: with `leaks: drop` they are left out and counted, `leaks: refuse` is an error that names them.
 
     Args:
-        data: `root` and `sources`; `auxiliary` and `leaks` where there are auxiliary data; `label_order`, which
-            counts for each of `sources`, unless it is None or absent.
+        data: `root` and `sources`; `auxiliary` and `leaks` where there are auxiliary data. `label_order` counts for
+            each of `sources`, `crop` also for auxiliary data, as far as their layouts take it; None is as good as none.
         recorded: the config is that of a finished run, so its root counts unless FERLAB_DATA is set.
         verify: as for `open_faces`.
 
@@ -119,12 +119,12 @@ def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = Tr
         raise FerlabError("data.sources is empty; expected a list of {name, layout, path}, the main data set first")
     opened = []
     for entry in data["sources"]:
-        name, layout, raw, options = _entry(root, {**_typed(data), **entry}, "sources")
+        name, layout, raw, options = _entry(root, _typed(data, entry, "sources"), "sources")
         faces = open_faces(layout, raw, root / STORES, name, verify, **options)
         opened.append(Opened(name, faces, False, _raw_files_there(layout, raw)))
     missing, auxiliary = [], data.get("auxiliary", ())
     for entry in auxiliary:
-        name, layout, raw, options = _entry(root, entry, "auxiliary")
+        name, layout, raw, options = _entry(root, _typed(data, entry, "auxiliary"), "auxiliary")
         name += "-train"  # the same folder may serve as a data set of its own, divided otherwise
         if raw is None or raw.exists() or (root / STORES / name / store_folder.NOTE).is_file():
             if "split" in sources.options_of(layout):
@@ -141,9 +141,14 @@ def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = Tr
     return opened
 
 
-def _typed(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of the layouts that stand in the config itself, where they can be typed; a null one is none."""
-    return {key: data[key] for key in TYPED if data.get(key) is not None}
+def _typed(data: Mapping[str, Any], entry: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """An entry of `sources` or `auxiliary` with the options that stand in the config itself."""
+    options = {name: data[name] for name in TYPED if data.get(name) is not None}
+    if key == "auxiliary":
+        options.pop("label_order", None)  # each of them has an order of its own
+    if data.get("auxiliary") and "crop" not in sources.options_of(entry.get("layout", "")):
+        options.pop("crop", None)  # it is for those whose faces have to be cut out
+    return {**options, **entry}
 
 
 def _fault(part: Opened, twins: Twins) -> str:
@@ -221,7 +226,7 @@ def _raw_files(layout: str, raw: Path | None, note: Note | None, made_of: Note, 
     except FerlabError as error:
         if note is None:
             raise
-        if not _same(note, made_of):
+        if not _same(note, made_of | {"format": note.get("format")}):
             raise FerlabError(f"{error}. The store {folder} was made with other options and cannot stand in") from None
         log.info("%s: the raw files are gone; the store %s is used as it is", raw, folder)
         return []
@@ -232,10 +237,10 @@ def _same(note: Note, made_of: Note) -> bool:
 
 
 def _is_current(note: Note, made_of: Note, raw: Path | None, files: Sequence[Path], folder: Path) -> bool:
+    if not files:
+        return True  # there is nothing to build it from anew
     if not _same(note, made_of):
         return False
-    if not files:
-        return True
     stamps = store_folder.stamp(raw, files, sha=False)
     known = [{key: stamp[key] for key in ("path", "size", "mtime_ns")} for stamp in note["raw"]]
     if stamps == known:

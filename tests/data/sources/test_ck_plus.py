@@ -32,11 +32,11 @@ def test_ck_plus_as_cmu_has_it(tmp_path, caplog):
     with caplog.at_level("INFO"):
         faces = sources.read("ck_plus", cmu(tmp_path / "deeper"))
     names = ("neutral", "angry", None, "disgust", "fear", "happy", "sad", "surprise")
-    found = {}
+    found, people = {}, set()
     for i in range(len(faces)):
         s, q, f = (int(part.lstrip("S")) for part in Path(faces.origin(i)).stem.split("_"))
         found.setdefault((s, q), []).append((f, EXPRESSIONS[faces.labels[i]]))
-        assert faces.subject[i] == s
+        people.add((s, int(faces.subject[i])))
         assert np.array_equal(faces.pixels[i], noise(1000 * s + 10 * q + f))
     expected = {}
     for s in range(1, 7):
@@ -44,6 +44,7 @@ def test_ck_plus_as_cmu_has_it(tmp_path, caplog):
             if name := names[(s + q - 1) % 8]:
                 expected[s, q] = [(1, "neutral"), (3, name), (4, name), (5, name)]
     assert found == expected
+    assert sorted(people) == [(s, s - 1) for s in range(1, 7)]
     assert "6 sequences without Emotion file" in caplog.text
     assert "2 sequences of contempt" in caplog.text
 
@@ -101,10 +102,12 @@ def test_ck48_folders_in_any_order_and_case(tmp_path):
             save(tmp_path / "CK+48" / name / f"S{10 + (s + t) % 5:03d}_004_{t:08d}.png", noise(10 * s + t))
     faces = sources.read("ck_plus", tmp_path)
     assert len(faces) == 18
+    people = set()
     for i in range(18):
         name = Path(faces.origin(i))
         assert EXPRESSIONS[faces.labels[i]][:3] == name.parts[-2][:3].lower()
-        assert faces.subject[i] == int(name.stem[1:4])
+        people.add((name.stem[:4], int(faces.subject[i])))
+    assert len(people) == len(set(faces.subject.tolist())) == 5
     for subject in np.unique(faces.subject):
         assert len(np.unique(faces.split[faces.subject == subject])) == 1
     save(tmp_path / "CK+48" / "happy" / "me.png", noise(0))

@@ -155,5 +155,130 @@ def test_names_without_a_split_are_an_error(tmp_path):
     path.rename(path.with_name("17.png"))
     assert len(sources.read("image_folders", tmp_path)) == 22  # train/ is enough
     shutil.rmtree(tmp_path / "test")
-    with pytest.raises(FerlabError, match="expected train/CLASS and test/CLASS, found train"):
+    with pytest.raises(FerlabError, match="no FER2013 in"):
+        sources.read("fer2013", tmp_path)
+    shutil.rmtree(tmp_path / "train")
+    class_tree(tmp_path / "faces", ["happy"])
+    with pytest.raises(FerlabError, match="expected train/CLASS and test/CLASS, found happy"):
         sources.read("image_folders", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("val", "test"), [("validation", "test"), ("val", "Testing"), ("VALID", "test_set"), ("PublicTest", "PrivateTest")]
+)
+@pytest.mark.parametrize("layout", ["image_folders", "fer2013"])
+def test_folders_of_three_splits(tmp_path, layout, val, test):
+    """With FER2013's file names every folder is read; the names agree with the folders."""
+    for i, usage in enumerate(["Training", "PublicTest", "PrivateTest"] * 7):
+        folder = {"Training": "train", "PublicTest": val, "PrivateTest": test}[usage]
+        save(tmp_path / folder / EXPRESSIONS[i // 3] / f"{usage}_{i}.png", noise(i))
+    faces = sources.read(layout, tmp_path)
+    assert [(faces.split == s).sum() for s in range(3)] == [7, 7, 7]
+    for i in range(21):
+        number = int(Path(faces.origin(i)).stem.split("_")[1])
+        assert (faces.split[i], faces.labels[i]) == (number % 3, number // 3)
+    (wrong,) = (tmp_path / test / "sad").iterdir()
+    wrong.rename(tmp_path / val / "sad" / wrong.name)
+    with pytest.raises(FerlabError, match=r"is of PrivateTest by its name and of val by its folder"):
+        sources.read(layout, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (["train", "val", "test"], [140, 28, 28]),
+        (["train", "val"], [126, 28, 14]),
+        (["train", "test"], [126, 14, 28]),
+        (["train"], [112, 14, 14]),
+    ],
+    ids=str,
+)
+def test_val_or_test_that_is_not_there_is_a_tenth_of_train(tmp_path, folders, expected):
+    for k, folder in enumerate(folders):
+        for c, name in enumerate(EXPRESSIONS):
+            for i in range(20 if folder == "train" else 4):
+                save(tmp_path / "data" / folder / name / f"{i}.png", noise(1000 * k + 100 * c + i))
+    faces = sources.read("image_folders", tmp_path)
+    assert [(faces.split == s).sum() for s in range(3)] == expected
+    for i in range(len(faces)):
+        if (folder := faces.origin(i).split("/")[0]) != "train":
+            assert faces.split[i] == {"val": 1, "test": 2}[folder]
+    assert set(sources.read("image_folders", tmp_path, split="train").split) == {0}
+
+
+def test_classes_may_be_numbers(tmp_path, caplog):
+    names = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")  # RAF-DB's 1 to 7
+    for part, n in (("train", 20), ("test", 3)):
+        for number in range(1, 8):
+            for i in range(n):
+                save(
+                    tmp_path / part / str(number) / f"{part}_{i}_aligned.jpg",
+                    np.full((100, 100), 30 * number, np.uint8),
+                )
+    with pytest.raises(FerlabError, match=r"the numbers 1 to 7, and nothing shows.*label_order, one of rafdb, or"):
+        sources.read("image_folders", tmp_path)
+    faces = sources.read("image_folders", tmp_path, label_order="rafdb", val_share=0.2)
+    assert len(faces) == 161
+    for face, label in zip(faces.pixels, faces.labels, strict=True):
+        assert EXPRESSIONS[label] == names[round(face.mean() / 30) - 1]
+    assert (faces.split == 2).sum() == 21
+    with pytest.raises(FerlabError, match=r"class 7 is none of the label order fer2013"):
+        sources.read("image_folders", tmp_path, label_order="fer2013")
+    assert len(sources.read("image_folders", tmp_path, label_order="fer2013", strict=False)) == 138
+    assert "left out 23 faces of classes 7, which the label order lacks" in caplog.text
+    class_tree(tmp_path / "named")
+    with pytest.raises(FerlabError, match="its classes have names, and label_order is for numbers"):
+        sources.read("class_folders", tmp_path / "named", label_order="rafdb")
+    save(tmp_path / "named" / "3" / "1.png", noise(0))
+    with pytest.raises(FerlabError, match="'3' is no expression"):
+        sources.read("class_folders", tmp_path / "named")
+
+
+def test_class_folders_obey_the_splits_that_names_tell(tmp_path):
+    for i, usage in enumerate(["Training", "PublicTest", "PrivateTest"] * 7):
+        save(tmp_path / EXPRESSIONS[i // 3] / f"{usage}_{i}.png", noise(i))
+    faces = sources.read("class_folders", tmp_path)
+    numbers = [int(Path(faces.origin(i)).stem.split("_")[1]) for i in range(21)]
+    assert faces.split.tolist() == [number % 3 for number in numbers]
+    with pytest.raises(
+        FerlabError, match=r"PrivateTest_2\.png is of FER2013's PrivateTest by its name, and split is train"
+    ):
+        sources.read("class_folders", tmp_path, split="train")  # as auxiliary data are read
+    save(tmp_path / "happy" / "17.png", noise(99))
+    with pytest.raises(
+        FerlabError, match=r"17\.png: its name should begin with Training_, PublicTest_ or PrivateTest_"
+    ):
+        sources.read("class_folders", tmp_path)
+
+
+def test_class_folders_obey_the_splits_that_folders_in_them_tell(tmp_path):
+    for k, name in enumerate(EXPRESSIONS):
+        for s, part in enumerate(("train", "val", "test")):
+            save(tmp_path / name / part / "more" / "1.png", noise(10 * k + s))
+    faces = sources.read("class_folders", tmp_path)
+    assert faces.split.tolist() == [{"train": 0, "val": 1, "test": 2}[name.split("/")[1]] for name in faces.files]
+    save(tmp_path / "happy" / "test" / "train" / "1.png", noise(99))
+    with pytest.raises(FerlabError, match="lies in folders of two splits"):
+        sources.read("class_folders", tmp_path)
+
+
+def test_files_that_are_not_read_are_counted_and_named(tmp_path, caplog):
+    class_tree(tmp_path)
+    assert not caplog.text
+    (tmp_path / "README.txt").write_text("read me")
+    with caplog.at_level("INFO"):
+        assert len(sources.read("class_folders", tmp_path)) == 28
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("INFO", f"{tmp_path}: left out 1 files that are none of its faces, as README.txt")
+    ]
+    caplog.clear()
+    save(tmp_path / "stray.PNG", noise(99))
+    for part in ("train", "test"):
+        class_tree(tmp_path / "split" / part)
+    class_tree(tmp_path / "split" / "extra", ["happy"])
+    sources.read("image_folders", tmp_path / "split")
+    assert "left out 4 files that are none of its faces, as extra/happy/0.png, extra/happy/1.png" in caplog.text
+    caplog.clear()
+    with pytest.raises(FerlabError, match="'split' is no expression"):
+        sources.read("class_folders", tmp_path)
+    assert "left out 2 files that are none of its faces, as README.txt, stray.PNG" in caplog.text

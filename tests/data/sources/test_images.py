@@ -2,11 +2,15 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ferlab.data import sources
-from ferlab.data.sources.images import decode_all
+from ferlab.data.sources.images import Item, decode_all
 from ferlab.errors import FerlabError
-from tests.data.sources.raw import class_tree, save
+from ferlab.inference.detector import square
+from ferlab.inference.predictor import Predictor
+from tests.data.sources.raw import class_tree, picture, save
+from tests.pictures import photo
 
 
 def test_a_bad_image_is_named_or_counted(tmp_path, caplog):
@@ -25,10 +29,41 @@ def test_boxes_belong_to_their_files(tmp_path):
     half = np.zeros((96, 96), np.uint8)
     half[:, 48:] = 255
     paths = [save(tmp_path / f"{k}.png", half) for k in range(3)]
-    faces, index = decode_all(paths, True, [(0, 0, 48, 48), "centre", (48, 0, 96, 48)])
+    boxes = [(0, 0, 48, 48), "centre", (48, 0, 96, 48)]
+    faces, index = decode_all([Item(path, "", box=box) for path, box in zip(paths, boxes, strict=True)], True)
     assert index.tolist() == [0, 1, 2]
     assert [face.max() for face in faces] == [0, 255, 255]
     assert [face.min() for face in faces] == [0, 0, 255]
     paths[1].write_text("no image")
-    faces, index = decode_all(paths, False)
+    faces, index = decode_all([Item(path, "") for path in paths], False)
     assert (len(faces), index.tolist()) == (2, [0, 2])
+
+
+@pytest.mark.parametrize(("height", "width"), [(90, 60), (60, 90), (60, 60), (48, 48)])
+def test_of_a_picture_that_is_not_square_the_centre_is_taken(tmp_path, height, width):
+    values = picture(height, width)
+    path = save(tmp_path / "happy" / "1.png", values)
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    centre, whole = (
+        np.asarray(Image.fromarray(part).resize((48, 48), Image.Resampling.BILINEAR)).astype(int)
+        for part in (values[top : top + side, left : left + side], values)
+    )
+    (found,) = sources.read("class_folders", tmp_path, split="train").pixels
+    assert np.abs(found - centre).max() <= 1  # antialiasing looks a little beyond a box
+    assert np.array_equal(decode_all([Item(path, "")], True, "stretch")[0][0], whole)
+    assert (np.abs(whole - centre).max() > 10) == (height != width)
+
+
+def test_the_face_is_cut_out_by_the_detector(tmp_path):
+    image = photo(side=250)
+    path = save(tmp_path / "a.png", image)
+    (found,), _ = decode_all([Item(path, "")], True, "face")
+    predictor = Predictor(threads=1)
+    left, top, side = square(predictor(path)[0].detection.box, *predictor.model.margin)
+    expected = Image.fromarray(image).convert("L").crop((left, top, left + side, top + side))
+    assert np.abs(found.astype(int) - np.asarray(expected.resize((48, 48), Image.Resampling.BILINEAR))).max() <= 2
+    blank = save(tmp_path / "b.png", np.full((200, 300), 90, np.uint8))
+    with pytest.raises(FerlabError, match=r"b\.png: no face was found; take its centre with crop: centre"):
+        decode_all([Item(blank, "")], True, "face")
+    assert decode_all([Item(blank, ""), Item(path, "")], False, "face")[1].tolist() == [1]

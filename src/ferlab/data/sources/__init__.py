@@ -3,22 +3,24 @@
 import inspect
 import tempfile
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ferlab.data.faces import Faces
-from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus, image_folders, jaffe
+from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus, file_names, image_folders
+from ferlab.data.sources.reading import with_reading
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
 
 # What a layout's folder holds, for the message when it is not there; fer2013 and ferplus have their own messages.
 _EXPECTED = {
     "fer2013_csv": "a csv with the columns emotion, pixels and Usage",
-    "image_folders": "the folders train/CLASS and test/CLASS",
+    "image_folders": "the folders train/CLASS and, where there are such, val/CLASS and test/CLASS",
     "class_folders": "one folder of images per class: happy/1.png, sad/2.jpg, ...",
     "ck_plus": "cohn-kanade-images/S005/001/S005_001_00000001.png and the others, beside "
     "Emotion/S005/001/S005_001_00000011_emotion.txt; or class folders like happy/S010_004_00000017.png",
-    "jaffe": "KA.AN1.39.tiff and the others",
+    **{layout: f"{names.example} and the others" for layout, names in file_names.NAMES.items()},
 }
 ARCHIVES = archives.SUFFIXES
 _DRAWING = [Path(__file__).parents[1] / name for name in ("drawn.py", "drawn_figure.py")]
@@ -33,11 +35,11 @@ def _read_drawn(path: Path | None, n_train: int, n_val: int, n_test: int, seed: 
 LAYOUTS: dict[str, Callable[..., Faces]] = {
     "fer2013": fer2013.read,
     "fer2013_csv": fer2013_csv.read,
-    "image_folders": image_folders.read_image_folders,
-    "class_folders": image_folders.read_class_folders,
+    "image_folders": with_reading(image_folders.read_image_folders),
+    "class_folders": with_reading(image_folders.read_class_folders),
     "ferplus": ferplus.read,
-    "ck_plus": ck_plus.read,
-    "jaffe": jaffe.read,
+    "ck_plus": with_reading(ck_plus.read, numbers=False),
+    **{name: with_reading(partial(file_names.read, layout=name), numbers=False) for name in file_names.NAMES},
     "drawn": _read_drawn,
 }
 
@@ -62,7 +64,7 @@ def read(layout: str, path: Path | None, **options: Any) -> Faces:
 
 def _read_unpacked(layout: str, folder: Path, options: Mapping[str, Any]) -> Faces:
     if layout != "fer2013_csv":
-        return LAYOUTS[layout](image_folders.only_folder(folder, unless=("train", "test")), **options)
+        return LAYOUTS[layout](image_folders.only_folder(folder), **options)
     found = [file for file in files_under(folder) if file.suffix.lower() == ".csv"]
     if len(found) != 1:
         raise FerlabError(f"{folder} holds {len(found)} csv files; expected one. Or use layout: fer2013")
@@ -103,7 +105,7 @@ def check_options(layout: str, options: Collection[str]) -> None:
 
 
 def options_of(layout: str) -> dict[str, inspect.Parameter]:
-    """The options of a layout's reader by name."""
-    parameters = dict(inspect.signature(LAYOUTS[layout]).parameters)
-    parameters.pop("path")
+    """The options of a layout's reader by name; none of an unknown layout."""
+    parameters = dict(inspect.signature(LAYOUTS[layout]).parameters) if layout in LAYOUTS else {}
+    parameters.pop("path", None)
     return parameters

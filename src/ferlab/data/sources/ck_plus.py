@@ -3,27 +3,30 @@
 import logging
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from ferlab.data.faces import Faces
-from ferlab.data.sources import splits
-from ferlab.data.sources.image_folders import class_folders, faces_of, only_folder, with_split
+from ferlab.data.sources.image_folders import class_items, only_folder
+from ferlab.data.sources.images import Item
+from ferlab.data.sources.reading import Reading
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS, index_of
+from ferlab.expressions import index_of
 from ferlab.images import Box, files_under
+from ferlab.inference.label_orders import LABEL_ORDERS
 
 log = logging.getLogger(__name__)
 
-EMOTIONS = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")  # values 0..7
+EMOTIONS = LABEL_ORDERS["ck_plus"]  # values 0..7
 PEAK_FRAMES = 3  # a sequence goes from neutral to its peak; the last frames carry the label
 _Found = tuple[Path, re.Match[str]]  # a file and its name's subject, sequence and frame
 _FRAME = re.compile(r"s(\d{3})_(\d{3})_(\d{8})(_emotion|_landmarks)?\.(\w+)", re.IGNORECASE)
 
 
-def read(path: Path, split: str | None = None, seed: int = 0, strict: bool = True) -> Faces:
-    """Faces of CK+; without `split`, no subject stands in two splits.
+def read(path: Path, reading: Reading) -> Faces:
+    """Faces of CK+; no subject stands in two splits.
 
     CMU's layout (cohn-kanade-images/S005/001/S005_001_00000001.png, Emotion/..._emotion.txt, optionally
     Landmarks/..._landmarks.txt): the last three frames of a labelled sequence take its label, the first is neutral;
@@ -47,11 +50,12 @@ def read(path: Path, split: str | None = None, seed: int = 0, strict: bool = Tru
         )
     file, match = found[""][0]
     sequences = (file.parent.parent.name.upper(), file.parent.name) == (f"S{match[1]}", match[2])
-    faces = _cmu(path, top, found, strict) if sequences or found["_emotion"] else _ck48(top, strict)
-    return with_split(faces, splits.by_group([f"S{subject:03d}" for subject in faces.subject], split, seed))
+    items, used = _cmu(path, found) if sequences or found["_emotion"] else (_ck48(top), ())
+    return reading.faces(top, items, used)
 
 
-def _cmu(path: Path, top: Path, found: dict[str, list[_Found]], strict: bool) -> Faces:
+def _cmu(path: Path, found: dict[str, list[_Found]]) -> tuple[list[Item], Iterable[Path]]:
+    """The first and the last frames of labelled sequences, and all files that this layout knows."""
     emotions = {match.group(1, 2): _emotion(file) for file, match in found["_emotion"]}
     if not emotions:
         raise FerlabError(
@@ -61,29 +65,27 @@ def _cmu(path: Path, top: Path, found: dict[str, list[_Found]], strict: bool) ->
     frames = defaultdict(list)
     for file, match in found[""]:
         frames[match.group(1, 2)].append((int(match[3]), file, match))
-    labelled, subjects, boxes = [], [], []
+    items = []
     skipped: Counter[str] = Counter()
     for sequence, its in sorted(frames.items()):
         if sequence not in emotions:
             skipped["without Emotion file"] += 1
             continue
-        label = index_of(EMOTIONS[emotions[sequence]])
-        if label is None:
+        name = EMOTIONS[emotions[sequence]]
+        if index_of(name) is None:
             skipped["of contempt"] += 1
             continue
         first, *rest = sorted(its, key=lambda frame: frame[0])
-        peak = [(frame, label) for frame in rest[-PEAK_FRAMES:]]
-        for (_, file, match), k in [(first, EXPRESSIONS.index("neutral")), *peak]:
-            labelled.append((file, k))
-            subjects.append(int(match[1]))
-            boxes.append(_face_box(landmarks.get(match.group(1, 2, 3))))
+        for (_, file, match), label in [(first, "neutral"), *((frame, name) for frame in rest[-PEAK_FRAMES:])]:
+            box = _face_box(landmarks.get(match.group(1, 2, 3)))
+            items.append(Item(file, label, subject=f"S{match[1]}", box=box))
     skipped["with Emotion file and no image"] = len(emotions.keys() - frames.keys())
     for why, count in skipped.items():
         if count:
             log.info("%s: left out %d sequences %s", path, count, why)
-    if not labelled:
+    if not items:
         raise FerlabError(f"{path}: no sequence has both images and an Emotion file; unpack both archives here")
-    return faces_of(top, labelled, strict, subjects, boxes)
+    return items, (file for those in found.values() for file, _ in those)
 
 
 def _emotion(file: Path) -> int:
@@ -97,10 +99,10 @@ def _emotion(file: Path) -> int:
     return int(value)
 
 
-def _face_box(landmarks: Path | None) -> Box | str:
+def _face_box(landmarks: Path | None) -> Box | None:
     """A square around the 68 points, from a little above the brows to the chin, as FER2013's faces are cut."""
     if landmarks is None:
-        return "centre"
+        return None
     try:
         points = np.loadtxt(landmarks, ndmin=2)
         left, top = points.min(0)
@@ -112,15 +114,11 @@ def _face_box(landmarks: Path | None) -> Box | str:
     return x - half, y - half, x + half, y + half
 
 
-def _ck48(top: Path, strict: bool) -> Faces:
-    labelled, subjects = [], []
-    for folder, label in class_folders(top):
-        for file in files_under(folder):
-            match = _FRAME.fullmatch(file.name)
-            if match is None:
-                raise FerlabError(f"{file}: expected a name like S010_004_00000017.png, with the subject in it")
-            labelled.append((file, label))
-            subjects.append(int(match[1]))
-    if not labelled:
-        raise FerlabError(f"{top}: only classes that FER2013 lacks; expected folders like {top}/happy")
-    return faces_of(top, labelled, strict, subjects)
+def _ck48(top: Path) -> list[Item]:
+    items = []
+    for item in class_items(top):
+        match = _FRAME.fullmatch(item.file.name)
+        if match is None:
+            raise FerlabError(f"{item.file}: expected a name like S010_004_00000017.png, with the subject in it")
+        items.append(Item(item.file, item.label, subject=f"S{match[1]}"))
+    return items

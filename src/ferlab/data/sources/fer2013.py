@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ferlab.data.faces import Faces
 from ferlab.data.sources import fer2013_csv, image_folders
+from ferlab.data.sources.reading import Reading, log_left_out
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
 from ferlab.inference.label_orders import Order
@@ -23,8 +24,10 @@ def read(path: Path, strict: bool = True, strict_md5: bool = False, label_order:
     csv = find_csv(path)
     if csv:
         log.info("reading %s", csv)
+        log_left_out(path, [csv])
         return fer2013_csv.read(csv, strict, strict_md5, label_order=label_order)
-    return image_folders.read_image_folders(_images(path), strict)
+    reading = Reading(strict=strict, label_order=label_order)
+    return image_folders.read_image_folders(_images(path), reading, names=True)
 
 
 def raw_files(path: Path) -> list[Path]:
@@ -41,9 +44,9 @@ def find_csv(path: Path) -> Path | None:
 
 def _images(path: Path) -> Path:
     if path.is_dir():
-        top = image_folders.only_folder(path, unless=("train", "test"))
+        top = image_folders.only_folder(path)
         names = {entry.name.lower() for entry in top.iterdir()}
-        if {"train", "test"} <= names:
+        if len({image_folders.split_of(name) for name in names} - {None}) > 1:
             return top
         if "test.csv" in names or "train.csv" in names:
             raise FerlabError(

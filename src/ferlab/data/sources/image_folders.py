@@ -1,57 +1,110 @@
-"""Folders of images in, one folder a class, faces out: Kaggle's train/CLASS and test/CLASS, and other class folders."""
+"""Folders of images in, one folder a class, faces out: CLASS/, or train/CLASS and perhaps val/CLASS and test/CLASS."""
 
-import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
-from ferlab.data.faces import SPLITS, Faces, hard_targets
-from ferlab.data.sources import splits
-from ferlab.data.sources.fer2013_rows import USAGES
-from ferlab.data.sources.images import decode_all
+from ferlab.data.faces import Faces
+from ferlab.data.sources.images import Item
+from ferlab.data.sources.reading import Reading, official_split
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, index_of
-from ferlab.images import Box, files_under, is_junk
+from ferlab.images import files_under, is_junk
 
-log = logging.getLogger(__name__)
+# What a folder of a split may be called, in lower case and without "_", "-", blanks and "fer2013".
+_SPLITS = {
+    **dict.fromkeys(("train", "training", "trainset"), 0),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "valset", "publictest"), 1),
+    **dict.fromkeys(("test", "testing", "testset", "privatetest"), 2),
+}
 
 
-def read_class_folders(
-    path: Path,
-    split: str | None = None,
-    seed: int = 0,
-    strict: bool = True,
-    groups: str = "face",
-    val_share: float = splits.SHARE,
-    test_share: float = splits.SHARE,
-) -> Faces:
-    """Faces of PATH/CLASS/**; a class is any name that ferlab knows (`happy`, `Happiness`, `3 happy`).
+def read_class_folders(path: Path, reading: Reading, groups: str = "face") -> Faces:
+    """Faces of PATH/CLASS/**; a class is any name that ferlab knows (`happy`, `Happiness`, `3 happy`) or a number.
 
-    Without `split` a tenth each (or these shares) goes to val and test by a seeded hash of the pixels, so that
-    identical images never part. With groups="subject" names are PERSON-ANYTHING and no person is in two splits.
-    Contempt and other classes that FER2013 lacks are left out and counted.
+    Identical images never part. With groups="subject" names are PERSON-ANYTHING and no person is in two splits. A
+    folder in CLASS/ that is named after a split, or FER2013's file names (PublicTest_1.png), state the split.
 
     Raises:
-        FerlabError: no class folder, an unknown class, an empty data set, a file that is no image (if `strict`), or
-            a name without a person where `groups` needs one.
+        FerlabError: no class folder or image, a name without a person where `groups` needs one, or as `Reading.faces`.
     """
     if groups not in ("face", "subject"):
         raise FerlabError(f"groups is {groups!r}; choose face or subject")
     top = only_folder(path)
-    labelled = [(file, label) for folder, label in class_folders(top) for file in files_under(folder)]
-    if not labelled:
+    inside = subfolders(top)
+    for folder in inside:
+        if split_of(folder.name) is not None:
+            raise FerlabError(
+                f"{path} holds the folder {folder.name}: for train/CLASS and test/CLASS use layout: image_folders"
+            )
+    if not inside:
+        raise FerlabError(f"{path} holds no class folder; expected one per class: {', '.join(EXPRESSIONS)}")
+    items = list(class_items(top, person=groups == "subject"))
+    if not items:
         raise FerlabError(f"{path}: the class folders hold no images; expected files like {path}/happy/1.png")
-    if groups == "face":
-        faces = faces_of(top, labelled, strict)
-        keys = [face.tobytes() for face in faces.pixels]
-    else:
-        people = [_person(file) for file, _ in labelled]
-        number = {name: i for i, name in enumerate(sorted(set(people)))}
-        faces = faces_of(top, labelled, strict, [number[name] for name in people])
-        keys = [people[i] for i in faces.row]
-    return with_split(faces, splits.by_group(keys, split, seed, val_share, test_share))
+    return reading.faces(top, items)
+
+
+def read_image_folders(path: Path, reading: Reading, names: bool = False) -> Faces:
+    """Faces of PATH/train/CLASS, and of val/CLASS and test/CLASS where they are there.
+
+    Where val or test is missing, a share of train becomes it. FER2013's file names (PublicTest_1.png) must agree with
+    their folder; in test/ without val/ they tell which face is val.
+
+    Args:
+        names: test/ without val/ must have such names, since Kaggle's test/ holds both splits of FER2013.
+
+    Raises:
+        FerlabError: no train/CLASS, a name in test/ without its split, or as `Reading.faces`.
+    """
+    top = only_folder(path)
+    folders = {folder: split for folder in subfolders(top) if (split := split_of(folder.name)) is not None}
+    if 0 not in folders.values() or (names and len(set(folders.values())) < 2):
+        found = ", ".join(folder.name for folder in subfolders(top)) or "nothing"
+        raise FerlabError(
+            f"{path}: expected train/CLASS and test/CLASS, found {found}. For CLASS: layout: class_folders"
+        )
+    items: list[Item] = []
+    for folder, split in sorted(folders.items(), key=lambda pair: (pair[1], pair[0].name)):
+        its = list(class_items(folder, split))
+        if split == 2 and 1 not in folders.values():
+            its = _of_both_tests(its, names)
+        items += its
+    if not items:
+        raise FerlabError(f"{path}: {', '.join(folder.name for folder in folders)} hold no images; unpack it again")
+    return reading.faces(top, items)
+
+
+def _of_both_tests(items: list[Item], names: bool) -> list[Item]:
+    """The items of a test/ beside which there is no val/: without a split where their names have to tell it."""
+    if not names and not any(official_split(item.file.name) is not None for item in items):
+        return items
+    for item in items:
+        if official_split(item.file.name) is None:
+            raise FerlabError(
+                f"{item.file}: its name should begin with PublicTest_ or PrivateTest_, since test/ holds both and only "
+                "the first may be used for choosing. Use fer2013.csv, or train/ alone with layout: class_folders, "
+                "split: train"
+            )
+        if official_split(item.file.name) == 0:
+            raise FerlabError(f"{item.file} is of Training by its name and of test by its folder; unpack it again")
+    return [Item(item.file, item.label) for item in items]
+
+
+def class_items(top: Path, split: int | None = None, person: bool = False) -> Iterator[Item]:
+    """The files below each folder in `top`, which its class is named after, in the order of the classes."""
+    for folder in sorted(subfolders(top), key=lambda folder: (_place(folder.name), folder.name)):
+        for file in files_under(folder):
+            codes = {split, *map(split_of, file.relative_to(folder).parts[:-1])} - {None}
+            if len(codes) > 1:
+                raise FerlabError(f"{file} lies in folders of two splits; move it into one")
+            yield Item(file, folder.name, next(iter(codes), None), _person(file) if person else None)
+
+
+def _place(name: str) -> int:
+    """Of a class in the order of the items; unknown names, which are refused later, come last."""
+    if name.isdecimal():
+        return int(name)
+    return k if is_class(name) and (k := index_of(name)) is not None else len(EXPRESSIONS)
 
 
 def _person(file: Path) -> str:
@@ -61,117 +114,33 @@ def _person(file: Path) -> str:
     return person.lower()
 
 
-def read_image_folders(path: Path, strict: bool = True) -> Faces:
-    """Faces of Kaggle's PATH/train/CLASS and PATH/test/CLASS, where file names begin with PublicTest or PrivateTest.
-
-    Raises:
-        FerlabError: no such folders, a name in test/ without its split, or a file that is no image (if `strict`).
-    """
-    top = only_folder(path, unless=("train", "test"))
-    by_name = {folder.name.lower(): folder for folder in _subfolders(top)}
-    if "train" not in by_name or "test" not in by_name:
-        found = ", ".join(sorted(by_name)) or "nothing"
-        raise FerlabError(
-            f"{path}: expected train/CLASS and test/CLASS, found {found}. For CLASS: layout: class_folders"
-        )
-    labelled, codes = [], []
-    for part in ("train", "test"):
-        for folder, label in class_folders(by_name[part]):
-            for file in files_under(folder):
-                labelled.append((file, label))
-                codes.append(_usage(file, part))
-    if not labelled:
-        raise FerlabError(f"{path}: train/ and test/ hold no images; unpack the archive again")
-    faces = faces_of(top, labelled, strict)
-    return with_split(faces, np.array(codes, np.uint8)[faces.row])
-
-
-def _usage(file: Path, part: str) -> int:
-    code = USAGES.get(file.name.split("_")[0].lower())
-    if code is None and part == "test":
-        raise FerlabError(
-            f"{file}: its name should begin with PublicTest_ or PrivateTest_, since test/ holds both and only the "
-            "first may be used for choosing. Use fer2013.csv, or train/ alone with layout: class_folders, split: train"
-        )
-    if code is not None and (code == 0) != (part == "train"):
-        raise FerlabError(
-            f"{file} is of {file.name.split('_')[0]} by its name and of {part} by its folder; unpack the archive again"
-        )
-    return code or 0
-
-
-def only_folder(path: Path, unless: tuple[str, ...] = ()) -> Path:
+def only_folder(path: Path) -> Path:
     """`path`, or the only folder in it where an archive packed one around everything."""
     if not path.is_dir():
         raise FerlabError(f"{path} is no folder; expected one folder per class in it, named {', '.join(EXPRESSIONS)}")
     while True:
         inside = [entry for entry in path.iterdir() if not is_junk(entry.name)]
-        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name.lower() in unless or _known(inside[0].name):
+        if len(inside) != 1 or not inside[0].is_dir():
+            return path
+        name = inside[0].name
+        if split_of(name) is not None or name.isdecimal() or is_class(name):
             return path
         path = inside[0]
 
 
-def class_folders(path: Path) -> list[tuple[Path, int]]:
-    """(folder, class index) of each folder of one of the seven classes, in class order.
-
-    Raises:
-        FerlabError: none, or a folder whose name is no class.
-    """
-    found, dropped = [], 0
-    for folder in _subfolders(path):
-        if folder.name.lower() in ("train", "test"):
-            raise FerlabError(
-                f"{path} holds the folder {folder.name}: for train/CLASS and test/CLASS use layout: image_folders"
-            )
-        try:
-            label = index_of(folder.name)
-        except FerlabError as error:
-            raise FerlabError(f"{folder}: {error}. Rename the folder or move it away") from None
-        if label is None:
-            dropped += sum(1 for _ in files_under(folder))
-        else:
-            found.append((folder, label))
-    if not found:
-        raise FerlabError(f"{path} holds no class folder; expected one per class: {', '.join(EXPRESSIONS)}")
-    if dropped:
-        log.info("%s: left out %d faces of classes that FER2013 lacks", path, dropped)
-    return sorted(found, key=lambda pair: (pair[1], pair[0].name))
+def split_of(folder: str) -> int | None:
+    """Code of the split that a folder is named after."""
+    plain = folder.lower().replace("fer2013", "").translate(str.maketrans("", "", "_- "))
+    return _SPLITS.get(plain)
 
 
-def faces_of(
-    top: Path,
-    labelled: Sequence[tuple[Path, int]],
-    strict: bool,
-    subjects: Sequence[int] | None = None,
-    boxes: Sequence[Box | str | None] | None = None,
-) -> Faces:
-    """Decode (file, class index) pairs, all as train; `row` counts `labelled`, `files` are relative to `top`."""
-    pixels, row = decode_all([file for file, _ in labelled], strict, boxes)
-    if not len(row):
-        raise FerlabError(f"{top}: none of its {len(labelled)} files is an image; expected PNG, JPEG or the like")
-    labels = np.array([label for _, label in labelled])[row]
-    subject = np.full(len(labelled), -1) if subjects is None else np.array(subjects)
-    return Faces(
-        pixels,
-        hard_targets(labels),
-        np.zeros(len(row), np.uint8),
-        subject[row].astype(np.int32),
-        row.astype(np.int32),
-        [file.relative_to(top).as_posix() for file, _ in labelled],
-    )
-
-
-def with_split(faces: Faces, split: np.ndarray) -> Faces:
-    """The same faces with split codes uint8 [N]."""
-    assert split.max(initial=0) < len(SPLITS)
-    return replace(faces, split=split)
-
-
-def _subfolders(path: Path) -> list[Path]:
+def subfolders(path: Path) -> list[Path]:
+    """Folders in a folder by name, without hidden ones."""
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not is_junk(entry.name))
 
 
-def _known(name: str) -> bool:
+def is_class(name: str) -> bool:
+    """Whether this is the name of an expression, or of one that FER2013 lacks."""
     try:
         index_of(name)
     except FerlabError:
