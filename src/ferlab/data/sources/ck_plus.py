@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +54,7 @@ def read(path: Path, reading: Reading) -> Faces:
     return reading.faces(top, items, used)
 
 
-def _cmu(path: Path, found: dict[str, list[_Found]]) -> tuple[list[Item], Iterable[Path]]:
+def _cmu(path: Path, found: dict[str, list[_Found]]) -> tuple[list[Item], Collection[Path]]:
     """The first and the last frames of labelled sequences, and all files that this layout knows."""
     emotions = {match.group(1, 2): _emotion(file) for file, match in found["_emotion"]}
     if not emotions:
@@ -85,7 +85,7 @@ def _cmu(path: Path, found: dict[str, list[_Found]]) -> tuple[list[Item], Iterab
             log.info("%s: left out %d sequences %s", path, count, why)
     if not items:
         raise FerlabError(f"{path}: no sequence has both images and an Emotion file; unpack both archives here")
-    return items, (file for those in found.values() for file, _ in those)
+    return items, [file for those in found.values() for file, _ in those]
 
 
 def _emotion(file: Path) -> int:

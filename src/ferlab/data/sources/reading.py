@@ -16,7 +16,7 @@ from ferlab.data.sources.images import Item, decode_all
 from ferlab.errors import FerlabError
 from ferlab.expressions import index_of
 from ferlab.images import files_under
-from ferlab.inference.inputs import IMAGES
+from ferlab.inference.inputs import images
 from ferlab.inference.label_orders import LABEL_ORDERS, Order, numbers_of
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Reading:
             log.info("%s: left out %d faces of classes that FER2013 lacks", top, len(items) - len(kept))
         if not len(kept):
             raise FerlabError(f"{top}: {'only' if items else 'no faces, also none'} of classes that FER2013 lacks")
-        items, labels, stated = [items[i] for i in kept], labels[kept], stated[kept]
+        items, labels, stated = [items[int(i)] for i in kept], labels[kept], stated[kept]
         pixels, row = decode_all(items, self.strict, self.crop)
         if not len(row):
             raise FerlabError(f"{top}: none of its {len(items)} files is an image; expected PNG, JPEG or the like")
@@ -127,7 +127,7 @@ def log_left_out(top: Path, known: Collection[Path]) -> None:
     """Count and name the files below `top` that are not known: a warning where there are images among them."""
     others = [file for file in files_under(top) if file not in known]
     if others:
-        pictures = any(file.suffix.lower() in IMAGES for file in others)
+        pictures = any(file.suffix.lower() in images() for file in others)
         some = ", ".join(_name(file, top) for file in others[:3])
         log.log(
             logging.WARNING if pictures else logging.INFO,

@@ -41,7 +41,7 @@ def divide(
     if not lacking or not len(train):
         return codes
     shares = [share if code in lacking else 0 for code, share in ((1, val_share), (2, test_share))]
-    codes[train] = _cut([groups[i] for i in train], seed, shares)
+    codes[train] = _cut([groups[int(i)] for i in train], seed, shares)
     return codes
 
 
