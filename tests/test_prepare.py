@@ -18,7 +18,19 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.prepare import show
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ["drawn", "fer2013", "ferplus", "fer2013+aux", "ck_plus", "jaffe", "class_folders", "webcam", "image_folders"]
+DATA = [
+    "drawn",
+    "fer2013",
+    "ferplus",
+    "fer2013+aux",
+    "ck_plus",
+    "jaffe",
+    "class_folders",
+    "webcam",
+    "image_folders",
+    "kdef",
+    "rafd",
+]
 
 
 def typed(*words, root, cwd):
@@ -120,7 +132,7 @@ def test_each_says_what_it_expects_and_where(name, tmp_path, monkeypatch):
         prepare(config(name))
     expected = {"ck_plus": "S005_001_00000001.png", "jaffe": "KA.AN1.39.tiff", "class_folders": "happy/1.png"}
     expected["webcam"] = expected["class_folders"]
-    expected["image_folders"] = "train/CLASS"
+    expected |= {"image_folders": "train/CLASS", "kdef": "AF01ANS.JPG", "rafd": "Rafd090_01_"}
     assert expected.get(name, "fer2013.csv") in str(error.value)
     assert type(error.value).__name__ == "FerlabError"
 

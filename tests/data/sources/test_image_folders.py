@@ -260,25 +260,3 @@ def test_class_folders_obey_the_splits_that_folders_in_them_tell(tmp_path):
     save(tmp_path / "happy" / "test" / "train" / "1.png", noise(99))
     with pytest.raises(FerlabError, match="lies in folders of two splits"):
         sources.read("class_folders", tmp_path)
-
-
-def test_files_that_are_not_read_are_counted_and_named(tmp_path, caplog):
-    class_tree(tmp_path)
-    assert not caplog.text
-    (tmp_path / "README.txt").write_text("read me")
-    with caplog.at_level("INFO"):
-        assert len(sources.read("class_folders", tmp_path)) == 28
-    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
-        ("INFO", f"{tmp_path}: left out 1 files that are none of its faces, as README.txt")
-    ]
-    caplog.clear()
-    save(tmp_path / "stray.PNG", noise(99))
-    for part in ("train", "test"):
-        class_tree(tmp_path / "split" / part)
-    class_tree(tmp_path / "split" / "extra", ["happy"])
-    sources.read("image_folders", tmp_path / "split")
-    assert "left out 4 files that are none of its faces, as extra/happy/0.png, extra/happy/1.png" in caplog.text
-    caplog.clear()
-    with pytest.raises(FerlabError, match="'split' is no expression"):
-        sources.read("class_folders", tmp_path)
-    assert "left out 2 files that are none of its faces, as README.txt, stray.PNG" in caplog.text
