@@ -28,7 +28,10 @@ def show(card: Mapping[str, Any], console: Console) -> None:
         f"mirrored pairs across splits: {d['mirrored_across']:,}",
     ]
     if d["near"]:
-        lines.append("near twins of val and test: " + ", ".join(f"{n:,} {name}" for name, n in d["near"].items()))
+        lines.append(
+            "copies across splits, also mirrored, re-encoded or retouched: "
+            + ", ".join(f"{n:,} {name}" for name, n in d["near"].items())
+        )
     if "in_val_or_test" in card:
         twins = card["in_val_or_test"]
         lines.append(

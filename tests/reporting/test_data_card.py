@@ -44,7 +44,7 @@ def test_near_twins_empty_splits_and_another_file_are_told(prepared):
     text = cards(folder, RESULTS / STUDENT, data=SMALL)[f"data-{made['name']}.md"]
     assert "test has no face." in text
     assert "val has no face of disgust." in text
-    assert "in training: 3 val, 4 test." in text
+    assert "retouched: 3 val, 4 test." in text
     assert "near=true" not in text
     assert "`a1`, published is `b2`: another file" in text
     assert "Agreement with FER+'s votes: not measured" in text  # the run's study is of other data

@@ -8,10 +8,10 @@ from ferlab.data.faces import SPLITS, Faces, have_twin_in
 from ferlab.images import SIDE
 
 _THUMB = 12  # side of the thumbnails that near twins are looked for in
-_COSINE = 0.999
-# Of auxiliary faces, where a false alarm costs one face. Measured on FER2013: a photograph that is stored as JPEG of
-# quality 60 after a way over 64x64 pixels keeps 0.99; the most alike of 2 x 20 million unrelated pairs have 0.956.
+# Measured on FER2013: a photograph that is stored as JPEG of quality 60 after a way over 64x64 pixels keeps 0.99; the
+# most alike of 2 x 20 million unrelated pairs have 0.956.
 _ALIKE = 0.985
+_ACROSS = (("val", "train"), ("test", "train"), ("test", "val"))
 _CHUNK = 512  # faces compared at once: bounds the table of similarities to some 60 MB
 
 
@@ -26,7 +26,9 @@ class Leaks:
         contradictory: groups whose faces have different labels.
         constant: faces of one grey.
         mirrored_across: pairs of different splits where one is the other's mirror image and not its copy.
-        near: None if not counted, else val and test faces with a near twin in train, and those of one label with it.
+        near: None if not counted, else of val and test the faces that also stand in train, and of test those in val,
+            as they are, mirrored, re-encoded, resized or retouched (`twins_in`); how many of them are mirrored, and
+            how many have their twin's label.
     """
 
     groups: int
@@ -40,7 +42,7 @@ class Leaks:
 
 
 def find(faces: Faces, near: bool = False) -> Leaks:
-    """Count duplicates within and across splits; `near` adds re-encoded ones and takes a second per 10^8 pairs."""
+    """Count duplicates within and across splits; `near` adds re-encoded ones, mirrored or not, as `twins_in`."""
     first: dict[bytes, int] = {}
     # group[i] is the first face with the pixels of face i.
     group = np.fromiter((first.setdefault(f.tobytes(), i) for i, f in enumerate(faces.pixels)), np.int64, len(faces))
@@ -58,13 +60,12 @@ def find(faces: Faces, near: bool = False) -> Leaks:
         redundant=int((counts[several] - 1).sum()),
         groups_across=int((inside.sum(0) > 1).sum()),
         twins={
-            f"{a} in {b}": int(inside[SPLITS.index(b)][group[faces.split == SPLITS.index(a)]].sum())
-            for a, b in (("val", "train"), ("test", "train"), ("test", "val"))
+            f"{a} in {b}": int(inside[SPLITS.index(b)][group[faces.split == SPLITS.index(a)]].sum()) for a, b in _ACROSS
         },
         contradictory=int((several & (lowest != highest)).sum()),
         constant=int((flat.max(1) == flat.min(1)).sum()),
         mirrored_across=_mirrored_across(faces, first, inside),
-        near=_near(faces, labels) if near else None,
+        near=_near(faces) if near else None,
     )
 
 
@@ -76,11 +77,15 @@ class Twins:
         exact: pixel-identical.
         mirrored: the mirror image is.
         near: re-encoded, resized or slightly retouched, mirrored or not.
+        of: index of the most alike face of the other set, or of its mirror image, int [N]; -1 where there is no twin.
+        turned: mask [N] of those that are more like it mirrored.
     """
 
     exact: np.ndarray
     mirrored: np.ndarray
     near: np.ndarray
+    of: np.ndarray
+    turned: np.ndarray
 
     @property
     def any(self) -> np.ndarray:
@@ -101,12 +106,16 @@ def twins_in(pixels: np.ndarray, others: np.ndarray) -> Twins:
     exact = have_twin_in(pixels, others)
     mirrored = have_twin_in(flipped, others) & ~exact
     known = _thumbs(others).T  # [144,M]
-    near = np.zeros(len(pixels), bool)
+    alike, of = np.zeros((2, len(pixels)), np.float32), np.full((2, len(pixels)), -1)
     for start in range(0, len(pixels) if len(others) else 0, _CHUNK):
-        for view in (pixels, flipped):
-            cosine = _thumbs(view[start : start + _CHUNK]) @ known
-            near[start : start + _CHUNK] |= cosine.max(1) >= _ALIKE
-    return Twins(exact, mirrored, near & ~exact & ~mirrored)
+        part = slice(start, start + _CHUNK)
+        for view, turned in ((0, pixels), (1, flipped)):
+            cosine = _thumbs(turned[part]) @ known
+            alike[view, part], of[view, part] = cosine.max(1), cosine.argmax(1)
+    turned = alike[1] > alike[0]
+    twin = exact | mirrored | (alike.max(0) >= _ALIKE)
+    best = np.where(twin, np.where(turned, of[1], of[0]), -1)
+    return Twins(exact, mirrored, twin & ~exact & ~mirrored, best, twin & turned)
 
 
 def _mirrored_across(faces: Faces, first: dict[bytes, int], inside: np.ndarray) -> int:
@@ -131,15 +140,12 @@ def _thumbs(pixels: np.ndarray) -> np.ndarray:
     return thumbs
 
 
-def _near(faces: Faces, labels: np.ndarray) -> dict[str, int]:
-    thumbs = _thumbs(faces.pixels)
-    train, evaluated = np.flatnonzero(faces.split == 0), np.flatnonzero(faces.split != 0)
-    found = agree = 0
-    for start in range(0, len(evaluated) if len(train) else 0, _CHUNK):
-        some = evaluated[start : start + _CHUNK]
-        cosine = thumbs[some] @ thumbs[train].T
-        best = cosine.argmax(1)
-        twin = cosine[np.arange(len(some)), best] >= _COSINE
-        found += int(twin.sum())
-        agree += int((labels[some] == labels[train[best]])[twin].sum())
-    return {"in train": found, "of the same label": agree}
+def _near(faces: Faces) -> dict[str, int]:
+    found, turned, agree = {}, 0, 0
+    for a, b in _ACROSS:
+        some, others = (np.flatnonzero(faces.split == SPLITS.index(split)) for split in (a, b))
+        twins = twins_in(faces.pixels[some], faces.pixels[others])
+        found[f"of {a} in {b}"] = int(twins.any.sum())
+        turned += int(twins.turned.sum())
+        agree += int((faces.labels[some] == faces.labels[others][twins.of])[twins.any].sum()) if len(others) else 0
+    return {**found, "mirrored": turned, "of the same label": agree}

@@ -138,7 +138,7 @@ def _leaks(card: Mapping[str, Any], data: str) -> list[str]:
         f"Mirrored pairs across splits: {d['mirrored_across']:,}.",
         f"Faces of one grey: {d['constant']:,}.",
     ]
-    near = "Near twins (re-encoded, retouched) of val and test in training"
+    near = "Copies across splits, also mirrored, re-encoded or retouched"
     if d["near"]:
         lines.append(f"{near}: " + ", ".join(f"{n:,} {name}" for name, n in d["near"].items()) + ".")
     else:
