@@ -56,7 +56,7 @@ def refuse_name(name: Any, what: str = "name", found: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
+def replacing(path: Path, durable: bool = False, keep: Path | None = None) -> Iterator[BinaryIO]:
     """A file to write into, which takes the place of `path` once it is complete; folders above it are made.
 
     Each process writes into a file of its own beside the target: a rename within one folder is atomic, and two writers
@@ -64,6 +64,7 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
 
     Args:
         durable: flush to the disk first, so that the file survives a loss of power too.
+        keep: the name that the file which was there gets.
 
     Raises:
         FerlabError: the disk refuses (full, read-only); what was there before stays.
@@ -71,11 +72,13 @@ def replacing(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with part.open("w+b") as file:
             yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
+        if keep and path.exists():
+            os.replace(path, keep)
         os.replace(part, path)
     except BaseException as error:
         with contextlib.suppress(OSError):  # a read-only disk refuses this too

@@ -82,7 +82,6 @@ def test_runs_vote_in_one_file(run, tmp_path):
     checkpoint = torch.load(second / "checkpoints/best.ckpt", weights_only=True)
     checkpoint["state_dict"]["net.0.weight"] += 0.05
     torch.save(checkpoint, second / "checkpoints/best.ckpt")
-    (second / "checkpoints/best.ckpt.sha256").unlink()
     config = small(run, f"runs=[{run.path},{second}]", "tta=flip", f"outputs={tmp_path}")
     paths = exporting.export(config)
     assert paths[0] == tmp_path / "ensembles/second__small/export/second__small-flip-fp32.onnx"

@@ -3,17 +3,19 @@
 import errno
 import os
 import subprocess
+import zipfile
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
 
-from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.runs import directory
-from ferlab.runs.checkpoints import BEFORE, BEST, LAST, load, newest, sidecar
+from ferlab.runs.checkpoints import BEFORE, BEST, LAST, load, newest
 from ferlab.training import fit as training
 from ferlab.training.durable_checkpoints import DurableCheckpointIO
+from tests.dying import deaths
 
 
 def checkpoint(value: float = 1.0, n: int = 10_000) -> dict:
@@ -35,7 +37,10 @@ def names(folder: Path) -> set[str]:
 def test_saved_and_loaded(tmp_path):
     save(tmp_path / "new" / LAST, 3.0)
     assert value_of(tmp_path / "new" / LAST) == 3.0
-    assert sidecar(tmp_path / "new" / LAST).read_text().strip() == files.sha256_of(tmp_path / "new" / LAST)
+    with zipfile.ZipFile(tmp_path / "new" / LAST) as file:
+        content = (tmp_path / "new" / LAST).read_bytes()
+        assert file.comment == b"sha256 " + sha256(content[:-64]).hexdigest().encode()
+        assert file.testzip() is None
     assert DurableCheckpointIO().load_checkpoint(tmp_path / "new" / LAST, weights_only=False)["epoch"] == 1
 
 
@@ -44,7 +49,36 @@ def test_last_keeps_the_one_before_it_and_best_does_not(tmp_path):
         save(tmp_path / LAST, value)
         save(tmp_path / BEST, value)
     assert (value_of(tmp_path / LAST), value_of(tmp_path / BEFORE), value_of(tmp_path / BEST)) == (3.0, 2.0, 3.0)
-    assert names(tmp_path) == {n + s for n in (LAST, BEFORE, BEST) for s in ("", ".sha256")}
+    assert names(tmp_path) == {LAST, BEFORE, BEST}
+
+
+def as_older_versions_did(path: Path) -> None:
+    """Keep the sum of a checkpoint in a file beside it instead of in its end."""
+    torch.save(load(path), path)
+    path.with_name(f"{path.name}.sha256").write_text(sha256(path.read_bytes()).hexdigest() + "\n")
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("saves", [0, 1, 2, 3])
+def test_wherever_a_save_is_killed_the_checkpoint_before_or_the_new_one_is_whole(tmp_path, saves, older):
+    def folder_of(n: int) -> Path:
+        folder = tmp_path / f"{n}"
+        folder.mkdir()
+        for value in range(saves):
+            for name in (LAST, BEST):
+                save(folder / name, value)
+        for path in folder.glob("*.ckpt") if older else ():
+            as_older_versions_did(path)
+        return folder
+
+    for folder in deaths(folder_of, lambda folder: [save(folder / name, saves) for name in (LAST, BEST)]):
+        if saves or (folder / LAST).exists():
+            assert value_of(newest(folder)[0]) in (saves - 1, saves)
+            assert not (folder / BEST).exists() or value_of(folder / BEST) in (saves - 1, saves)
+            assert (folder / BEST).exists() or not saves
+        for value in (saves + 1, saves + 2):  # whoever goes on finds both names whole again
+            save(folder / LAST, value)
+        assert (value_of(folder / LAST), value_of(folder / BEFORE)) == (saves + 2, saves + 1)
 
 
 @pytest.mark.parametrize("name", [LAST, BEST])
@@ -59,7 +93,7 @@ def test_full_disk_leaves_what_was_there(disk, name):
 
 
 @pytest.mark.parametrize("name", [LAST, BEST])
-@pytest.mark.parametrize("fails", ["write", "fsync", "sidecar", "replace"])
+@pytest.mark.parametrize("fails", ["write", "fsync", "replace"])
 def test_wherever_the_disk_refuses_what_was_there_loads(tmp_path, name, fails, monkeypatch):
     save(tmp_path / name, 1.0)
     before = names(tmp_path)
@@ -93,24 +127,16 @@ def test_wherever_the_disk_refuses_what_was_there_loads(tmp_path, name, fails, m
             patch.setattr(Path, "open", lambda p, mode="r", **k: Refusing(opened(p, mode, **k)))
         elif fails == "fsync":
             patch.setattr(os, "fsync", refuse)
-        elif fails == "sidecar":
-
-            def cut_short(path, text, **kwargs):
-                path.touch()  # the name takes no block, the content does
-                raise full
-
-            patch.setattr(Path, "write_text", cut_short)
         else:
             replaced = os.replace
             patch.setattr(os, "replace", lambda a, b: refuse() if str(a).endswith(".part") else replaced(a, b))
         with pytest.raises(FerlabError, match="No space left"):
             save(tmp_path / name, 2.0)
-    left = {n for n in names(tmp_path) if not n.endswith(".sha256")}
-    assert not [n for n in left if ".part" in n]
+    assert not [n for n in names(tmp_path) if ".part" in n]
     if fails == "replace" and name == LAST:  # the rename itself was refused, after last was set aside
         assert newest(tmp_path)[0].name == BEFORE
     else:
-        assert names(tmp_path) >= before - {sidecar(tmp_path / name).name}
+        assert names(tmp_path) == before
         assert value_of(tmp_path / name) == 1.0
 
 

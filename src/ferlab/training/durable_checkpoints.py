@@ -1,6 +1,5 @@
 """Checkpoints that survive an interruption: written whole or not at all, and never with NaN."""
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from ferlab import files
 from ferlab.errors import FerlabError
-from ferlab.files import sha256_of
-from ferlab.runs.checkpoints import BEFORE, BEST, LAST, load, sidecar
+from ferlab.runs.checkpoints import BEFORE, BEST, LAST, load, seal, without_sidecar
 
 _OF_BEST = ("state_dict", "epoch", "global_step", "pytorch-lightning_version")
 
@@ -39,43 +38,50 @@ class DurableCheckpointIO(TorchCheckpointIO):
         bad = [name for name, tensor in _weights(checkpoint) if not torch.isfinite(tensor).all()]
         if bad:
             raise FerlabError(f"{bad[0]} holds NaN or infinity; {path} keeps the last finite weights")
-        part = path.with_name(f"{path.name}.part")
+        keep = path.with_name(BEFORE) if path.name == LAST else None
+        there = path.exists()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as file:
+            with files.replacing(path, durable=True, keep=keep) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            # All that takes room is written before the first file is replaced.
-            sidecar(part).write_text(sha256_of(part) + "\n")
-            if path.name == LAST and path.exists():
-                _rename(path, path.with_name(BEFORE))
-            sidecar(path).unlink(missing_ok=True)
-            _rename(part, path)
-        except (OSError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError of its zip writer
-            for left in (part, sidecar(part)):
-                with contextlib.suppress(OSError):  # a read-only disk refuses this too, even where nothing is
-                    left.unlink()
-            reason = error.__context__ if isinstance(error.__context__, OSError) else error
-            raise FerlabError(
-                f"could not save {path} ({reason}); the checkpoint before it is intact: "
-                f"free some space, then run the same command with ckpt=last"
-            ) from error
+                seal(file)
+                for place in (path, keep):
+                    if place:
+                        without_sidecar(place)
+        except (FerlabError, RuntimeError) as error:  # torch turns a full disk into a RuntimeError of its zip writer
+            reason = error.__cause__ or (error.__context__ if isinstance(error.__context__, OSError) else error)
+            then = "; the checkpoint before it is intact: free some space, then run the same command with ckpt=last"
+            raise FerlabError(f"could not save {path} ({reason}){then if there else '; free some space'}") from error
 
     def load_checkpoint(self, path: str | os.PathLike, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Load tensors and plain values only; see `load`."""
-        return load(path)
+        """Load tensors and plain values only (see `load`), wherever the run lay when it was saved.
+
+        Lightning forgets the best score of a run that was moved, so that the next epoch would take the best's place.
+        """
+        checkpoint = load(path)
+        for state in checkpoint.get("callbacks", {}).values():
+            if "best_model_path" in state:
+                _move(state, os.path.realpath(Path(path).parent))
+        return checkpoint
 
 
 class LastCheckpoint(ModelCheckpoint):
     """Saves every so many epochs, the last epoch whatever its number, and where `Stopping` ends the run between steps.
 
     After any other error the state may be that of half a step: what was saved before continues to the same weights.
+    The last epoch is validated too, whatever its number, so that a run has a best epoch.
     """
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, SIGTERMException):
             super().on_exception(trainer, pl_module, exception)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        super().on_train_start(trainer, pl_module)
+        self.on_train_epoch_start(trainer, pl_module)  # which a run that goes on within an epoch leaves out
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.current_epoch + 1 == trainer.max_epochs and trainer.check_val_every_n_epoch:
+            trainer.check_val_every_n_epoch = 1
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch + 1 == trainer.max_epochs:
@@ -83,10 +89,16 @@ class LastCheckpoint(ModelCheckpoint):
         super().on_train_epoch_end(trainer, pl_module)
 
 
-def _rename(path: Path, to: Path) -> None:
-    os.replace(path, to)
-    if sidecar(path).exists():
-        os.replace(sidecar(path), sidecar(to))
+def _move(state: dict[str, Any], folder: str) -> None:
+    """Give the state of a ModelCheckpoint the folder in which its files lie now."""
+    state["dirpath"] = folder
+    state["best_k_models"] = {_moved(path, folder): score for path, score in state["best_k_models"].items()}
+    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
+        state[key] = _moved(state[key], folder)
+
+
+def _moved(path: str, folder: str) -> str:
+    return os.path.join(folder, Path(path).name) if path else path
 
 
 def _weights(checkpoint: dict[str, Any]):

@@ -89,8 +89,7 @@ def _read(path: Path) -> tuple[Any, Published | None]:
         raise FerlabError(f"weights={path} must be converted once: {CONVERT} {path} OUT.safetensors")
     if path.suffix.lower() not in SUFFIXES:
         raise FerlabError(f"weights={path} is no kind of file that is read; expected one of {', '.join(SUFFIXES)}")
-    if checkpoints.sidecar(path).is_file():
-        return checkpoints.load(path), None
+    checkpoints.refuse_damaged(path)
     try:
         if path.suffix.lower() == ".safetensors":
             with safetensors.safe_open(path, "pt") as file:
