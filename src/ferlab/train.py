@@ -30,6 +30,9 @@ def main(config: Config) -> float:
     if distributed.rank_of(config):
         logging.disable(logging.ERROR)  # rank zero reports it
     run = train(config)
+    if run is None:
+        log.info("trial run: one batch was trained and validated, nothing is kept")
+        return float("nan")
     accuracy: float = run.info.get("val_accuracy", float("nan"))
     log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate runs=%s", 100 * accuracy, run.path)
     return accuracy

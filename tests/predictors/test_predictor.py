@@ -6,6 +6,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
+from ferlab.errors import FerlabError
 from ferlab.predictors.predictor import (
     Ensemble,
     Model,
@@ -166,3 +167,16 @@ def test_predict_takes_no_faces_read_only_ones_and_plain_callables(faces):
 def test_prediction_leaves_training_mode(faces):
     model = Model(_Scale(), nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(48 * 48, 7)))
     np.testing.assert_array_equal(predict(model.train(), faces), predict(model.train(), faces))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_probabilities_that_are_not_finite_are_refused(faces, value):
+    def answers(batch):
+        found = torch.full((len(batch), 7), 1 / 7)
+        found[batch[:, 0, 0, 0] == faces[3, 0, 0], 2] = value
+        return found
+
+    with pytest.raises(FerlabError, match="NaN or infinity for some of the faces 2 to 3"):
+        predict(answers, faces, batch_size=2)
+    with pytest.raises(FerlabError, match="NaN or infinity for some of the faces 3 to 3"):
+        predict_views(answers, faces, VIEWS["none"], batch_size=1)

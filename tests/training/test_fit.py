@@ -35,7 +35,7 @@ def weights_of(
     checkpoint = checkpoints.load(run.path / directory.CHECKPOINTS / name)
     digest = hashlib.sha256()
     for part in parts:
-        for key, tensor in sorted(checkpoint[part].items()):
+        for key, tensor in sorted(checkpoint.get(part, {}).items()):  # best.ckpt holds the average alone
             digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -48,7 +48,7 @@ class Interrupt(pl.Callback):
 
     def on_train_batch_end(self, trainer, pl_module, *args):
         if trainer.global_step == self.step:
-            if self.copy_to is not None:
+            if self.copy_to is not None and not self.copy_to.exists():
                 shutil.copytree(trainer.default_root_dir, self.copy_to)
             if self.error is not None:
                 raise self.error
@@ -109,6 +109,9 @@ def test_workers_do_not_change_the_weights(config, workers):
         (8, 2, ("mixup=0.2", "cutmix=0.2")),
         (10, 0, ("schedule=plateau", "plateau_patience=0", "optimizer=adamw", "momentum=0.9", "lr=0.01")),
         (7, 0, ("sam_rho=0.05",)),
+        (12, 0, ("ema_decay=0", "lr=0.2")),  # after the best epoch
+        (3, 2, ("trainer.limit_train_batches=3", "+trainer.accumulate_grad_batches=2")),  # 2 steps an epoch
+        (8, 0, ("+trainer.val_check_interval=0.5", "trainer.check_val_every_n_epoch=2")),
     ],
 )
 def test_continuing_after_kill_9_gives_the_uninterrupted_weights(
@@ -121,9 +124,12 @@ def test_continuing_after_kill_9_gives_the_uninterrupted_weights(
         training.train(config("name=other", *overrides))
     resumed = training.train(config("name=killed", "ckpt=last", f"num_workers={workers}", *overrides))
     assert resumed.path == killed
-    assert weights_of(resumed) == weights_of(whole)
+    for name in (checkpoints.LAST, checkpoints.BEST):
+        assert weights_of(resumed, name) == weights_of(whole, name)
     val = [r["val/accuracy"] for r in resumed.metrics_rows() if "val/accuracy" in r]
     assert val == [r["val/accuracy"] for r in whole.metrics_rows() if "val/accuracy" in r]
+    reached = ("val_accuracy", "best_epoch", "epochs")
+    assert [resumed.info[key] for key in reached] == [whole.info[key] for key in reached]
 
 
 def test_damaged_last_checkpoint_falls_back_to_the_one_before(config, tmp_path, caplog):
@@ -133,7 +139,7 @@ def test_damaged_last_checkpoint_falls_back_to_the_one_before(config, tmp_path, 
     last = copy / directory.CHECKPOINTS / checkpoints.LAST
     last.write_bytes(last.read_bytes()[:2000])
     resumed = training.train(config("name=damaged", "ckpt=last"))
-    assert "sha256" in caplog.text
+    assert "last.ckpt is no checkpoint that can be loaded" in caplog.text
     assert checkpoints.BEFORE in caplog.text
     assert weights_of(resumed) == weights_of(whole)
 
@@ -156,11 +162,122 @@ def test_nan_loss_stops_the_run_and_keeps_the_last_good_weights(config, monkeypa
         assert all(torch.isfinite(t).all() for t in state.values())
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_val_logits_that_are_not_finite_stop_the_run_and_are_never_the_best(config, monkeypatch, tmp_path, value):
+    forward = ExpressionClassifier.forward
+
+    def poisoned(self, faces):
+        logits = forward(self, faces)
+        bad = not self.training and self.trainer.current_epoch == 1
+        return logits.index_fill(0, torch.arange(3), value) if bad else logits
+
+    monkeypatch.setattr(ExpressionClassifier, "forward", poisoned)
+    with pytest.raises(FerlabError, match="logits of 3 of 40 val faces became NaN or infinite in epoch 1"):
+        training.train(config("name=poisoned"))
+    run = directory.load(tmp_path / "outputs" / "poisoned")
+    assert run.info["status"] == "failed"
+    assert "logits of 3 of 40 val faces" in run.info["error"]
+    assert checkpoints.load(run.weights)["epoch"] == 0
+
+
+@pytest.mark.parametrize("fails", [ValueError("wrong"), KeyboardInterrupt()])
+@pytest.mark.parametrize("where", ["loggers_of", "_fit", "finish_wandb"])
+def test_whatever_ends_a_run_its_record_says_so(config, monkeypatch, tmp_path, where, fails):
+    def fail(*args, **kwargs):
+        raise fails
+
+    monkeypatch.setattr(training, where, fail)
+    with pytest.raises(type(fails)):
+        training.train(config("name=one", "trainer.max_epochs=1"))
+    info = directory.load(tmp_path / "outputs" / "one").info
+    if where == "finish_wandb":
+        assert info["status"] == "finished"
+    else:
+        assert (info["status"], info["error"]) == ("failed", f"{type(fails).__name__}: {fails}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "epochs"),
+    [
+        (("trainer.max_epochs=1", "trainer.check_val_every_n_epoch=2"), [0]),
+        (("trainer.max_epochs=4", "trainer.check_val_every_n_epoch=3"), [2, 3]),
+    ],
+)
+def test_the_last_epoch_is_validated_whatever_its_number(config, overrides, epochs):
+    run = training.train(config(*overrides))
+    assert [int(r["epoch"]) for r in run.metrics_rows() if "val/accuracy" in r] == epochs
+    assert run.weights.is_file()
+    assert math.isfinite(run.info["val_accuracy"])
+
+
+def test_a_trial_keeps_nothing(config, tmp_path):
+    assert training.train(config("trainer.fast_dev_run=true", "wandb=offline")) is None
+    assert not list((tmp_path / "outputs").glob("*"))
+
+
+def test_a_run_that_ends_before_a_validation_has_failed(config, tmp_path):
+    with pytest.raises(FerlabError, match="ended after 2 steps without a validation"):
+        training.train(config("name=short", "+trainer.max_steps=2"))
+    assert directory.load(tmp_path / "outputs" / "short").info["status"] == "failed"
+
+
+def test_the_schedule_ends_with_the_training_under_accumulation(config):
+    """Cosine's last step of 6 is (1 + cos(pi * 5/6)) / 2 of the rate, and after it the rate is 0."""
+    run = training.train(config("+trainer.accumulate_grad_batches=3", "warmup_epochs=0", "lr=0.1"))
+    state = checkpoints.load(run.path / directory.CHECKPOINTS / checkpoints.LAST)
+    assert state["global_step"] == 6
+    assert state["lr_schedulers"][0]["_last_lr"] == pytest.approx([0.0, 0.0], abs=1e-12)
+
+
+def test_clipped_gradients_train_and_stay_within_their_norm(config, monkeypatch):
+    norms = []
+
+    def note(self, optimizer):
+        norms.append(torch.nn.utils.get_total_norm([p.grad for p in self.net.parameters()]).item())
+
+    monkeypatch.setattr(ExpressionClassifier, "on_before_optimizer_step", note)
+    training.train(config("trainer.max_epochs=1"))
+    assert max(norms) > 0.5
+    free = norms[:]
+    norms.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        stepped = ExpressionClassifier.configure_gradient_clipping
+        patch.setattr(
+            ExpressionClassifier,
+            "configure_gradient_clipping",
+            lambda self, *args, **kwargs: (stepped(self, *args, **kwargs), norms.clear(), note(self, None)),
+        )
+        training.train(config("trainer.max_epochs=1", "+trainer.gradient_clip_val=0.5"))
+    assert len(free) == 5
+    assert max(norms) <= 0.5 * (1 + 1e-5)
+
+
+def test_overfitting_sees_the_same_faces_in_every_epoch(config, monkeypatch):
+    seen = []
+
+    def note(self, batch, batch_idx):
+        seen.append(batch[0].clone())
+
+    monkeypatch.setattr(ExpressionClassifier, "on_train_batch_start", note)
+    monkeypatch.setattr(ExpressionClassifier, "on_train_batch_end", lambda *args: None)
+    training.train(config("+trainer.overfit_batches=2", "trainer.max_epochs=2"))
+    assert len(seen) == 4
+    assert torch.equal(seen[0], seen[2])
+    assert torch.equal(seen[1], seen[3])
+    assert not torch.equal(seen[0], seen[1])
+
+
 def test_longer_training_continues_a_finished_run(config):
     run = training.train(config("name=long"))
-    more = training.train(config("name=long", "ckpt=last", "trainer.max_epochs=4"))
+    more = training.train(config("name=long", "ckpt=last", "trainer.max_epochs=4", "num_workers=1"))
     assert more.path == run.path
     assert sum("val/accuracy" in r for r in more.metrics_rows()) == 4
+    changed = {"trainer.max_epochs": [3, 4], "num_workers": [0, 1]}
+    assert more.info["continued"] == [{"epoch": 3, "step": 15, "changed": changed}]
+    assert more.config["trainer"]["max_epochs"] == 4
+    assert more.info["seconds"] > run.info["seconds"]
+    with pytest.raises(FerlabError, match=r"has 4 epochs already; type trainer\.max_epochs=4 or more"):
+        training.train(config("name=long", "ckpt=last"))
 
 
 def test_the_last_epoch_is_saved_whatever_save_every(config):
@@ -189,6 +306,12 @@ def test_out_of_memory_names_a_smaller_batch(config, monkeypatch):
         (("ckpt=last", "name=absent"), "leave out ckpt=last"),
         (("name='a=b'",), "letters, digits"),
         (("trainer.accelerator=gpu",), "trainer.accelerator=cpu"),
+        (("trainer.max_epochs=0",), "max_epochs is 0; expected a number of epochs from 1 up"),
+        (("trainer.max_epochs=-1",), "max_epochs is -1; expected"),
+        (("trainer.limit_val_batches=0",), "limit_val_batches is 0: nothing would be validated"),
+        (("trainer.limit_train_batches=0.0",), "limit_train_batches is 0.0: nothing would be trained"),
+        (("sam_rho=0.05", "+trainer.accumulate_grad_batches=2"), "leave out one of the two"),
+        (("trainer.fast_dev_run=true", "ckpt=last"), "leave out ckpt"),
     ],
 )
 def test_a_wrong_value_names_the_right_ones_before_anything_is_written(config, tmp_path, overrides, message):
@@ -197,17 +320,6 @@ def test_a_wrong_value_names_the_right_ones_before_anything_is_written(config, t
     with pytest.raises(FerlabError, match=message):
         training.train(config(*overrides))
     assert not list((tmp_path / "outputs").glob("*"))
-
-
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [("model=baseline", "another net"), ("seed=1", "seed=0"), ("batch_size=16", "batch_size=32")],
-)
-def test_continuing_as_another_run_is_refused(config, override, message):
-    training.train(config("name=one", "trainer.max_epochs=1"))
-    widthless = [] if "model" not in override else ["~model.net.width"]
-    with pytest.raises(FerlabError, match=message):
-        training.train(config("name=one", "ckpt=last", override, *widthless))
 
 
 def test_missing_class(config, monkeypatch):

@@ -1,13 +1,21 @@
 """Runs that are there already: which are returned, continued or trained anew."""
 
 import logging
+import os
+import platform
+import shutil
+from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from ferlab import files
-from ferlab.runs import checkpoints, directory
+from ferlab.config import CONF, plain
+from ferlab.errors import FerlabError
+from ferlab.runs import checkpoints, directory, lock
 from ferlab.training import fit as training
-from ferlab.training import resume
+from ferlab.training import resume, trainer
+from tests.conftest import made_faces
 
 
 @pytest.fixture
@@ -68,9 +76,118 @@ def test_a_stopped_run_is_trained_anew_or_continued_where_that_is_typed(config, 
     assert len(list(tmp_path.glob("outputs/five*"))) == 2
 
 
-def test_a_key_that_is_null_is_as_good_as_one_that_was_not_there_yet():
-    assert resume.differing({"lr": 0.1}, {"lr": 0.1, "only": None}) == []
+def test_a_key_that_is_off_is_as_good_as_one_that_was_not_there_yet():
+    assert resume.differing({"lr": 0.1}, {"lr": 0.1, "only": None, "mixup": 0.0, "dedup": "none"}) == []
     assert resume.differing({"lr": 0.1}, {"lr": 0.1, "only": "sad"}) == ["only=nothing, not sad"]
+    assert resume.differing({"mixup": 0.2}, {"mixup": 0.0}) == ["mixup=0.2, not 0.0"]
+
+
+RECIPES = [
+    ("lr=0.5", r"lr=0\.05, not 0\.5"),
+    ("momentum=0.1", "momentum=0.9"),
+    ("weight_decay=0", "weight_decay=0.0001"),
+    ("class_weights=balanced", "class_weights=none"),
+    ("augment=none", "augment.policy="),
+    ("mixup=0.1", "mixup=0.0"),
+    ("ema_decay=0", "ema_decay=0.999"),
+    ("label_smoothing=0.1", "label_smoothing=0.0"),
+    ("only=[sad,neutral]", r"only=None, not \['sad', 'neutral'\]"),
+    ("model.input.mean=[0.1]", "model.input.mean="),
+    ("model=baseline", "model.name=five_layer"),
+    ("seed=1", "seed=0"),
+    ("batch_size=16", "batch_size=32"),
+    ("trainer.limit_train_batches=0.5", "trainer.limit_train_batches=1.0"),
+    ("trainer.precision=16-mixed", "trainer.precision="),
+    ("+trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=nothing"),
+    ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=nothing"),
+    ("trainer.devices=2", "trainer.devices=1"),  # on a CPU, where the weights would be others
+]
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory) -> Path:
+    """A run of one epoch, in a folder by itself."""
+    outputs = tmp_path_factory.mktemp("short")
+    words = ["+model.net.width=0.25", "batch_size=32", "trainer.max_epochs=1", "trainer.accelerator=cpu", "name=one"]
+    words += ["trainer.enable_progress_bar=false", "wandb=off", f"outputs={outputs}"]
+    with pytest.MonkeyPatch.context() as patch, initialize_config_dir(CONF, version_base="1.3"):
+        patch.setattr(training, "open_config", lambda *a, **k: made_faces())
+        training.train(plain(compose("train", overrides=words)))
+    return outputs
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("override", "message"), RECIPES)
+def test_continuing_by_another_recipe_is_refused_before_anything_is_written(config, short, override, message):
+    before = content(short)
+    widthless = [] if "model=" not in override else ["~model.net.width"]
+    typed = config("name=one", f"outputs={short}", "trainer.max_epochs=2", "ckpt=last", override, *widthless)
+    precision = {"16-mixed": "16-mixed"}.get(typed["trainer"]["precision"], trainer.precision_of("auto", cuda=False))
+    with (
+        pytest.raises(FerlabError, match=f"{message}.* Type what it had to continue it, or leave out ckpt=last"),
+        resume.run_directory(typed, 0, precision, exact=True),
+    ):
+        pass
+    assert content(short) == before
+
+
+def test_the_precision_counts_not_what_it_is_called(config, short):
+    typed = config("name=one", f"outputs={short}", "ckpt=last")
+    own = directory.load(short / "one").info["precision"]
+    other = "32-true" if own != "32-true" else "bf16-mixed"
+    with pytest.raises(FerlabError, match=f"precision={own}, not {other}"), resume.run_directory(typed, 0, other, True):
+        pass
+    typed["trainer"]["precision"] = own
+    with resume.run_directory(typed, 0, own, exact=True) as place:
+        assert place.continued[-1]["changed"] == {"trainer.max_epochs": [1, 3]}
+
+
+@pytest.mark.usefixtures("small_data")
+@pytest.mark.parametrize("reached", [None, float("nan")])
+def test_a_run_that_reached_nothing_is_not_finished(config, reached):
+    run = training.train(config("trainer.max_epochs=1"))
+    info = {key: value for key, value in run.info.items() if key != "val_accuracy"}
+    files.write_json(run.path / directory.INFO, info if reached is None else info | {"val_accuracy": reached})
+    assert training.train(config("trainer.max_epochs=1", "skip_finished=true")).path != run.path
+
+
+def test_a_run_whose_best_weights_are_gone_is_not_continued(config, short, tmp_path):
+    shutil.copytree(short, tmp_path / "copy")
+    (tmp_path / "copy/one/checkpoints/best.ckpt").unlink()
+    typed = config("name=one", f"outputs={tmp_path / 'copy'}", "ckpt=last")
+    precision = trainer.precision_of("auto", cuda=False)
+    with (
+        pytest.raises(FerlabError, match=r"best\.ckpt is no checkpoint file"),
+        resume.run_directory(typed, 0, precision, exact=True),
+    ):
+        pass
+
+
+def test_what_a_killed_process_left_is_cleared(config, short, tmp_path):
+    shutil.copytree(short, tmp_path / "copy")
+    left = tmp_path / "copy/one/checkpoints/last.ckpt.123.part"
+    left.write_bytes(b"half")
+    typed = config("name=one", f"outputs={tmp_path / 'copy'}", "ckpt=last")
+    with resume.run_directory(typed, 0, trainer.precision_of("auto", cuda=False), exact=True):
+        assert not left.exists()
+
+
+def test_a_run_is_continued_by_one_process_at_a_time(config, short, monkeypatch):
+    monkeypatch.setattr(lock, "_WAIT_S", 0.1)
+    typed, precision = config("name=one", f"outputs={short}", "ckpt=last"), trainer.precision_of("auto", cuda=False)
+    with resume.run_directory(typed, 0, precision, exact=True):
+        before = content(short)
+        with (
+            pytest.raises(FerlabError, match=rf"is written by process {os.getpid()} on {platform.node()} since 20"),
+            resume.run_directory(typed, 0, precision, exact=True),
+        ):
+            pass
+        assert content(short) == before
+    with resume.run_directory(typed, 0, precision, exact=True):
+        pass
 
 
 def test_the_keys_that_change_nothing_are_keys(config):

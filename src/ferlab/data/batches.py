@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, SequentialSampler
 
 from ferlab.data.uniforms import Array
 
@@ -14,21 +14,32 @@ if TYPE_CHECKING:
     from ferlab.data.datamodule import FacesDataModule
 
 
-class Places(Sampler[tuple[int, int]]):
+def limited(batches: int, limit: int | float) -> int:
+    """Batches of an epoch under Lightning's limit_train_batches: a number of batches, or a share of them."""
+    return max(1, min(batches, limit if isinstance(limit, int) else int(batches * limit)))
+
+
+class Places(SequentialSampler):  # which Lightning leaves as it is under overfit_batches
     """(epoch, batch) for every batch of an epoch, the next epoch each time it is iterated.
 
     The first epoch starts at batch `done`, where a resumed run stopped. A generator counts an iteration when its first
     place is taken: a loader with workers makes two iterators for the first epoch and uses one.
+
+    Args:
+        batches: that an epoch could have.
+        limit: that it has.
+        same: every epoch has the batches of the first.
     """
 
-    def __init__(self, batches: int, epoch: int, done: int):
-        self.batches, self.epoch, self.done = batches, epoch, done
+    def __init__(self, batches: int, limit: int, epoch: int, done: int, same: bool = False):
+        super().__init__(range(batches))
+        self.batches, self.limit, self.epoch, self.done, self.same = batches, limit, epoch, done, same
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[tuple[int, int]]:  # type: ignore[override]
         epoch, done = self.epoch, self.done
         self.epoch, self.done = epoch + 1, 0
-        for batch in range(done, self.batches):
-            yield epoch, batch
+        for batch in range(done, self.limit):
+            yield 0 if self.same else epoch, batch
 
     def __len__(self) -> int:
         return self.batches

@@ -5,6 +5,7 @@ nothing about which faces it holds or how they are augmented.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from ferlab.data import balance as balancing
 from ferlab.data.augment import Augment
-from ferlab.data.batches import DeviceBatches, HostBatches, Places
+from ferlab.data.batches import DeviceBatches, HostBatches, Places, limited
 from ferlab.data.faces import Faces, have_twin_in
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
@@ -129,14 +130,17 @@ class FacesDataModule(pl.LightningDataModule):
         # A checkpoint holds the number of steps, from which the place in the data follows. It must be known here: with
         # prefetching workers the sampler runs before any epoch hook.
         trainer = self._trainer
-        epoch, done = divmod(trainer.global_step * trainer.accumulate_grad_batches, self.batches)
+        batches, at_once = limited(self.batches, trainer.limit_train_batches), trainer.accumulate_grad_batches
+        epoch, steps = divmod(trainer.global_step, math.ceil(batches / at_once))
         device = trainer.strategy.root_device
         ranks = trainer.global_rank, trainer.world_size
         on_device = device.type == "cuda" and self.augment.path == "batched"
         workers = 0 if on_device else self.num_workers
         return DataLoader(
             DeviceBatches(self, device, *ranks) if on_device else HostBatches(self, *ranks),
-            sampler=Places(self.batches, epoch, done),
+            sampler=Places(
+                self.batches, batches, epoch, steps * at_once, same=getattr(trainer, "overfit_batches", 0) > 0
+            ),
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,

@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from ferlab import cli, files
+from ferlab.errors import FerlabError
 from ferlab.jobs import typed
 from ferlab.jobs.scheduler import RECORD
 from ferlab.jobs.sweep_summary import GOOD, JOB, LOCK, NOTE, SWEEP, Job, Note, Sweep, noted, print_summary, summarize
@@ -76,7 +77,7 @@ class Bookkeeper(Callback):
         own, value = noted(folder), job_return._return_value  # the property would raise the job's error
         job.run, job.seconds = own.run, round(time.time() - self._started, 1)
         if isinstance(value, BaseException):
-            job.status, job.error = "failed", _one_line(value)
+            job.status, job.error = "failed", one_line(value)
         else:
             job.status = own.status
             job.val_accuracy = value if isinstance(value, float) and math.isfinite(value) else None
@@ -103,8 +104,11 @@ def _job_of(config: DictConfig) -> Job:
     return Job(int(config.hydra.job.num), list(config.hydra.overrides.task), "running")
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What ended a job, for its record."""
     text = " ".join(str(error).split())
+    if isinstance(error, FerlabError):
+        return text
     if text.startswith("ferlab: "):
         return text.removeprefix("ferlab: ")
     return f"{type(error).__name__}: {text}"

@@ -199,7 +199,13 @@ def _in_batches(
         # np.array copies: a memory-mapped store is read-only, which torch cannot express.
         batch = pixels[start : start + rows]
         batch = torch.from_numpy(np.array(batch)) if isinstance(batch, np.ndarray) else batch
-        parts.append(forward(batch.unsqueeze(1).to(device)).float().cpu().numpy())  # [rows,1,48,48] in
+        found = forward(batch.unsqueeze(1).to(device)).float().cpu().numpy()  # [rows,1,48,48] in
+        if not np.isfinite(found).all():  # argmax would call them the first class
+            raise FerlabError(
+                f"the net answers NaN or infinity for some of the faces {start} to {start + len(batch) - 1}; its "
+                "weights are damaged or too large: train it again, with a lower lr or trainer.precision=32-true"
+            )
+        parts.append(found)
     return parts
 
 

@@ -39,6 +39,7 @@ class ExpressionClassifier(pl.LightningModule):
     """
 
     class_weights: Tensor
+    _KEPT = "the weights of the last good epoch are kept. Lower lr (now {lr:g}) or type trainer.precision=32-true"
 
     def __init__(
         self,
@@ -202,8 +203,8 @@ class ExpressionClassifier(pl.LightningModule):
     def _refuse_non_finite(self, loss: Tensor) -> None:
         if not math.isfinite(loss.item()):
             raise FerlabError(
-                f"the loss became {loss.item()} in epoch {self.current_epoch} (step {self.global_step}); the weights "
-                f"of the last good epoch are kept. Lower lr (now {self.optimisation.lr:g}) or use precision=32-true"
+                f"the loss became {loss.item()} in epoch {self.current_epoch} (step {self.global_step}); "
+                f"{self._KEPT.format(lr=self.optimisation.lr)}"
             )
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -218,6 +219,11 @@ class ExpressionClassifier(pl.LightningModule):
             self._refuse_non_finite(self.train_sums[0])
         logits, targets = (torch.cat(parts) for parts in zip(*self._val_outputs, strict=True))
         self._val_outputs.clear()
+        if bad := int((~logits.isfinite().all(1)).sum()):  # NaN would count as the first class
+            raise FerlabError(
+                f"the logits of {bad} of {len(logits)} val faces became NaN or infinite in epoch {self.current_epoch}; "
+                f"{self._KEPT.format(lr=self.optimisation.lr)}"
+            )
         metrics, self.validation = validate(logits, targets)
         self.log_dict(metrics, sync_dist=True)
         plateau = self.lr_schedulers()

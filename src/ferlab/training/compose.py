@@ -1,5 +1,6 @@
 """A config and faces in, the data module and the classifier out: the one place where the two meet."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from torch import nn
 
 from ferlab.config import Config, build
 from ferlab.data.augment import Augment
+from ferlab.data.batches import limited
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
@@ -76,16 +78,18 @@ def _optimisation_of(config: Config, batches: int) -> Optimisation:
         momentum=config["momentum"],
         weight_decay=config["weight_decay"],
         schedule=config["schedule"],
-        steps_per_epoch=_steps_per_epoch(batches, config["trainer"]["limit_train_batches"]),
+        steps_per_epoch=_steps_per_epoch(batches, config["trainer"]),
         warmup_epochs=config["warmup_epochs"],
         plateau_patience=config["plateau_patience"],
         sam_rho=config["sam_rho"],
+        fused=not config["trainer"].get("gradient_clip_val"),
     )
 
 
-def _steps_per_epoch(batches: int, limit: int | float) -> int:
-    """Batches of an epoch under Lightning's limit_train_batches: a number of batches, or a share of them."""
-    return max(1, min(batches, limit if isinstance(limit, int) else int(batches * limit)))
+def _steps_per_epoch(batches: int, trainer: Config) -> int:
+    """Steps of the optimiser in an epoch of the trainer's arguments."""
+    limit = trainer.get("overfit_batches") or trainer["limit_train_batches"]
+    return math.ceil(limited(batches, limit) / trainer.get("accumulate_grad_batches", 1))
 
 
 def _targets_of(config: Config, data: FacesDataModule, teacher: nn.Module | None) -> Targets:

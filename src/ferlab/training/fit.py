@@ -28,6 +28,7 @@ from ferlab.training.trainer import (
     keep_heap_pages,
     out_of_memory_hint,
     precision_of,
+    refuse_unsound,
     trainer_of,
 )
 from ferlab.training.wandb_runs import wandb_mode
@@ -35,13 +36,14 @@ from ferlab.training.wandb_runs import wandb_mode
 log = logging.getLogger(__name__)
 
 
-def train(config: Config) -> directory.Run:
-    """Train by `config` (conf/train.yaml, resolved), and return the run.
+def train(config: Config) -> directory.Run | None:
+    """Train by `config` (conf/train.yaml, resolved), and return the run; None of a trial, of which nothing is kept.
 
     Raises:
         FerlabError: anything the user can mend; nothing is written before the config is known to be sound.
         SystemExit: status 143 after SIGTERM and 130 after Ctrl-C, with the state saved for ckpt=last.
     """
+    refuse_unsound(config)
     config, pretrained = pretrained_for(config)
     rank = distributed.rank_of(config)
     if config["skip_finished"] and (done := _finished(config, rank)):
@@ -55,15 +57,18 @@ def train(config: Config) -> directory.Run:
     wandb = wandb_mode(config["wandb"])
     ranks = count_ranks(config)
     distributed.refuse(ranks, composed.data.batch_size, config["unfreeze_every"])
-    place = run_directory(config, rank)
     facts = RunFacts.of(config, composed, precision, source_of(config["weights"], pretrained))
-    if rank:
-        return directory.load(_fit(config, composed, facts, place, [], ranks))
-    log.info("run %s: augmentation %s; %s", place.path, facts.augmentation, facts.learns)
-    sweep_record.note(run=str(place.path))
-    with _recorded(place.path, facts, composed, config, wandb) as loggers:
-        _fit(config, composed, facts, place, loggers, ranks)
-    return directory.load(place.path)
+    if config["trainer"]["fast_dev_run"]:
+        _fit(config, composed, facts, Place(Path(config["outputs"]) / config["name"]), [], ranks)
+        return None
+    with run_directory(config, rank, precision, exact=not cuda) as place:
+        if rank:
+            return directory.load(_fit(config, composed, facts, place, [], ranks))
+        log.info("run %s: augmentation %s; %s", place.path, facts.augmentation, facts.learns)
+        with _recorded(place, facts, composed, config, wandb) as loggers:
+            sweep_record.note(run=str(place.path))
+            _fit(config, composed, facts, place, loggers, ranks)
+        return directory.load(place.path)
 
 
 def _finished(config: Config, rank: int) -> directory.Run | None:
@@ -78,21 +83,27 @@ def _finished(config: Config, rank: int) -> directory.Run | None:
 
 
 @contextlib.contextmanager
-def _recorded(path: Path, facts: RunFacts, composed: Composed, config: Config, wandb: str) -> Iterator[list[Logger]]:
-    """Keep a run's loggers open and its run.json at `running`; at the end both get the result."""
+def _recorded(place: Place, facts: RunFacts, composed: Composed, config: Config, wandb: str) -> Iterator[list[Logger]]:
+    """Keep a run's loggers open and its run.json at `running`; at the end both get the result, whatever it is."""
     started = time.time()
-    facts.write(path)
-    loggers = loggers_of(path, config, "off" if config["trainer"]["fast_dev_run"] else wandb)  # a trial is no result
-    facts.status = "failed"  # unless it reaches its end
+    facts.continued = place.continued or None
+    facts.write(place.path)
+    loggers: list[Logger] = []
     try:
+        loggers += loggers_of(place.path, config, wandb)
         yield loggers
         facts.status = "finished"
+    except BaseException as error:
+        facts.status, facts.error = "failed", sweep_record.one_line(error)
+        raise
     finally:
-        facts.seconds = round(time.time() - started, 1)
-        finish_wandb(loggers, composed.classifier, composed.data, path, facts)
+        facts.seconds = round(place.seconds + time.time() - started, 1)
         failed = facts.status == "failed"
-        with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
-            facts.write(path)
+        try:
+            with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
+                facts.write(place.path)
+        finally:
+            finish_wandb(loggers, composed.classifier, composed.data, place.path, facts)
 
 
 def _fit(config: Config, composed: Composed, facts: RunFacts, place: Place, loggers: list[Logger], ranks: int) -> Path:
@@ -104,8 +115,14 @@ def _fit(config: Config, composed: Composed, facts: RunFacts, place: Place, logg
         with stopping.listening(), out_of_memory_hint(config["batch_size"]), distributed.all_ranks(ranks):
             trainer = trainer_of(config, facts.precision, place.path, [stopping, best, last], loggers)
             trainer.fit(composed.classifier, composed.data, ckpt_path=place.checkpoint, weights_only=True)
-        if best.best_model_path:  # a trial run (fast_dev_run) saves nothing
-            facts.best_epoch = checkpoints.load(best.best_model_path)["epoch"]
+        if config["trainer"]["fast_dev_run"]:
+            return place.path
+        if best.best_model_score is None:
+            raise FerlabError(
+                f"the training ended after {trainer.global_step} steps without a validation, so {place.path} has no "
+                "best weights; leave out what ends it so early, as trainer.max_steps or trainer.max_time"
+            )
+        facts.best_epoch = checkpoints.load(best.best_model_path)["epoch"]
     finally:
         if trainer and best.best_model_score is not None:
             facts.val_accuracy, facts.epochs = float(best.best_model_score), trainer.current_epoch

@@ -25,6 +25,7 @@ class Optimisation:
             risen for `plateau_patience` epochs; `constant`.
         steps_per_epoch: optimiser steps of an epoch, which the schedules count.
         warmup_epochs: epochs of linear warm-up, for `cosine` and `constant`.
+        fused: torch's fused optimiser, whose gradients Lightning cannot clip in mixed precision.
         sam_rho: radius of sharpness-aware minimisation (`sam`), which doubles the cost of a step; 0 is without.
 
     Raises:
@@ -40,6 +41,7 @@ class Optimisation:
     warmup_epochs: float
     plateau_patience: int
     sam_rho: float
+    fused: bool = True
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -65,8 +67,8 @@ class Optimisation:
             for key in sorted(members, reverse=True)  # the head's first: its rate is the one that is logged
         ]
         if self.optimizer == "sgd":
-            return SGD(groups, self.lr, momentum=self.momentum, nesterov=True, fused=True)
-        return AdamW(groups, self.lr, betas=(self.momentum, 0.999), fused=True)
+            return SGD(groups, self.lr, momentum=self.momentum, nesterov=True, fused=self.fused)
+        return AdamW(groups, self.lr, betas=(self.momentum, 0.999), fused=self.fused)
 
     def schedule_of(self, optimizer: Optimizer, epochs: int) -> lr_scheduler.LRScheduler:
         """The schedule over so many epochs: `plateau` is stepped after a validation, the others after each step."""

@@ -1,6 +1,6 @@
 """The content of run.json."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from ferlab.runs import directory, provenance
 from ferlab.training import freeze
 from ferlab.training.compose import Composed
 
-_REACHED = ("best_epoch", "val_accuracy", "epochs", "seconds")
+_REACHED = ("best_epoch", "val_accuracy", "epochs", "seconds", "error", "continued")
 
 
 @dataclass
@@ -28,7 +28,9 @@ class RunFacts:
         teacher: see `teacher.ConsistentTeacher`; None without one.
         weights: where the net started from.
         best_epoch, val_accuracy: of best.ckpt; None until it is there.
-        epochs, seconds: of the whole training; None until its end.
+        epochs, seconds: of the whole training; None until its end. What a start took that was killed is not counted.
+        error: why it failed.
+        continued: as `resume.Place` has it; None where the run was not continued.
     """
 
     status: str
@@ -50,6 +52,8 @@ class RunFacts:
     val_accuracy: float | None = None
     epochs: int | None = None
     seconds: float | None = None
+    error: str | None = None
+    continued: Sequence[Mapping[str, Any]] | None = None
 
     @classmethod
     def of(cls, config: Config, composed: Composed, precision: str, weights: str) -> "RunFacts":

@@ -20,6 +20,24 @@ from ferlab.training.ema import WeightEma
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
+def refuse_unsound(config: Config) -> None:
+    """Refuse what would train or validate nothing, or something else than the config says.
+
+    Raises:
+        FerlabError: with what to type.
+    """
+    wanted = config["trainer"]
+    if not isinstance(wanted["max_epochs"], int) or wanted["max_epochs"] < 1:
+        raise FerlabError(f"trainer.max_epochs is {wanted['max_epochs']!r}; expected a number of epochs from 1 up")
+    for key, of in (("limit_train_batches", "trained"), ("limit_val_batches", "validated, and no weights be the best")):
+        if not wanted[key]:
+            raise FerlabError(f"trainer.{key} is {wanted[key]!r}: nothing would be {of}; type a number above 0")
+    if config["sam_rho"] and wanted.get("accumulate_grad_batches", 1) != 1:
+        raise FerlabError("sam_rho would double some of the gradients that are accumulated; leave out one of the two")
+    if wanted["fast_dev_run"] and config["ckpt"]:
+        raise FerlabError("trainer.fast_dev_run is a trial that neither keeps nor continues a run; leave out ckpt")
+
+
 def count_ranks(config: Config) -> int:
     """Processes that will train one batch together.
 
