@@ -40,36 +40,40 @@ def train(config, faces, monkeypatch):
     return run
 
 
-def accuracies(run: directory.Run) -> list[str]:
-    return [row["val/accuracy"] for row in run.metrics_rows() if "val/accuracy" in row]
+def accuracies(run: directory.Run) -> list[tuple[str, ...]]:
+    return [(row["epoch"], row["step"], row["val/accuracy"]) for row in run.metrics_rows() if "val/accuracy" in row]
 
 
 @pytest.mark.parametrize(
-    ("number", "hook", "step"),
+    ("number", "hook", "step", "more"),
     [
-        (signal.SIGTERM, "on_train_batch_end", 3),
-        (signal.SIGINT, "on_train_batch_end", 7),
-        (signal.SIGINT, "on_after_backward", 11),
-        (signal.SIGTERM, "on_validation_batch_end", 5),
-        (signal.SIGINT, "on_validation_batch_end", 15),  # of the last epoch
+        (signal.SIGTERM, "on_train_batch_end", 3, ()),
+        (signal.SIGINT, "on_train_batch_end", 7, ()),
+        (signal.SIGINT, "on_after_backward", 11, ()),
+        (signal.SIGTERM, "on_validation_batch_end", 5, ()),
+        (signal.SIGINT, "on_validation_batch_end", 15, ()),  # of the last epoch
+        (signal.SIGTERM, "on_after_backward", 4, ("+trainer.accumulate_grad_batches=2",)),  # between two steps of 2
+        (signal.SIGTERM, "on_train_batch_end", 7, ("+trainer.val_check_interval=0.5",)),
     ],
 )
-def test_continuing_after_a_signal_gives_the_uninterrupted_weights(train, caplog, number, hook, step):
-    whole = train("name=whole", "ema_decay=0.9")
+def test_continuing_after_a_signal_gives_the_uninterrupted_weights(train, caplog, number, hook, step, more):
+    more = ("ema_decay=0.9", *more)
+    whole = train("name=whole", *more)
     before = signal.getsignal(number)
-    status = train("name=stopped", "ema_decay=0.9", callback=Signal(number, hook, step))
+    status = train("name=stopped", *more, callback=Signal(number, hook, step))
     assert status == 128 + number
     name = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}[number]
     stopped = whole.path.with_name("stopped")
     assert caplog.messages[-1] == f"stopped by {name}; run the same command with ckpt=last to continue {stopped}"
     assert signal.getsignal(number) is before
     assert directory.load(stopped).info["status"] == "failed"
-    continued = train("name=stopped", "ema_decay=0.9", "ckpt=last")
+    continued = train("name=stopped", *more, "ckpt=last")
     assert weights_of(continued) == weights_of(whole)
     assert weights_of(continued, checkpoints.BEST, ["state_dict"]) == weights_of(
         whole, checkpoints.BEST, ["state_dict"]
     )
     assert accuracies(continued) == accuracies(whole)
+    assert len(accuracies(whole)) == (6 if "+trainer.val_check_interval=0.5" in more else 3)
     assert continued.info["status"] == "finished"
 
 

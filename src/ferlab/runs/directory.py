@@ -109,14 +109,14 @@ class Run:
         return open_config(self.config["data"], recorded=True)
 
     def metrics_rows(self) -> list[dict[str, str]]:
-        """Rows of the CSV logs of all starts, one per epoch and kind; what a resumed run repeated counts once."""
+        """Rows of the CSV logs of all starts, one per step and kind; what a resumed run repeated counts once."""
         rows: dict[tuple[str, ...], dict[str, str]] = {}
         logs = sorted(self.path.glob(f"{LOG}/*/metrics.csv"), key=lambda p: int(p.parent.name))
         for path in logs:
             with path.open(newline="") as file:
                 for row in csv.DictReader(file):
                     filled = {k: v for k, v in row.items() if v}
-                    rows[(filled.get("epoch", ""), *sorted(filled))] = filled
+                    rows[(filled.get("epoch", ""), filled.get("step", ""), *sorted(filled))] = filled
         return list(rows.values())
 
 

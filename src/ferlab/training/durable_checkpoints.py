@@ -83,6 +83,10 @@ class LastCheckpoint(ModelCheckpoint):
         if trainer.current_epoch + 1 == trainer.max_epochs and trainer.check_val_every_n_epoch:
             trainer.check_val_every_n_epoch = 1
 
+    def on_train_batch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        # Metrics are logged by this count, which Lightning raises once too often where a run goes on within an epoch.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch + 1 == trainer.max_epochs:
             self._every_n_epochs = 1

@@ -74,8 +74,9 @@ class Stopping(pl.Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Raise on all ranks what rank zero has got."""
-        self._stop(trainer)
+        """Raise on all ranks what rank zero has got; gradients that are still accumulated would be lost."""
+        if batch_idx % trainer.accumulate_grad_batches == 0:
+            self._stop(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What came in the last validation ends the command too, and with it a sweep's other jobs."""
