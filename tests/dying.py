@@ -24,7 +24,8 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         return
     if event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
         return
-    if str(args[0]).startswith(_Death.folder):
+    within = event in ("os.remove", "os.rmdir") and args[1] != -1  # relative to a folder that is open: shutil.rmtree
+    if within or str(args[0]).startswith(_Death.folder):
         _Death.left -= 1
         if _Death.left < 0:
             raise Died

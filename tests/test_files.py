@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from ferlab import files
 from ferlab.errors import FerlabError
+from tests.dying import deaths
 
 
 def test_an_error_while_writing_leaves_what_was_there(tmp_path):
@@ -41,11 +43,41 @@ def test_a_disk_that_refuses_is_named_and_leaves_what_was_there(tmp_path, monkey
 
 def test_of_several_files_none_is_replaced_where_one_cannot_be_written(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
-    files.write_together({first: b"1", second: b"2"})
+    files.write_together(tmp_path, {"first": b"1", "second": b"2"})
     assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
     with pytest.raises(FerlabError, match="could not write"):
-        files.write_together({first: b"3", second / "below a file": b"4"})
+        files.write_together(tmp_path, {"first": b"3", "second/below a file": b"4"})
     assert first.read_bytes() == b"1"
+    assert {path.name for path in tmp_path.iterdir()} == {"first", "second"}
+
+
+def test_wherever_a_process_is_killed_several_files_are_all_old_or_all_new(tmp_path):
+    names = ("a", "below/b", "c")
+
+    def folder_of(n: int) -> Path:
+        folder = tmp_path / f"{n}"
+        files.write_together(folder, dict.fromkeys(names, b"old"))
+        return folder
+
+    found = []
+    for folder in deaths(folder_of, lambda folder: files.write_together(folder, dict.fromkeys(names, b"new"))):
+        files.settle(folder)
+        [content] = {(folder / name).read_bytes() for name in names}
+        found.append(content)
+        files.write_together(folder, dict.fromkeys(names, b"newer"))
+        assert {path.name for path in folder.rglob("*")} == {"a", "below", "b", "c"}
+        assert (folder / "a").read_bytes() == b"newer"
+    assert found == sorted(found, reverse=True)  # from some change on it is new
+    assert set(found) == {b"old", b"new"}
+
+
+def test_wherever_a_process_is_killed_a_record_is_the_old_or_the_new_one(tmp_path):
+    def folder_of(n: int) -> Path:
+        files.write_json(tmp_path / f"{n}" / "run.json", {"status": "running"})
+        return tmp_path / f"{n}"
+
+    for folder in deaths(folder_of, lambda folder: files.write_json(folder / "run.json", {"status": "finished"})):
+        assert json.loads((folder / "run.json").read_text())["status"] == "running"
 
 
 NO_NAMES = [

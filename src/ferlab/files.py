@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ def shown(name: object) -> str:
     return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], str(name))
 
 
+_WHOLE = ".written"  # in a folder: files that are complete and will take their places
 _LONGEST = 200  # bytes of a name; file systems end at 255, and endings are added
 
 
@@ -124,11 +126,37 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Several files: all contents are written before the first file is replaced. Raises as `replacing`."""
-    with contextlib.ExitStack() as stack:
-        for path, content in contents.items():
-            stack.enter_context(replacing(path)).write(content)
+def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Several files of a folder, by name: all or none, for whoever calls `settle` before he reads.
+
+    Raises as `replacing`.
+    """
+    settle(folder)
+    half = folder / f"{_WHOLE}.{os.getpid()}.part"
+    try:
+        for name, content in contents.items():
+            write_bytes(half / name, content)
+        with naming(folder):
+            for name in contents:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            half.rename(folder / _WHOLE)
+    finally:
+        for left in folder.glob(f"{_WHOLE}.*.part"):  # also of processes that were killed
+            shutil.rmtree(left, ignore_errors=True)
+    settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """Put in place what `write_together` has written, where it was killed before it could. Raises as `replacing`."""
+    whole = folder / _WHOLE
+    if not whole.is_dir():
+        return
+    with naming(folder):
+        for file in whole.rglob("*"):
+            if file.is_file():
+                with contextlib.suppress(FileNotFoundError):  # another process was faster
+                    file.replace(folder / file.relative_to(whole))
+        shutil.rmtree(whole, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from ferlab.data import store, store_folder
 from ferlab.errors import FerlabError
 from tests.data.conftest import ARRAYS, write_csv
+from tests.dying import deaths
 
 
 @pytest.mark.parametrize("name", ARRAYS)
@@ -52,6 +53,28 @@ def test_a_process_killed_between_the_renames_loses_nothing(tmp_path, raw):
     (tmp_path / "stores" / "fer").rename(tmp_path / "stores" / ".fer.old-7-x")
     shutil.rmtree(raw)
     assert len(store.open_faces("fer2013", raw, tmp_path / "stores", "fer")) == 12
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_wherever_a_build_is_killed_a_store_is_whole_and_the_next_leaves_nothing_else(tmp_path, raw, rebuilt):
+    new = store.open_faces("fer2013", raw, tmp_path / "stores", "fer")
+    old = new.take(np.arange(3))
+
+    def folder_of(n: int) -> Path:
+        stores = tmp_path / f"{n}"
+        stores.mkdir()
+        if rebuilt:
+            with store_folder.locked(stores, "fer"):
+                store_folder.write(stores / "fer", old, {"raw": [], "format": 0})
+        return stores
+
+    for stores in deaths(folder_of, lambda stores: store.open_faces("fer2013", raw, stores, "fer")):
+        if note := store_folder.read_note(stores / "fer"):
+            assert len(store_folder.load(stores / "fer", note, verify=True)) in (len(old), len(new))
+        found = store.open_faces("fer2013", raw, stores, "fer")
+        np.testing.assert_array_equal(found.pixels, new.pixels)
+        assert {path.name for path in stores.iterdir()} <= {"fer", ".fer.lock"}
+        assert {path.name for path in (stores / "fer").iterdir()} == {*(f"{name}.npy" for name in ARRAYS), "store.json"}
 
 
 def test_a_folder_with_other_things_is_not_replaced(tmp_path, raw):

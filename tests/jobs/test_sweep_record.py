@@ -12,10 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 
+from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.jobs import sweep_record, sweep_summary
 from ferlab.runs import directory
+from tests.dying import deaths
 
 PLUGINS = {
     "hydra/launcher=joblib": "hydra_joblib_launcher",
@@ -38,6 +43,31 @@ DIR = "hydra.sweep.dir=out"
 
 def by_num(folder: Path) -> dict[int, dict]:
     return {job["num"]: job for job in json.loads((folder / sweep_summary.SWEEP).read_text())["jobs"]}
+
+
+def test_wherever_a_job_is_killed_its_sweep_knows_what_became_of_it(tmp_path, monkeypatch):
+    def folder_of(n: int) -> Path:
+        folder = tmp_path / f"{n}"
+        files.write_json(folder / "sweep.json", {"command": ["python"], "jobs": [{"num": 0, "overrides": ["seed=0"]}]})
+        (folder / "0").mkdir()
+        return folder
+
+    def job(folder: Path) -> None:
+        hydra = {"mode": RunMode.MULTIRUN, "runtime": {"output_dir": str(folder / "0")}, "job": {"num": 0}}
+        config = OmegaConf.create({"hydra": hydra | {"overrides": {"task": ["seed=0"]}}})
+        book = sweep_record.Bookkeeper()
+        book.on_job_start(config)
+        sweep_record.note(run="outputs/one")
+        book.on_job_end(config, JobReturn(_return_value=0.5, status=JobStatus.COMPLETED))
+        sweep_summary.summarize(folder)
+
+    monkeypatch.setenv(sweep_record.RECORD, "")  # put back after the test
+    states = []
+    for folder in deaths(folder_of, job):
+        [found] = sweep_summary.summarize(folder).jobs
+        assert found.val_accuracy == (0.5 if found.status == "finished" else None)
+        states.append(found.status)
+    assert list(dict.fromkeys(states)) == ["not started", "killed", "finished"]
 
 
 def test_a_sweep_ends_with_a_table_of_what_became_of_each_job(typed, tmp_path, capsys):

@@ -47,7 +47,6 @@ def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: b
     folder = stores / name
     made_of = {"format": FORMAT, "layout": layout, "options": json.loads(json.dumps(options))}
     with store_folder.locked(stores, name):
-        store_folder.recover(folder)
         note = store_folder.read_note(folder)
         files = _raw_files(layout, raw, note, made_of, folder)
         if note is None or not _is_current(note, made_of, raw, files, folder):

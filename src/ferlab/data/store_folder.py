@@ -19,7 +19,7 @@ from ferlab.files import Json
 
 ARRAYS = ("pixels", "targets", "split", "subject", "row")
 NOTE, CARD = "store.json", "card.json"
-_OWN = {*(f"{name}.npy" for name in ARRAYS), NOTE, f"{NOTE}.tmp", CARD}
+_OWN = {*(f"{name}.npy" for name in ARRAYS), NOTE, CARD}
 _LOCK_S = 900  # seconds that another process may take to build
 
 Note = dict[str, Any]  # store.json: layout, options, raw files, arrays, number and files of the faces
@@ -27,7 +27,7 @@ Note = dict[str, Any]  # store.json: layout, options, raw files, arrays, number 
 
 @contextlib.contextmanager
 def locked(stores: Path, name: str) -> Iterator[None]:
-    """Hold the store against other processes; without effect in a folder that may not be written."""
+    """Hold the store, mended, against other processes; without effect in a folder that may not be written."""
     lock = FileLock(stores / f".{name}.lock")
     try:
         stores.mkdir(parents=True, exist_ok=True)
@@ -39,18 +39,27 @@ def locked(stores: Path, name: str) -> Iterator[None]:
         yield
         return
     try:
+        _mend(stores / name)
         yield
     finally:
         lock.release()
 
 
-def recover(folder: Path) -> None:
-    """Put back the store that a process, killed between its two renames, had moved aside."""
-    if not folder.exists():
-        for old in folder.parent.glob(f".{folder.name}.old-*"):
-            if read_note(old):
-                old.rename(folder)
-                return
+def _mend(folder: Path) -> None:
+    """Put back the store that a process had moved aside when it was killed, and remove all else that such left.
+
+    The lock is held, so that nobody else builds this store.
+    """
+    aside, half = (list(folder.parent.glob(f".{folder.name}.{kind}-*")) for kind in ("old", "tmp"))
+    for old in aside:
+        if not folder.exists() and read_note(old):
+            old.rename(folder)
+    with contextlib.suppress(OSError):
+        for left in (*aside, *half):
+            (left / NOTE).unlink(missing_ok=True)  # first: without it the rest is no store
+            shutil.rmtree(left, ignore_errors=True)
+        for part in folder.glob("*.part"):
+            part.unlink()
 
 
 def read_note(folder: Path) -> Note | None:
@@ -103,11 +112,7 @@ def write(folder: Path, faces: Faces, note: Note) -> Note:
             f"write in {folder.parent}: make room, or set data.root to another place"
         ) from None
     finally:
-        recover(folder)
-        # Also what killed processes left: nobody else builds this store, since the lock is held.
-        for kind in ("tmp", "old"):
-            for leftover in folder.parent.glob(f".{folder.name}.{kind}-*"):
-                shutil.rmtree(leftover, ignore_errors=True)
+        _mend(folder)
     return note
 
 

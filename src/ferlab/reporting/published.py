@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.files import Json
@@ -81,6 +82,7 @@ class Published:
 
 def is_published(folder: Path) -> bool:
     """Whether a folder is one that publish wrote."""
+    files.settle(folder)
     return (folder / RUNS).is_file()
 
 

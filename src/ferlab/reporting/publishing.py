@@ -96,7 +96,7 @@ def write(folder: Path, entries: Sequence[Entry], also: Mapping[str, bytes] | No
             for study in entry.studies
         ),
     }
-    files.write_together({folder / name: content for name, content in {**contents, **(also or {})}.items()})
+    files.write_together(folder, {**contents, **(also or {})})
 
 
 def _facts(reports: Sequence[Json]) -> Json:
