@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ferlab.cli import Config, command
+from ferlab.commandline import typed
 
 if TYPE_CHECKING:
     from ferlab.ensembling.choosing import Choice
@@ -39,7 +40,7 @@ def _print(folder: Path, choices: Sequence["Choice"]) -> None:
     for one in chosen["specialists"]:
         gain = f"{one['gained']} right for {one['lost']} wrong, p {one['p_holm']:.2g}"
         console.print(f"  {'/'.join(one['pair'])}  {one['name']}: {gain}")
-    console.print(f"frozen: {folder}; next: python -m ferlab.evaluate runs={folder} split=test")
+    console.print(f"frozen: {folder}; next: python -m ferlab.evaluate {typed('runs', folder)} split=test", markup=False)
 
 
 @command("ensemble")

@@ -4,6 +4,7 @@ import logging
 import warnings
 
 from ferlab.cli import Config, command
+from ferlab.commandline import typed
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def main(config: Config) -> float:
         log.info("trial run: one batch was trained and validated, nothing is kept")
         return float("nan")
     accuracy: float = run.info.get("val_accuracy", float("nan"))
-    log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate runs=%s", 100 * accuracy, run.path)
+    log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate %s", 100 * accuracy, typed("runs", run.path))
     return accuracy
 
 

@@ -10,7 +10,7 @@ from ferlab.ensembling import subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation import door
 from ferlab.evaluation.door import Door
-from ferlab.runs import directory
+from ferlab.runs import directory, provenance
 
 
 @pytest.fixture
@@ -29,7 +29,8 @@ def test_a_run_is_opened_with_its_faces_views_and_provenance(one, trained):
     of = opened.provenance
     assert (of.name, of.members, of.split, of.evaluated_on) == (trained.name, [trained.name], "val", "cpu")
     assert of.weights_sha256 == [one.runs[0].weights_sha256]
-    assert (of.config, of.tta, of.looks_before) == (one.runs[0].config, None, None)
+    assert (of.tta, of.looks_before) == (None, None)
+    assert of.config == provenance.portable(one.runs[0].config, one.runs[0].config)
 
 
 def test_val_is_looked_at_freely_and_test_is_counted(one, tmp_path):

@@ -140,6 +140,14 @@ def test_a_job_is_told_where_its_record_goes(folder):
     assert (folder / "step/run-1.5.json").read_text() == "1"
 
 
+def test_jobs_do_not_share_the_id_of_a_wandb_run(folder, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "one")
+    says = f"import os; open(os.environ['{scheduler.RECORD}'], 'w').write(str('WANDB_RUN_ID' in os.environ))"
+    (folder.parent / "says.py").write_text(says)
+    scheduler.run([Job("a", lambda: ["says"])], folder)
+    assert (folder / "a.json").read_text() == "False"
+
+
 def started() -> subprocess.Popen:
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0

@@ -10,6 +10,17 @@ from tests.reporting.test_summary_page import STUDENT
 from tests.unpacked import unpacked
 
 
+def test_a_card_names_no_place_of_this_machine(tmp_path, monkeypatch):
+    mine = tmp_path / "mine"
+    unpacked(STUDENT, mine)
+    (tmp_path / "elsewhere").mkdir()
+    for cwd, typed in ((tmp_path, f"mine/{STUDENT}"), (tmp_path / "elsewhere", f"outputs/{STUDENT}")):
+        monkeypatch.chdir(cwd)
+        [card] = cards(tmp_path, mine / STUDENT).values()
+        assert str(tmp_path) not in card
+        assert f"runs={typed} " in card
+
+
 def test_what_cannot_be_described_says_what_to_type(tmp_path):
     with pytest.raises(FerlabError, match=r"nothing to describe; type runs=outputs/NAME .* data=fer2013"):
         cards(tmp_path)

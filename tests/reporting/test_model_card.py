@@ -73,7 +73,7 @@ def test_what_was_not_measured_is_said_to_be_not_measured(tmp_path):
     assert "Who is shown (age, gender, skin, culture): not measured" in text
     folder = unpacked(STUDENT, tmp_path, "run.json", "config.yaml")
     bare = cards(tmp_path, folder)[f"{STUDENT}.md"]
-    assert f"Accuracy on val: not measured; type `python -m ferlab.evaluate runs={folder.as_posix()}`" in bare
+    assert f"Accuracy on val: not measured; type `python -m ferlab.evaluate runs=outputs/{folder.name}`" in bare
     # No ratio without a file that has it: what is left are counts, seeds, versions and names.
     assert not re.search(r"\d\d\.\d \(", bare)
 

@@ -68,7 +68,7 @@ def test_what_cannot_be_tested_is_said(tmp_path, made):
     ("runs", "message"),
     [
         (None, r"type runs='outputs/\*' or runs=results"),
-        ("outputs/none*", r"python -m ferlab.evaluate runs='outputs/none\*'"),
+        ("outputs/none*", r"python -m ferlab.evaluate 'runs=outputs/none\*'"),
     ],
 )
 def test_missing_reports_say_what_to_type(made, runs, message):

@@ -1,6 +1,7 @@
 """Run directories: made, found, read, refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,14 @@ def test_runs_are_found_once_and_what_is_missing_is_named(tmp_path, monkeypatch)
         FerlabError, match=r"runs='outputs/c' matches no run directory; there are: outputs/a, outputs/b"
     ):
         directory.find("outputs/c")
+
+
+def test_a_run_is_found_by_its_very_path_whatever_signs_are_in_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = "it's [1] of 'three'"
+    for name in (folder, "outputs"):
+        made(tmp_path / name, "a")
+    assert directory.find(f"{folder}/a") == [Path(folder, "a")]
 
 
 def test_only_finished_runs_pass(tmp_path):

@@ -6,6 +6,8 @@ from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 from ferlab.runs import provenance
 from ferlab.runs.directory import Run
 
@@ -67,3 +69,29 @@ def test_the_environment_names_versions_and_no_place():
     found = provenance.environment()
     assert found["torch"] == metadata.version("torch")
     assert not any("/" in value for value in found.values())
+
+
+CONFIG = {"outputs": "/home/me/outputs", "data": {"root": "/mnt/faces", "sources": [{"path": "/mnt/faces/raw.csv"}]}}
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        (CONFIG, {"outputs": "outputs", "data": {"root": "data", "sources": [{"path": "data/raw.csv"}]}}),
+        ("/home/me/outputs/a/checkpoints/best.ckpt", "outputs/a/checkpoints/best.ckpt"),
+        ("/elsewhere/a/checkpoints/best.ckpt", "outputs/a/checkpoints/best.ckpt"),
+        (["/home/me/teacher", ("outputs/b", 3, None)], ["teacher", ["outputs/b", 3, None]]),
+        ("a/relative.path", "a/relative.path"),
+    ],
+)
+def test_what_others_may_read_names_no_place_of_this_machine(node, expected):
+    assert provenance.portable(node, CONFIG) == expected
+
+
+def test_a_report_states_a_config_without_places_of_this_machine():
+    one = replace(run("a", weights="/home/me/w.pth"), config={"name": "a", **CONFIG})
+    for alone, runs in ((True, [one]), (False, [one, run("b")])):
+        kept = json.dumps(of(runs, alone).as_json())
+        assert "data/raw.csv" in kept
+        assert "/home" not in kept
+        assert "/mnt" not in kept

@@ -114,6 +114,13 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
     assert kept["weights_sha256"] == hashlib.sha256(run.weights.read_bytes()).hexdigest()
     assert kept["val_accuracy"] == pytest.approx(run.info["val_accuracy"])
 
+    # What would be uploaded holds no place of this machine.
+    uploaded = [p for p in run.path.glob("wandb/offline-run-*/files/**/*") if p.is_file()]
+    uploaded += [p for p in (run.path / "wandb" / "data").rglob("*") if p.is_file()]
+    assert any(b"max_epochs" in path.read_bytes() for path in uploaded)  # config.yaml
+    for path in uploaded:
+        assert str(tmp_path).encode() not in path.read_bytes(), path
+
     # The pictures lie in the run's directory, not in the home folder.
     staged = [p for p in (run.path / "wandb" / "data").rglob("*") if p.is_file() and p.read_bytes()[:4] == b"\x89PNG"]
     assert len(staged) == 40
@@ -122,6 +129,7 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
 
 
 def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RUN_ID", "shared")
     job = typed.Typed((), "demo", "2026-11-23_18-05-13", "joblib")
     monkeypatch.setattr(typed, "job", lambda: job)
     home = os.environ["HOME"]
@@ -130,12 +138,17 @@ def test_a_sweeps_runs_share_its_tag_and_a_recipe_is_a_group(config, tmp_path, m
     overrides = (f"weights={home}/{'w' * 80}.pth", f"teacher=[{home}/one,{home}/two]", "name=run")
     loggers.finish_wandb(loggers.loggers_of(path, config(*overrides), "offline"), Untrained(), None, path, FINISHED)
     found = read(path)
+    assert found["run"].run_id != "shared"
     assert found["run"].run_group == "demo"
     tags = set(found["run"].tags)
     assert {"sweep=2026-11-23_18-05-13", "launcher=joblib", "teacher=yes"} <= tags
     assert max(map(len, tags)) == 64  # W&B refuses longer ones
     assert found["config"]["teacher"] == ["one", "two"]
     assert home not in str(found["run"]) + json.dumps(found["config"])
+    monkeypatch.setattr(typed, "job", typed.Typed)
+    found = opened(config, tmp_path / "alone", "offline")
+    loggers.finish_wandb(found, Untrained(), None, path, FINISHED)
+    assert read(tmp_path / "alone")["run"].run_id == "shared"  # as W&B's own agent sets it
 
 
 class Untrained:
@@ -244,6 +257,16 @@ def test_a_folder_that_wandb_cannot_write_does_not_stop_training(config, monkeyp
     assert "only files are written" in caplog.text
     assert run.info["status"] == "finished"
     assert_csv_is_complete(run.path, 1)
+
+
+def test_run_json_is_written_before_wandb_takes_the_last_room(config, monkeypatch):
+    def full(found, classifier, data, run, facts):
+        assert directory.load(run).info["status"] == "finished"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ferlab.training.fit.finish_wandb", full)
+    with pytest.raises(OSError, match="No space"):
+        training.train(config("trainer.max_epochs=1"))
 
 
 def test_a_failed_run_keeps_its_curves_and_closes_the_loggers(config, monkeypatch, tmp_path):

@@ -9,9 +9,17 @@ from ferlab.training import wandb_runs
 
 
 @pytest.mark.parametrize(
-    ("given", "mode"), [("online", "online"), ("offline", "offline"), ("off", "off"), (False, "off")]
+    ("given", "allowed", "mode"),
+    [
+        *(("online", None, "online"), ("offline", None, "offline"), ("off", None, "off"), (False, None, "off")),
+        *(("online", "disabled", "off"), ("offline", "disabled", "off"), ("online", "offline", "offline")),
+        *(("off", "online", "off"), ("offline", "online", "offline"), ("off", "offline", "off")),
+    ],
 )
-def test_modes(given, mode):
+def test_a_run_is_where_the_config_wants_it_and_wandb_mode_allows_it(monkeypatch, given, allowed, mode):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    if allowed:
+        monkeypatch.setenv("WANDB_MODE", allowed)
     assert wandb_runs.wandb_mode(given) == mode
 
 

@@ -30,6 +30,7 @@ from ferlab.files import Json
 from ferlab.inference.onnx_model import FORMAT, INPUT, OUTPUT, rgba_of
 from ferlab.metrics import statistics
 from ferlab.predictors.predictor import predict
+from ferlab.runs.provenance import portable
 
 _BATCHES = (1, 2, 5, 64)  # a graph whose batch were fixed anywhere would fail in one of them
 _SIDES = ((20, 20), (63, 97), (224, 180))  # of crops that are enlarged, distorted and shrunk to a face
@@ -125,8 +126,8 @@ def facts(one: Subject, opened: OpenedRuns, margin: Mapping[str, float], opset: 
                 "name": run.name,
                 "weights_sha256": run.weights_sha256,
                 "train_faces_sha256": faces_sha256(run.faces().of_split("train")),
-                "config": _portable(run.config, root="data"),
-                "info": _portable(run.info),
+                "config": portable(run.config, run.config),
+                "info": portable(run.info, run.config),
             }
             for run in one.runs
         ],
@@ -159,12 +160,3 @@ def _reports(one: Subject, title: str) -> Json:
         if sorted(kept.get("weights_sha256", ())) == sorted(run.weights_sha256 for run in one.runs):
             found[split] = {key: kept[key] for key in _OF_A_REPORT if key in kept}
     return found
-
-
-def _portable(node: Any, root: str | None = None) -> Any:
-    """A config without the places of the machine it ran on: the last part of each absolute path; data lie in `root`."""
-    if isinstance(node, dict):
-        return {key: root if key == "root" and root else _portable(value, root) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_portable(value, root) for value in node]
-    return Path(node).name if isinstance(node, str) and Path(node).is_absolute() else node

@@ -1,11 +1,11 @@
 """What `runs=` names, as subjects; this file alone decides that."""
 
-import glob
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferlab.commandline import matching
 from ferlab.ensembling import frozen
 from ferlab.ensembling.subject import Subject, of_run
 from ferlab.errors import FerlabError
@@ -29,7 +29,7 @@ def as_one(patterns: str | Sequence[str] | None, key: str = "runs") -> Subject:
     members: dict[Path, Run] = {}
     for pattern in typed:
         found = without_replaced(_members_of(pattern, key))
-        if glob.has_magic(pattern):
+        if matching(pattern) != [Path(pattern)]:
             refuse_twins(found)
         members |= {run.path: run for run in found}
     runs = tuple(members.values())
@@ -52,7 +52,7 @@ def places_of(pattern: str, key: str = "runs") -> list[Path]:
     Raises:
         FerlabError: it matches neither.
     """
-    ensembles = [Path(p) for p in sorted(glob.glob(pattern)) if _is_ensemble(Path(p))]
+    ensembles = [path for path in matching(pattern) if _is_ensemble(path)]
     return ensembles or directory.find(pattern, key=key)
 
 

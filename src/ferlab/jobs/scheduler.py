@@ -145,6 +145,7 @@ class _Pool:
         path = self.folder / f"{job.name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         environment = os.environ | {RECORD: str(path.with_suffix(".json")), "PYTHONUNBUFFERED": "1"}
+        environment.pop("WANDB_RUN_ID", None)  # it is one, and the jobs are many
         if device:
             environment["CUDA_VISIBLE_DEVICES"] = device
         with path.open("ab") as out:

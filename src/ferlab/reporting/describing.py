@@ -6,15 +6,18 @@ Nothing is run, counted or opened but what other commands wrote.
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ferlab.data.store import STORES
 from ferlab.data.store_folder import CARD
+from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
 from ferlab.files import write_text
 from ferlab.reporting import data_card, model_card, records
+from ferlab.reporting.records import Record
 from ferlab.studies.mistakes_record import MistakesRecord
 
 log = logging.getLogger(__name__)
@@ -28,7 +31,7 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
     """
     if not config["runs"] and config.get("data") is None:
         raise FerlabError("nothing to describe; type runs=outputs/NAME for model cards, data=fer2013 for data cards")
-    found = records.find(config["runs"]) if config["runs"] else []
+    found = [_portable(record) for record in records.find(config["runs"])] if config["runs"] else []
     place, cards = Path(config["ledger"]), {}
     looks = ledger.entries(place) if place.is_file() else None
     for record in found:
@@ -41,6 +44,16 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
     for name, text in cards.items():
         write_text(folder / name, text)
     return [folder / name for name in cards]
+
+
+def _portable(record: Record) -> Record:
+    """A record whose card names no place of this machine."""
+    if not record.path.is_absolute():
+        return record
+    if record.path.is_relative_to(Path.cwd()):
+        return replace(record, path=record.path.relative_to(Path.cwd()))
+    group = () if record.run else (frozen.FOLDER,)
+    return replace(record, path=Path("outputs", *group, record.path.name))
 
 
 def _prepared(data: Mapping[str, Any]) -> list[dict[str, Any]]:

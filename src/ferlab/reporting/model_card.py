@@ -120,7 +120,7 @@ def _factors(record: Record) -> str:
 
 def _evaluation_data(record: Record) -> list[str]:
     if not record.reports:
-        return [markdown.unmeasured("Accuracy on val", f"python -m ferlab.evaluate runs={record.typed}")]
+        return [markdown.unmeasured("Accuracy on val", f"python -m ferlab.evaluate {record.runs}")]
     head = ["split", "faces", "of them also in training", *EXPRESSIONS, "sha256 of pixels and labels"]
     rows = {}
     for report in record.whole_reports():

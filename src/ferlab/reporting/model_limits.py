@@ -22,9 +22,7 @@ def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Map
     if report:
         lines += _of_report(report)
     else:
-        lines.append(
-            markdown.unmeasured("Which expressions are missed", f"python -m ferlab.evaluate runs={record.typed}")
-        )
+        lines.append(markdown.unmeasured("Which expressions are missed", f"python -m ferlab.evaluate {record.runs}"))
     lines.append(_bad_pictures(record))
     lines += _label_noise(record)
     lines.append("Whether it serves groups of people alike: not measured, and not to be measured on FER2013.")
@@ -98,9 +96,8 @@ def _label_noise(record: Record) -> list[str]:
 def recommendations(record: Record) -> str:
     """What to do about it."""
     lines = [
-        "Measure on faces like yours before use: `python -m ferlab.robustness runs="
-        + record.typed
-        + " data=class_folders corruptions=[]`."
+        f"Measure on faces like yours before use: `python -m ferlab.robustness {record.runs} data=class_folders "
+        "corruptions=[]`."
     ]
     calibrated = record.found(CalibrationRecord)
     for study, found in calibrated:

@@ -13,8 +13,7 @@ from ferlab.reporting.published import SHORT, Entry, Json, Published, Study
 from ferlab.reporting.publishing import row_of
 from ferlab.reporting.records import Record
 from ferlab.runs import directory
-
-_OF_A_RUN = ("checkpoints", "best.ckpt")
+from ferlab.runs.provenance import portable
 
 
 def publish(
@@ -74,9 +73,9 @@ def entry_of(record: Record, labels: Mapping[str, np.ndarray], dirty: bool = Fal
     _refuse_unmeasured(record)
     if not dirty:
         _refuse_dirty(record)
-    reports = [_portable(report, report.get("config")) | _answers(report, labels, record) for report in record.reports]
-    info = _portable(record.run.info, record.run.config) if record.run else None
-    config = _portable(record.run.config, record.run.config) if record.run else None
+    reports = [portable(report, report.get("config")) | _answers(report, labels, record) for report in record.reports]
+    info = portable(record.run.info, record.run.config) if record.run else None
+    config = portable(record.run.config, record.run.config) if record.run else None
     for report in reports if record.run else ():
         report |= {"config": config, "run": info}
     studies = [Study(study.kind, study.folder.name, dict(study.content)) for study in record.studies]
@@ -85,7 +84,7 @@ def entry_of(record: Record, labels: Mapping[str, np.ndarray], dirty: bool = Fal
 
 
 def _refuse_unmeasured(record: Record) -> None:
-    typed = f"python -m ferlab.evaluate runs={record.typed} split=val"
+    typed = f"python -m ferlab.evaluate {record.runs} split=val"
     if not record.reports:
         raise FerlabError(f"{record.name} was never measured; type {typed}")
     if record.run and record.info.get("status", "finished") != "finished":
@@ -126,7 +125,7 @@ def _answers(report: Report, labels: Mapping[str, np.ndarray], record: Record) -
     if "predicted" in report:  # it was published elsewhere
         return {"predicted": report["predicted"], "labels": report["labels"]}
     folder = report["folder"]
-    again = f"type python -m ferlab.evaluate runs={record.typed} split={report['split']} tta={report['tta']}"
+    again = f"type python -m ferlab.evaluate {record.runs} split={report['split']} tta={report['tta']}"
     try:
         predicted, correct = np.load(folder / "predicted.npy"), np.load(folder / "correct.npy")
         own = np.load(folder / "labels.npy") if (folder / "labels.npy").is_file() else None
@@ -145,39 +144,20 @@ def _weights_file(record: Record) -> str:
         return str(record.reports[0]["export"]["file"])
     group = () if record.run else (published_choices.FOLDER,)
     path = PurePath("outputs", *group, record.path.name) if record.path.is_absolute() else record.path
-    return path.joinpath(*(_OF_A_RUN if record.run else (directory.MEMBERS,))).as_posix()
+    return path.joinpath(*(directory.WEIGHTS if record.run else (directory.MEMBERS,))).as_posix()
 
 
 def _trained(report: Report, record: Record) -> Json:
     """Config and run.json, of an ensemble those of each member, without the places of the machine."""
     if record.run:
         config = record.run.config
-        return {"config": _portable(config, config), "run": _portable(record.run.info, config)}
+        return {"config": portable(config, config), "run": portable(record.run.info, config)}
     configs, infos = report.get("config", {}), report.get("run", {})
     return (
         {
-            "config": {name: _portable(config, config) for name, config in configs.items()},
-            "run": {name: _portable(info, configs[name]) for name, info in infos.items()},
+            "config": {name: portable(config, config) for name, config in configs.items()},
+            "run": {name: portable(info, configs[name]) for name, info in infos.items()},
         }
         if configs
         else {}
     )
-
-
-def _portable(node: Any, config: Mapping[str, Any] | None) -> Any:
-    """Without the places of the machine: paths begin with outputs or data, others are their last part.
-
-    Args:
-        config: of the run, whose outputs and data.root are known by these names.
-    """
-    if isinstance(node, dict):
-        return {key: _portable(value, config) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_portable(value, config) for value in node]
-    if not isinstance(node, str) or not PurePath(node).is_absolute():
-        return node
-    path, config = PurePath(node), config or {}
-    for root, name in ((config.get("outputs"), "outputs"), (config.get("data", {}).get("root"), "data")):
-        if root and path.is_relative_to(root):
-            return PurePath(name, path.relative_to(root)).as_posix()
-    return PurePath("outputs", *path.parts[-3:]).as_posix() if path.parts[-2:] == _OF_A_RUN else path.name

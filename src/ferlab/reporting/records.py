@@ -3,12 +3,13 @@
 They lie in its directory (reports/SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/metrics.csv), or were published (results/).
 """
 
-import glob
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
+from ferlab import commandline
+from ferlab.commandline import matching
 from ferlab.errors import FerlabError
 from ferlab.files import refuse_name
 from ferlab.reporting import markdown, published, written_studies
@@ -58,12 +59,17 @@ class Record:
 
     @property
     def typed(self) -> str:
-        """What is typed after runs= to measure it; the weights of what was published lie in outputs, if anywhere."""
+        """The path to type after runs= to measure it; the weights of what was published lie in outputs, if anywhere."""
         if self.exported:
             return Path("outputs", self.reports[0].get("members", [self.name])[0]).as_posix()
         if self.weights_file:
             return (self.weights_file.parents[1] if self.run else self.weights_file.parent).as_posix()
         return self.path.as_posix()
+
+    @property
+    def runs(self) -> str:
+        """The word that is typed to measure it."""
+        return commandline.typed("runs", self.typed)
 
     @property
     def exported(self) -> bool:
@@ -99,7 +105,7 @@ class Record:
         if missing := [key for key in _MEASURED if key not in report]:
             raise FerlabError(
                 f"{report['folder'] / 'report.json'} lacks {', '.join(missing)}; write it again with "
-                f"python -m ferlab.evaluate runs={self.typed} split={report['split']} tta={report['tta']}"
+                f"python -m ferlab.evaluate {self.runs} split={report['split']} tta={report['tta']}"
             )
         return report
 
@@ -118,8 +124,8 @@ class Record:
     def command(self, kind: Kind[Any]) -> str:
         """What to type for a study of that kind, of an ensemble's member if the ensemble itself cannot have one."""
         member = self.run is None and not kind.of_ensembles
-        typed = Path("outputs", self.reports[0]["members"][0]).as_posix() if member else self.typed
-        return f"python -m ferlab.{kind.command} runs={typed}"
+        path = Path("outputs", self.reports[0]["members"][0]).as_posix() if member else self.typed
+        return f"python -m ferlab.{kind.command} {commandline.typed('runs', path)}"
 
 
 def find(patterns: str | Sequence[str] | None) -> list[Record]:
@@ -148,8 +154,8 @@ def find(patterns: str | Sequence[str] | None) -> list[Record]:
 
 
 def _directories(pattern: str, known: Mapping[Path, Record]) -> dict[Path, Record]:
-    paths = [Path(p) for p in sorted(glob.glob(str(pattern)))]
-    paths = [inner for path in paths for inner in (sorted(path.iterdir()) if path.name in _GROUPS else [path])]
+    found = matching(pattern)
+    paths = [inner for path in found for inner in (sorted(path.iterdir()) if path.name in _GROUPS else [path])]
     here = {path: record for path in paths if (record := known.get(path) or _read(path))}
     if not here:
         there = sorted({p.parent.as_posix() for p in Path().glob(f"*/*/{directory.INFO}")})

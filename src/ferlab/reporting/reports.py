@@ -1,6 +1,5 @@
 """Written reports: found, read, and compared. No model is run."""
 
-import glob
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ferlab.commandline import matching, typed
 from ferlab.errors import FerlabError
 from ferlab.reporting import markdown, published
 from ferlab.reporting.markdown import Report
@@ -46,12 +46,12 @@ def _named(pattern: str) -> list[Report]:
     if entries is not None:
         return [report for entry in entries for report in entry.reports]
     # outputs/* also holds outputs/ensembles, whose reports lie one folder deeper.
-    globs = (f"{pattern}/reports/*/report.json", f"{pattern}/*/reports/*/report.json")
-    paths = sorted({Path(path) for one in globs for path in glob.glob(one)})
+    globs = ("reports/*/report.json", "*/reports/*/report.json")
+    paths = sorted({path for place in matching(pattern) for one in globs for path in place.glob(one)})
     if not paths:
         raise FerlabError(
             f"runs={pattern!r} has no reports/*/report.json; "
-            f"type python -m ferlab.evaluate runs={pattern!r} tta=none split=val first"
+            f"type python -m ferlab.evaluate {typed('runs', pattern)} tta=none split=val first"
         )
     return [load_report(path) for path in paths]
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ferlab.commandline import typed
 from ferlab.pages.sections import PageTable, Section
 from ferlab.reporting.records import Record
 from ferlab.studies.kinds import KINDS, Kind
@@ -26,7 +27,8 @@ def _compared(kind: Kind[Any], records: Sequence[Record]) -> Section:
 
 def evaluate(records: Sequence[Record], split: str, tta: str) -> list[str]:
     """The command that reports on these; none where there are none."""
-    own = [f"python -m ferlab.evaluate weights={r.name}.onnx split={split}" for r in records if r.exported]
+    files = [typed("weights", f"{record.name}.onnx") for record in records if record.exported]
+    own = [f"python -m ferlab.evaluate {file} split={split}" for file in files]
     own += [f"python -m ferlab.evaluate {named([r])} split={split}" for r in records if r.frozen]  # with their views
     others = [record for record in records if not (record.exported or record.frozen)]
     if not others:
@@ -37,5 +39,4 @@ def evaluate(records: Sequence[Record], split: str, tta: str) -> list[str]:
 
 def named(records: Sequence[Record]) -> str:
     """The runs as they are typed."""
-    names = ",".join(record.typed for record in records)
-    return f"runs={names}" if len(records) == 1 else f"'runs=[{names}]'"
+    return records[0].runs if len(records) == 1 else typed("runs", [record.typed for record in records])

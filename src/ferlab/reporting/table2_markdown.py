@@ -10,11 +10,11 @@ from ferlab.reporting import table2
 from ferlab.reporting.markdown import Report, interval, markdown, spread, view_title
 from ferlab.reporting.reports import right, unfit
 from ferlab.reporting.table2 import ENSEMBLE, POSTER_ENSEMBLES, Column, Grid
+from ferlab.runs import directory
 
 _MODELS = {"vgg16": "VGG16", "resnet50": "ResNet50", "senet50": "SENet50"}
 _ROWS = {"none": "no class weights", "balanced": "class weights", "fer2013": "FER2013", "fer2013+aux": "FER2013 + aux"}
 _COLUMNS = {"none": "", "balanced": " weighted", "fer2013": "", "fer2013+aux": " + aux"}
-_OF_A_RUN = ("checkpoints", "best.ckpt")
 
 _CAPTION = (
     "± is the sample standard deviation over seeds; intervals (95 %, Wilson; of several seeds their mean) are over the "
@@ -149,7 +149,9 @@ def how_trained(config: Config) -> str:
     weights, told = config.get("weights"), []
     if weights not in (None, "none"):
         path = PurePosixPath(weights)
-        told.append(f"from {path.parts[-3]}" if path.parts[-2:] == _OF_A_RUN and len(path.parts) > 2 else "pretrained")
+        told.append(
+            f"from {path.parts[-3]}" if path.parts[-2:] == directory.WEIGHTS and len(path.parts) > 2 else "pretrained"
+        )
     if config.get("teacher"):
         told.append("distilled")
     return ", ".join(told) or "from scratch"

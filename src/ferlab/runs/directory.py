@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from ferlab import files
+from ferlab.commandline import matching
 from ferlab.data.faces import Faces
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
@@ -23,6 +24,7 @@ from ferlab.files import Config, Json, refuse_name, write_text
 from ferlab.runs import checkpoints, shapes
 
 CONFIG, INFO, CHECKPOINTS, LOG = "config.yaml", "run.json", "checkpoints", "log"
+WEIGHTS = (CHECKPOINTS, checkpoints.BEST)  # place of the best weights in a run
 MEMBERS = "members.json"  # in an ensemble's directory
 _ALIASES = 10  # of YAML, in a config.yaml; train writes none
 
@@ -72,8 +74,7 @@ def find(patterns: str | Sequence[str], root: str | os.PathLike = ".", key: str 
     """
     found: list[Path] = []
     for pattern in [patterns] if isinstance(patterns, str) else patterns:
-        paths = [Path(p) for p in sorted(glob.glob(str(Path(root) / pattern)))]
-        runs = [p for p in paths if (p / CONFIG).is_file()]
+        runs = [path for path in matching(Path(root) / pattern) if (path / CONFIG).is_file()]
         if not runs:
             near = sorted(p.parent.as_posix() for p in Path(root).glob(f"outputs/*/{CONFIG}"))
             raise FerlabError(f"{key}={pattern!r} matches no run directory; there are: {', '.join(near) or 'none'}")
@@ -96,7 +97,7 @@ class Run:
     @property
     def weights(self) -> Path:
         """The checkpoint with the best val/accuracy."""
-        return self.path / CHECKPOINTS / checkpoints.BEST
+        return self.path.joinpath(*WEIGHTS)
 
     @cached_property
     def weights_sha256(self) -> str:

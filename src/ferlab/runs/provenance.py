@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from ferlab.files import Json
+from ferlab.runs import directory
 from ferlab.runs.directory import Run
 
 
@@ -61,7 +62,7 @@ class Provenance:
         looks_before, looks_before_at_data: earlier looks at this test split, by these weights and by anything.
         ensemble: how an ensemble was chosen on val, its weights and checksum.
         export: the JSON of an exported model.
-        config, run: config.yaml and run.json, of several runs by name.
+        config, run: config.yaml and run.json without places of this machine, of several runs by name.
     """
 
     name: str
@@ -124,6 +125,8 @@ def of_runs(
         facts[key] = values[0] if all(value == values[0] for value in values) else values
     if not alone and None not in (counts := [run.info.get("parameters") for run in runs]):
         facts["parameters"] = sum(counts)
+    configs = {run.name: portable(run.config, run.config) for run in runs}
+    infos = {run.name: portable(run.info, run.config) for run in runs}
     return Provenance(
         name=name,
         model=runs[0].info.get("model") if alone else "ensemble",
@@ -134,10 +137,29 @@ def of_runs(
         faces_sha256=faces_sha256,
         evaluated_on=evaluated_on,
         ensemble=ensemble,
-        config=runs[0].config if alone else {run.name: run.config for run in runs},
-        run=runs[0].info if alone else {run.name: run.info for run in runs},
+        config=configs[runs[0].name] if alone else configs,
+        run=infos[runs[0].name] if alone else infos,
         **facts,
     )
+
+
+def portable(node: Any, config: Mapping[str, Any] | None) -> Any:
+    """A copy without the places of this machine: paths begin with outputs or data, others are their last part.
+
+    Args:
+        config: of the run, whose outputs and data.root are known by these names.
+    """
+    if isinstance(node, Mapping):
+        return {key: portable(value, config) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [portable(value, config) for value in node]
+    if not isinstance(node, str) or not PurePath(node).is_absolute():
+        return node
+    path, config = PurePath(node), config or {}
+    for root, name in ((config.get("outputs"), "outputs"), (config.get("data", {}).get("root"), "data")):
+        if root and path.is_relative_to(root):
+            return PurePath(name, path.relative_to(root)).as_posix()
+    return PurePath("outputs", *path.parts[-3:]).as_posix() if path.parts[-2:] == directory.WEIGHTS else path.name
 
 
 def _installed(name: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from ferlab import files
+from ferlab.commandline import typed
 from ferlab.errors import FerlabError
 from ferlab.metrics import abstention, scores, statistics
 from ferlab.metrics.temperature import cross_fitted, fit_temperature, temper
@@ -61,7 +62,7 @@ def stored(home: Path, tta: str, weights_sha256: Sequence[str]) -> Fitted:
         FerlabError: there is none for these views, or it is of other weights.
     """
     path = _place(home, tta)
-    again = f"type python -m ferlab.calibrate runs={home.as_posix()} tta={tta} split=val first"
+    again = f"type python -m ferlab.calibrate {typed('runs', home)} tta={tta} split=val first"
     try:
         fitted = TypeAdapter(Fitted).validate_json(path.read_bytes())
     except (OSError, ValueError):

@@ -14,6 +14,7 @@ import torch
 from rich.progress import Progress
 
 from ferlab import files
+from ferlab.commandline import typed
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.pages.sections import png
@@ -117,7 +118,7 @@ def check(config: Mapping[str, Any]) -> None:
 def _model(study: Study) -> Logits:
     if not isinstance(study.predictor, Model):
         raise FerlabError(
-            f"{study.provenance.name} is an ensemble; explain its members, as runs={study.members[0].path.as_posix()}"
+            f"{study.provenance.name} is an ensemble; explain its members, as {typed('runs', study.members[0].path)}"
         )
     return Logits(study.predictor.preprocess, study.predictor.net).eval()
 

@@ -2,11 +2,13 @@
 
 import json
 import re
+import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 
 from ferlab import files
@@ -16,6 +18,7 @@ from ferlab.data.faces import faces_sha256
 from ferlab.expressions import EXPRESSIONS
 from ferlab.jobs import typed
 from ferlab.runs import checkpoints, directory
+from ferlab.runs.provenance import portable
 from ferlab.training import wandb_runs
 from ferlab.training.classifier import ExpressionClassifier
 from ferlab.training.run_facts import RunFacts
@@ -35,6 +38,7 @@ def loggers_of(path: Path, config: Config, mode: str) -> list[Logger]:
     run = wandb_runs.opened(
         path,
         mode,
+        id=secrets.token_hex(4) if job.sweep else None,  # WANDB_RUN_ID is one, and the jobs are many
         name=path.name,
         group=job.experiment or f"{config['model']['name']}-{config['data']['name']}",
         job_type="train",
@@ -62,13 +66,7 @@ def _tags(config: Config, job: typed.Typed) -> list[str]:
 def _shared(config: Config) -> Config:
     """The config without folders: they are this machine's, not the run's."""
     shared = {key: value for key, value in config.items() if key != "outputs"} | {"data": config["data"]["name"]}
-    return shared | {key: _file_names(config[key]) for key in ("weights", "teacher")}
-
-
-def _file_names(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_file_names(item) for item in value]
-    return Path(value).name if isinstance(value, str) else value
+    return portable(shared, config)
 
 
 def finish_wandb(
@@ -131,7 +129,9 @@ def _log_lineage(experiment: Any, data: FacesDataModule, run: Path, facts: RunFa
     weights = run / directory.CHECKPOINTS / checkpoints.BEST
     kept |= {"weights_sha256": files.sha256_of(weights), "dataset": known["faces_sha256"]}
     model = wandb.Artifact(_allowed(run.name), "model", metadata=kept)
-    model.add_file(str(run / directory.CONFIG))
+    with model.new_file(directory.CONFIG) as file:
+        config = yaml.safe_load((run / directory.CONFIG).read_text(encoding="utf-8"))
+        yaml.safe_dump(portable(config, config), file, sort_keys=False)
     if not experiment.offline:  # what is never sent would only lie on the disk twice
         model.add_file(str(weights))
     experiment.log_artifact(model)

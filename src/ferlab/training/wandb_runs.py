@@ -16,7 +16,7 @@ WANDB = ("online", "offline", "off")
 
 
 def wandb_mode(wandb: str | bool) -> str:
-    """online, offline or off, of the config's value.
+    """online, offline or off: the config's value, or what WANDB_MODE allows of it.
 
     Raises:
         FerlabError: it is something else.
@@ -24,7 +24,10 @@ def wandb_mode(wandb: str | bool) -> str:
     mode = "off" if wandb is False else wandb  # an unquoted off in a YAML file is False
     if mode not in WANDB:
         raise FerlabError(f"wandb is {mode!r}; choose {', '.join(WANDB)}")
-    return mode
+    allowed = os.environ.get("WANDB_MODE")
+    if allowed == "disabled":
+        return "off"
+    return "offline" if mode == "online" and allowed in ("offline", "dryrun") else mode
 
 
 def opened(folder: Path, mode: str, **facts: Any) -> Any:

@@ -1,0 +1,31 @@
+"""Words of a command line: a value so that it can be typed, and the paths that a typed one names."""
+
+import glob
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+_PLAIN = re.compile(r"[A-Za-z./_][\w./+*?%@-]*", re.ASCII)  # Hydra takes it without quotes, and as a text
+_NO_TEXT = ("true", "false", "null", "nan", "inf")
+
+
+def typed(key: str, value: str | Path | Sequence[str | Path]) -> str:
+    """KEY=VALUE as one word for a shell, which Hydra reads as that text or list of texts."""
+    if isinstance(value, str | Path):
+        return shlex.quote(f"{key}={_text(str(value))}")
+    return shlex.quote(f"{key}=[{','.join(_text(str(one)) for one in value)}]")
+
+
+def _text(value: str) -> str:
+    if _PLAIN.fullmatch(value) and value.lower() not in _NO_TEXT:
+        return value
+    # Before a quote each backslash is doubled, elsewhere none is; `${` would be an interpolation.
+    escaped = re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + ("\\'" if found[2] else ""), value)
+    return "'" + escaped.replace("${", "\\${") + "'"
+
+
+def matching(pattern: str | Path) -> list[Path]:
+    """The paths that a glob names, sorted; what is there by that very name is itself, whatever the name holds."""
+    return [Path(pattern)] if os.path.lexists(pattern) else [Path(path) for path in sorted(glob.glob(str(pattern)))]
