@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ferlab.data.faces import Faces
-from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus, file_names, image_folders
+from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus, file_names, image_folders, tables
 from ferlab.data.sources.reading import with_reading
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
@@ -18,6 +18,7 @@ _EXPECTED = {
     "fer2013_csv": "a csv with the columns emotion, pixels and Usage",
     "image_folders": "the folders train/CLASS and, where there are such, val/CLASS and test/CLASS",
     "class_folders": "one folder of images per class: happy/1.png, sad/2.jpg, ...",
+    "table": "images, and a csv of their names and labels",
     "ck_plus": "cohn-kanade-images/S005/001/S005_001_00000001.png and the others, beside "
     "Emotion/S005/001/S005_001_00000011_emotion.txt; or class folders like happy/S010_004_00000017.png",
     **{layout: f"{names.example} and the others" for layout, names in file_names.NAMES.items()},
@@ -37,6 +38,7 @@ LAYOUTS: dict[str, Callable[..., Faces]] = {
     "fer2013_csv": fer2013_csv.read,
     "image_folders": with_reading(image_folders.read_image_folders),
     "class_folders": with_reading(image_folders.read_class_folders),
+    "table": with_reading(tables.read),
     "ferplus": ferplus.read,
     "ck_plus": with_reading(ck_plus.read, numbers=False),
     **{name: with_reading(partial(file_names.read, layout=name), numbers=False) for name in file_names.NAMES},
