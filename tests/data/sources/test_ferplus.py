@@ -8,7 +8,7 @@ import pytest
 from ferlab.data import sources
 from ferlab.errors import FerlabError
 from ferlab.expressions import FERPLUS_COLUMNS
-from tests.data.sources.raw import USAGES, made, rows_of, write
+from tests.data.sources.raw import USAGES, made, rows_of, save, write
 
 
 def write_votes(path, splits, votes, names=None):
@@ -111,3 +111,29 @@ def test_votes_that_do_not_fit(rated):
     (path / "fer2013new.csv").unlink()
     with pytest.raises(FerlabError, match=r"no .*fer2013new\.csv.*microsoft"):
         sources.read("ferplus", path)
+
+
+def test_the_folders_that_ferplus_own_program_writes(rated, caplog):
+    """FER2013Train/fer0000000.png and the others beside label.csv: image, box and votes, without a header."""
+    path, (pixels, labels, _), votes = rated
+    splits = [0, 1, 0, 2, 0, 0]
+    write(path / "fer2013.csv", rows_of(pixels, labels, splits))
+    write_votes(path / "fer2013new.csv", splits, votes, [*"abcde", ""])
+    for i, (face, split, counts) in enumerate(zip(pixels, splits, votes, strict=True)):
+        folder = path / "folders" / ("FER2013Train", "FER2013Valid", "FER2013Test")[split]
+        save(folder / f"fer{i:07d}.png", face.reshape(48, 48))
+        with (folder / "label.csv").open("a", newline="") as file:
+            csv.writer(file).writerow([f"fer{i:07d}.png", "(0, 0, 48, 48)", *counts])
+    for options in ({}, {"targets": "majority"}):
+        faces = sources.read("ferplus", path / "folders", **options)
+        expected = sources.read("ferplus", path, unnamed="drop", **options)
+        order = [int(faces.origin(i)[-11:-4]) for i in range(len(faces))]
+        assert sorted(order) == expected.row.tolist()
+        place = [expected.row.tolist().index(row) for row in order]
+        for name in ("pixels", "targets", "split"):
+            assert np.array_equal(getattr(faces, name), getattr(expected, name)[place])
+    assert "none of its faces" not in caplog.text
+    assert len(sources.raw_files("ferplus", path / "folders")) == 6 + 3
+    (folder / "label.csv").write_text("fer0000000.png,(0, 0, 48, 48),1,2\n")
+    with pytest.raises(FerlabError, match=r"label\.csv, line 1: expected an image, a box and ten counts"):
+        sources.read("ferplus", path / "folders")

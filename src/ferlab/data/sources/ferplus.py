@@ -1,22 +1,26 @@
-"""fer2013.csv and the ten votes of FER+ (Barsoum et al. 2016) for each row in, faces with those targets out."""
+"""FER2013's faces and the ten votes of FER+ (Barsoum et al. 2016) for each in, faces with those targets out."""
 
 import csv
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ferlab.data.faces import Faces, hard_targets
-from ferlab.data.sources import fer2013, fer2013_csv
+from ferlab.data.sources import fer2013, fer2013_csv, image_folders
 from ferlab.data.sources.fer2013_rows import USAGES
+from ferlab.data.sources.images import Item
+from ferlab.data.sources.reading import Reading
 from ferlab.errors import FerlabError
-from ferlab.expressions import FERPLUS_COLUMNS, K, index_of
+from ferlab.expressions import EXPRESSIONS, FERPLUS_COLUMNS, K, index_of
+from ferlab.images import files_under
 from ferlab.inference.label_orders import Order
 
 log = logging.getLogger(__name__)
 
-VOTES = "fer2013new.csv"
+VOTES, LABELS = "fer2013new.csv", "label.csv"
 _COLUMNS = [index_of(name) for name in FERPLUS_COLUMNS]
 _EXPRESSION = np.array([-1 if k is None else k for k in _COLUMNS])
 # The published votes have no key but their row. Of FER2013's rated faces with a majority 72 % agree with their label,
@@ -36,8 +40,11 @@ def read(
 ) -> Faces:
     """Faces of fer2013.csv in `path` with the targets of fer2013new.csv there, joined by row.
 
+    Without these, faces of FER2013Train/, FER2013Valid/ and FER2013Test/, which FER+'s own program writes: images
+    beside a label.csv that names them.
+
     Args:
-        path: folder with both files.
+        path: folder with both files, or with the three folders.
         targets: `distribution`, the shares of the votes for the seven expressions; or `majority`, one-hot at the
             expression with more than half of all ten votes. Faces without such votes are left out and counted.
         unnamed: `keep` FER2013's label of rows without an image name, which FER+ has not rated; or `drop` them.
@@ -50,6 +57,8 @@ def read(
         raise FerlabError(f"targets is {targets!r}; choose distribution or majority")
     if unnamed not in ("keep", "drop"):
         raise FerlabError(f"unnamed is {unnamed!r}; choose keep or drop")
+    if folders := _folders(path):
+        return _read_folders(path, folders, targets, Reading(strict=strict))
     pixels_csv, votes_csv = raw_files(path)
     usage, named, votes = votes_of(votes_csv)
     faces = fer2013_csv.read(pixels_csv, strict, strict_md5, label_order=label_order)
@@ -105,14 +114,49 @@ def majority_of(votes: np.ndarray) -> np.ndarray:
     return np.where(votes.max(1) * 2 > votes.sum(1), _EXPRESSION[votes.argmax(1)], -1)
 
 
+def _folders(path: Path) -> list[Path]:
+    """Folders with images and a label.csv, where there are no fer2013.csv and fer2013new.csv."""
+    if (path / VOTES).is_file() or not path.is_dir():
+        return []
+    return [folder for folder in image_folders.subfolders(path) if (folder / LABELS).is_file()]
+
+
+def _read_folders(path: Path, folders: Sequence[Path], targets: str, reading: Reading) -> Faces:
+    files, split, counts = [], [], []
+    for folder in folders:
+        code = image_folders.split_of(folder.name)
+        if code is None:
+            raise FerlabError(
+                f"{folder}: expected FER2013Train, FER2013Valid or FER2013Test; rename it or move it away"
+            )
+        with (folder / LABELS).open(newline="", encoding="utf-8-sig") as stream:
+            for number, (name, _, *votes) in enumerate(filter(None, csv.reader(stream)), 1):
+                if len(votes) != len(FERPLUS_COLUMNS) or not all(word.strip().isdecimal() for word in votes):
+                    raise FerlabError(f"{folder / LABELS}, line {number}: expected an image, a box and ten counts")
+                files.append(folder / name)
+                split.append(code)
+                counts.append([int(word) for word in votes])
+    table, rated = _targets(np.array(counts).reshape(-1, len(FERPLUS_COLUMNS)), targets)
+    log.info("%s: left out %d faces without usable votes", path, (~rated).sum())
+    kept = np.flatnonzero(rated)
+    labels = [EXPRESSIONS[k] for k in table.argmax(1)]
+    faces = reading.faces(
+        path, [Item(files[i], labels[i], split[i]) for i in kept], [*(folder / LABELS for folder in folders), *files]
+    )
+    return replace(faces, targets=table[kept[faces.row]])
+
+
 def raw_files(path: Path) -> list[Path]:
-    """The csv with the pixels and the csv with the votes."""
+    """The csv with the pixels and the csv with the votes, or all files of the three folders."""
+    if _folders(path):
+        return list(files_under(path))
     pixels_csv, votes_csv = fer2013.find_csv(path), path / VOTES
     missing = [] if pixels_csv else [str(path / "fer2013.csv")]
     missing += [] if votes_csv.is_file() else [str(votes_csv)]
     if missing or pixels_csv is None:
         raise FerlabError(
-            f"no {' and no '.join(missing)}; FER+ needs both. fer2013new.csv: github.com/microsoft/FERPlus"
+            f"no {' and no '.join(missing)}; FER+ needs both. fer2013new.csv: github.com/microsoft/FERPlus. Or, as its "
+            f"program writes them, FER2013Train/{LABELS} and the others"
         )
     return [pixels_csv, votes_csv]
 
