@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from ferlab.errors import FerlabError, did_you_mean
+from ferlab.errors import FerlabError, nearest
 
 
 def test_an_error_keeps_its_words():
@@ -19,5 +19,5 @@ def test_a_command_prints_it_as_one_line():
 
 
 def test_the_nearest_known_word_is_offered():
-    assert did_you_mean("lerning_rate", ["lr", "learning_rate"]) == "; did you mean learning_rate?"
-    assert did_you_mean("zzz", ["lr", "learning_rate"]) == ""
+    assert nearest("lerning_rate", ["lr", "learning_rate"]) == "learning_rate"
+    assert nearest("zzz", ["lr", "learning_rate"]) == ""

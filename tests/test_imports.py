@@ -11,7 +11,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 TREES = {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in FILES}
 PACKAGES = {path.parent.relative_to(SOURCE).parts[0] for path in FILES if path.parent != SOURCE}
 # Each imports those before it at most.
-GROUND = ("errors", "expressions", "files", "commandline", "images", "config", "cli")
+GROUND = ("errors", "expressions", "files", "commandline", "images", "values", "config", "cli")
 COMMANDS = {name.removesuffix(".py") for name in TREES if "/" not in name} - {*GROUND, "__init__"}
 
 # Each package, and the packages that it may import beside the ground files: no two import each other.

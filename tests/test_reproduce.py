@@ -171,8 +171,8 @@ def test_with_kept_answers_nothing_is_trained_to_teach(new):
     ("overrides", "message"),
     [
         ([], "paper is not given; type paper=table2 or paper=readme"),
-        (["jobs=0"], "jobs is 0; expected how many at a time on each device, as jobs=2"),
-        (["devices=all"], "devices is 'all'; expected auto or a number of GPUs, as devices=2"),
+        (["paper=table2", "+training.lr=-1"], "lr is -1; expected"),
+        (["paper=table2", "+training.trainer.max_epochs=0"], "trainer.max_epochs is 0; expected"),
         (
             ["paper=table2", "+training.lrr=1"],
             "step teachers: python -m ferlab.train refuses .*Could not override 'lrr'",

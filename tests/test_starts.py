@@ -96,13 +96,13 @@ def test_what_launchers_pickle_is_small_and_loads_no_library():
     """As launchers of Hydra do: cloudpickle, from a command that runs as `__main__`."""
     pytest.importorskip("cloudpickle")
     program = f"""
-import runpy, sys
+import functools, runpy, sys
 import cloudpickle
 from ferlab import cli, config
 for name in {HYDRAS}:
     main = runpy.run_module(f"ferlab.{{name}}", run_name="typed")["main"]
     main.__wrapped__.__module__ = "__main__"  # cloudpickle carries its functions by value
-    content = cloudpickle.dumps(cli._Task(main.__wrapped__, config.plain))
+    content = cloudpickle.dumps(cli._Task(main.__wrapped__, functools.partial(config.typed, name)))
     assert len(content) < 8000, (name, len(content))
     task = cloudpickle.loads(content)
     assert task.function is not main.__wrapped__ and task.function.__name__ == "main"

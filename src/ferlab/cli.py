@@ -46,7 +46,7 @@ def command(name: str) -> Callable[[Callable[[Config], Any]], Callable[[], None]
                     print(config.help_of(name))
                 else:
                     hydra.main(version_base="1.3", config_path=config.CONF, config_name=name)(
-                        _Task(task, config.plain)
+                        _Task(task, functools.partial(config.typed, name))
                     )()
 
         return start
@@ -88,11 +88,12 @@ def ending() -> Iterator[None]:
 class _Task:
     """A command's function as Hydra calls it and launchers pickle it.
 
-    `plain` is ferlab.config's: it brings the resolvers of conf/ into every process that unpickles the task.
+    `typed` is that of ferlab.config with the command's name: it brings the resolvers of conf/ into every process that
+    unpickles the task.
     """
 
     function: Callable[[Config], Any]
-    plain: Callable[["DictConfig"], Config]
+    typed: Callable[["DictConfig"], Config]
 
     def __call__(self, cfg: "DictConfig") -> Any:
         from hydra.core.hydra_config import HydraConfig
@@ -101,9 +102,9 @@ class _Task:
 
         if HydraConfig.get().mode is RunMode.RUN:
             with ending():  # Hydra would add three lines of its own
-                return self.function(self.plain(cfg))
+                return self.function(self.typed(cfg))
         try:
-            return self.function(self.plain(cfg))
+            return self.function(self.typed(cfg))
         except BrokenPipeError:
             raise
         except Exception as error:

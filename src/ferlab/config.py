@@ -10,7 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
-from ferlab.errors import FerlabError, did_you_mean
+from ferlab import values
+from ferlab.errors import FerlabError, nearest
 from ferlab.files import Config as Config
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +65,25 @@ def plain(node: Any) -> Any:
         raise FerlabError(reason.removeprefix("FerlabError raised while resolving interpolation: ")) from error
 
 
+def typed(command: str, cfg: DictConfig) -> Config:
+    """The config of a command as it was typed, resolved; raises as `plain` and `values.check`."""
+    config: Config = plain(cfg)
+    values.check(config, keys_of(command))
+    return config
+
+
+def keys_of(command: str) -> set[str]:
+    """The keys that a command reads: those of its file in conf/, of the files in its defaults list, and its groups."""
+    file: Any = OmegaConf.load(Path(CONF) / f"{command}.yaml")
+    keys = {str(key) for key in file} - {"defaults", "hydra"}
+    for entry in file.get("defaults", ()):
+        if OmegaConf.is_dict(entry):
+            keys |= {str(group) for group in entry}
+        elif entry != "_self_":
+            keys |= keys_of(entry)
+    return keys
+
+
 def build(node: DictConfig | dict) -> Any:
     """Construct what `node._target_` names, with the node's other keys as arguments and those of `_args_` by place.
 
@@ -101,13 +121,14 @@ def _built(node: Any) -> Any:
     except FerlabError:
         raise
     except Exception as error:  # whatever a constructor raises: the arguments are the user's
-        raise FerlabError(f"{target}: {' '.join(str(error).split())}{_nearest(kwargs, found)}") from error
+        raise FerlabError(f"{target}: {' '.join(str(error).split())}{_meant(kwargs, found)}") from error
 
 
-def _nearest(kwargs: dict[Any, Any], found: type) -> str:
+def _meant(kwargs: dict[Any, Any], found: type) -> str:
     """The arguments that may have been meant by those that a class does not take."""
     known = list(inspect.signature(found).parameters)
-    return "".join(did_you_mean(str(key), known) for key in kwargs if key not in known)
+    near = [nearest(str(key), known) for key in kwargs if key not in known]
+    return "".join(f"; did you mean {name}?" for name in near if name)
 
 
 def _is_class_that_may_be_built(target: Any) -> bool:

@@ -11,7 +11,6 @@ class FerlabError(Exception):
     """
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the known one that is nearest to it, or nothing."""
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is nearest to one that is unknown, or nothing."""
+    return "".join(difflib.get_close_matches(word, known, n=1))

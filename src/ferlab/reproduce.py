@@ -25,10 +25,10 @@ def compose(name: str, words: list[str]) -> Config:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ferlab.config import plain
+    from ferlab.config import typed
 
     try:
-        composed: Config = plain(hydra.compose(name, overrides=words))
+        composed: Config = typed(name, hydra.compose(name, overrides=words))
     except (HydraException, OmegaConfBaseException) as error:
         raise FerlabError(
             f"python -m ferlab.{name} refuses {' '.join(words)}: {' '.join(str(error).split())}"
@@ -45,18 +45,13 @@ def summary(ended: Sequence[scheduler.Ended]) -> str:
 
 @command("reproduce")
 def main(config: Config) -> None:
-    at_once, devices = config["jobs"], config["devices"]
-    if not isinstance(at_once, int) or at_once < 1:
-        raise FerlabError(f"jobs is {at_once!r}; expected how many at a time on each device, as jobs=2")
-    if devices != "auto" and (not isinstance(devices, int) or devices < 1):
-        raise FerlabError(f"devices is {devices!r}; expected auto or a number of GPUs, as devices=2")
     jobs = plan.plan(config, compose).only(config["only"])
     if config["dry"]:
         for job in jobs:
             print(job.typed())
         return
-    there = scheduler.devices_there(None if devices == "auto" else devices)
-    ended = scheduler.run(jobs, Path(config["outputs"]) / plan.FOLDER, there, at_once)
+    there = scheduler.devices_there(None if config["devices"] == "auto" else config["devices"])
+    ended = scheduler.run(jobs, Path(config["outputs"]) / plan.FOLDER, there, config["jobs"])
     log.info("%s", summary(ended))
     if not all(one.good for one in ended):
         raise FerlabError("not all is done, for the reasons above; type the same command again for the rest")

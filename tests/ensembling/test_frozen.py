@@ -103,7 +103,7 @@ def test_what_is_no_list_of_members_is_one_line(content, tmp_path):
 
 
 def test_an_ensemble_of_many_is_named_by_what_can_be_a_name(tmp_path):
-    config = {"model": {"net": {}, "input": {}}, "data": {"root": "x", "sources": []}}
+    config = {"model": {"net": {}, "input": {"mean": [], "std": []}}, "data": {"root": "x", "sources": []}}
     runs = [directory.Run(tmp_path / f"{'long' * 20}-s{k}", config, {"model": "../../../x y"}) for k in range(2)]
     files.refuse_name(frozen.name_of(runs))
 

@@ -103,7 +103,11 @@ def everything(folder):
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-RUN = {"name": "a", "config": {"model": {"net": {}, "input": {}}, "data": {"root": "x", "sources": []}}, "info": {}}
+RUN = {
+    "name": "a",
+    "config": {"model": {"net": {}, "input": {"mean": [], "std": []}}, "data": {"root": "x", "sources": []}},
+    "info": {},
+}
 
 
 @pytest.mark.parametrize(

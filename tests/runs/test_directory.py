@@ -17,7 +17,7 @@ def test_a_damaged_run_directory_is_refused(tmp_path, content):
         directory.load(tmp_path)
 
 
-NEEDED = {"model": {"net": {}, "input": {}}, "data": {"root": "data", "sources": []}}
+NEEDED = {"model": {"net": {}, "input": {"mean": [], "std": []}}, "data": {"root": "data", "sources": []}}
 
 
 def made(folder, name, status="finished", **config):
@@ -101,7 +101,7 @@ CONFIGS = {
     "deep": "[" * 300_000,
     "deep mappings": "{a: " * 300_000,
     "doubling": doubling(9),
-    "itself": "model: &a {net: *a, input: {}}\ndata: {root: x, sources: []}",
+    "itself": "model: &a {net: *a, input: {mean: [], std: []}}\ndata: {root: x, sources: []}",
     "code": "!!python/object/apply:os.system [ls]",
     "a date as key": f"2020-01-01: 3\n{json.dumps(NEEDED)[1:-1]}",
     "a list as key": "? [1,2]\n: 3",
@@ -109,12 +109,10 @@ CONFIGS = {
     "bytes": "model: !!binary aGk=",
     "NUL": "\0",
     "a number without end": "a: " + "9" * 5000,
-    "no model": json.dumps({"data": NEEDED["data"]}),
-    "no data": json.dumps({"model": NEEDED["model"]}),
     "no root": json.dumps(NEEDED | {"data": {"sources": []}}),
     "no list of sources": json.dumps(NEEDED | {"data": {"root": "x", "sources": 5}}),
     "model": json.dumps(NEEDED | {"model": "five_layer"}),
-    "net": json.dumps(NEEDED | {"model": {"net": "five_layer", "input": {}}}),
+    "net": json.dumps(NEEDED | {"model": {"net": "five_layer", "input": {"mean": [], "std": []}}}),
     "policy": json.dumps(NEEDED | {"augment": {"policy": 3}}),
     "name": json.dumps(NEEDED | {"name": ["a"]}),
 }

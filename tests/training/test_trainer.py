@@ -1,5 +1,8 @@
-"""Which device and precision a training gets."""
+"""Which device and precision a training gets, and what Lightning refuses."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
@@ -51,3 +54,30 @@ def test_a_missing_gpu_is_reported(monkeypatch, asked):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(FerlabError, match=r"no GPU is there; use trainer\.accelerator=cpu"):
         trainer.accelerator_of({"trainer": {"accelerator": asked}})
+
+
+def test_asking_lightning_draws_no_number_and_makes_nothing(config, tmp_path):
+    def drawn():
+        return random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()  # noqa: NPY002
+
+    before = drawn()
+    trainer.refuse_arguments(config("ema_decay=0.9", "early_stopping=3"), "32-true")
+    assert drawn() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("+trainer.max_epoch=3", "nothing reads trainer.max_epoch; did you mean trainer.max_epochs?"),
+        ("+trainer.quux=3", "nothing reads trainer.quux; leave it out"),
+        ("+trainer.default_root_dir=x", "trainer: .*multiple values for keyword argument 'default_root_dir'"),
+        ("trainer.accelerator=cpuu", "trainer: .*cpuu"),
+        ("+trainer.gradient_clip_val=abc", "trainer: .*gradient_clip_val"),
+    ],
+)
+def test_what_lightning_does_not_take_is_one_line(config, tmp_path, word, message):
+    with pytest.raises(FerlabError, match=message) as caught:
+        trainer.refuse_arguments(config(word), "32-true")
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []

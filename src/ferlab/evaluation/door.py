@@ -96,9 +96,13 @@ class OpenedRuns(Opened):
         return self.provenance.members, self.subject.sha256
 
 
+class _StatedConfig(TypedDict):
+    data: shapes.Data
+
+
 class _StatedRun(TypedDict):
     name: str
-    config: shapes.Config
+    config: _StatedConfig
     info: shapes.Info
 
 

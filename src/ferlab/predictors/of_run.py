@@ -27,6 +27,8 @@ def predictor_of(run: Run) -> Model:
 
 def nets_of(config: Config) -> tuple[nn.Module, Preprocess]:
     """A new net and its preprocessing, as a run's config says them; raises FerlabError as `config.build`."""
+    if "model" not in config:
+        raise FerlabError("a run's config has no model; expected net and input in it: copy the run again")
     preprocess = {**config["model"]["input"], "_target_": f"{Preprocess.__module__}.{Preprocess.__name__}"}
     return build(config["model"]["net"]), build(preprocess)
 

@@ -107,7 +107,7 @@ class Run:
 
     def faces(self) -> Faces:
         """Every split of the run's data, memory-mapped; FERLAB_DATA, where set, says where they lie on this machine."""
-        return open_config(self.config["data"], recorded=True)
+        return open_config(data_of(self), recorded=True)
 
     def metrics_rows(self) -> list[dict[str, str]]:
         """Rows of the CSV logs of all starts, one per step and kind; what a resumed run repeated counts once."""
@@ -119,6 +119,14 @@ class Run:
                     filled = {k: v for k, v in row.items() if v}
                     rows[(filled.get("epoch", ""), filled.get("step", ""), *sorted(filled))] = filled
         return list(rows.values())
+
+
+def data_of(run: Run) -> Config:
+    """The data config that a run was trained on; raises FerlabError where it has none."""
+    if "data" not in run.config:
+        raise FerlabError(f"{run.path / CONFIG} has no data; copy the run again")
+    data: Config = run.config["data"]
+    return data
 
 
 def load(path: str | os.PathLike) -> Run:

@@ -11,12 +11,20 @@ from ferlab.files import Json
 R = TypeVar("R")
 
 
+class _Input(TypedDict):
+    mean: list[float]
+    std: list[float]
+    scale: NotRequired[float]
+
+
 class _Model(TypedDict):
     net: Json
-    input: Json
+    input: _Input
 
 
-class _Data(TypedDict):
+class Data(TypedDict):
+    """What is read of a run's data config."""
+
     root: str
     sources: list[Json]
     auxiliary: NotRequired[list[Json]]
@@ -31,8 +39,8 @@ class Config(TypedDict):
 
     name: NotRequired[str | float]
     outputs: NotRequired[str]
-    model: _Model
-    data: _Data
+    model: NotRequired[_Model]  # who opens the net or the faces asks for it
+    data: NotRequired[Data]
     augment: NotRequired[_Augment]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ferlab.data.faces import SPLITS, Faces, faces_sha256, have_twin_in
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
+from ferlab.runs import directory
 from ferlab.runs.directory import Run
 
 
@@ -71,7 +72,7 @@ class Splits:
         return Split(faces, twins, faces_sha256(faces))
 
     def _of(self, run: Run) -> Split:
-        key = json.dumps(run.config["data"], sort_keys=True)
+        key = json.dumps(directory.data_of(run), sort_keys=True)
         if key not in self._opened:
             faces = run.faces()
             own = faces.of_split(self.name)

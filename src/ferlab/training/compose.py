@@ -12,7 +12,6 @@ from ferlab.data.augment import Augment
 from ferlab.data.batches import limited
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import Faces
-from ferlab.errors import FerlabError
 from ferlab.predictors import of_run, predictor
 from ferlab.training import freeze
 from ferlab.training.classifier import ExpressionClassifier
@@ -106,13 +105,8 @@ def teacher_of(config: Config) -> Teacher | KeptTeacher | ConsistentTeacher | No
     """The teacher that the config names, or None.
 
     Raises:
-        FerlabError: a share or a temperature out of range, or as `teacher.find`.
+        FerlabError: as `teacher.find`.
     """
     if not config["teacher"]:
         return None
-    share, temperature = config["teacher_share"], config["teacher_temperature"]
-    if not 0 <= share <= 1:
-        raise FerlabError(f"teacher_share is {share}; expected a number from 0 (the data alone) to 1")
-    if not temperature > 0:
-        raise FerlabError(f"teacher_temperature is {temperature}; expected a number above 0, 1 for none")
     return find(config["teacher"], config["teacher_tta"], Path(config["outputs"]) / "teachers")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
-from ferlab.config import Config
+from ferlab import values
+from ferlab.config import Config, keys_of
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
 from ferlab.jobs import sweep_record
@@ -28,6 +29,7 @@ from ferlab.training.trainer import (
     keep_heap_pages,
     out_of_memory_hint,
     precision_of,
+    refuse_arguments,
     refuse_unsound,
     trainer_of,
 )
@@ -44,6 +46,7 @@ def train(config: Config) -> directory.Run | None:
         SystemExit: status 143 after SIGTERM and 130 after Ctrl-C, with the state saved for ckpt=last.
     """
     refuse_unsound(config)
+    values.check(config, keys_of("train"))  # also where no command was typed
     config, pretrained = pretrained_for(config)
     rank = distributed.rank_of(config)
     if config["skip_finished"] and (done := _finished(config, rank)):
@@ -57,6 +60,7 @@ def train(config: Config) -> directory.Run | None:
     wandb = wandb_mode(config["wandb"])
     ranks = count_ranks(config)
     distributed.refuse(ranks, composed.data.batch_size, config["unfreeze_every"])
+    refuse_arguments(config, precision)
     facts = RunFacts.of(config, composed, precision, source_of(config["weights"], pretrained))
     if config["trainer"]["fast_dev_run"]:
         _fit(config, composed, facts, Place(Path(config["outputs"]) / config["name"]), [], ranks)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ferlab.config import Config
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, nearest
 from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed, durable_checkpoints
 from ferlab.training.ema import WeightEma
@@ -77,6 +78,24 @@ def trainer_of(config: Config, precision: str, path: Path, own: list[Callback], 
         enable_model_summary=False,
         use_distributed_sampler=False,  # the data module gives each rank its share
     )
+
+
+def refuse_arguments(config: Config, precision: str) -> None:
+    """Refuse what Lightning's Trainer refuses, before there is a run directory.
+
+    Raises:
+        FerlabError: a key that it does not take, or that ferlab gives it; a value that it does not take.
+    """
+    known = inspect.signature(pl.Trainer).parameters
+    if unknown := [key for key in config["trainer"] if key not in known]:
+        near = nearest(unknown[0], known)
+        raise FerlabError(
+            f"nothing reads trainer.{unknown[0]}; " + (f"did you mean trainer.{near}?" if near else "leave it out")
+        )
+    try:
+        trainer_of(config, precision, Path(config["outputs"]), [], [])
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise FerlabError(f"trainer: {' '.join(str(error).split())}") from error
 
 
 def keep_heap_pages() -> None:

@@ -70,6 +70,8 @@ def _take_published(found: Found, published: Published) -> None:
 
 
 def _take_run(found: Found, run: directory.Run, tensors: dict[str, Tensor]) -> None:
+    if "model" not in run.config:
+        raise FerlabError(f"{run.path / directory.CONFIG} has no model; copy the run again, or give another weights=")
     model = run.config["model"]
     found.input = Normalisation(model["input"]["mean"], model["input"]["std"], model["input"].get("scale", 1.0))
     found.caffe_strides = bool(model["net"].get("caffe_strides"))
