@@ -117,6 +117,7 @@ def test_each_says_what_it_expects_and_where(name, tmp_path, monkeypatch):
     expected = {"ck_plus": "S005_001_00000001.png", "jaffe": "KA.AN1.39.tiff", "class_folders": "happy/1.png"}
     expected["webcam"] = expected["class_folders"]
     expected |= dict.fromkeys(("table", "rafdb", "expw"), "a csv of their names and labels")
+    expected |= {"arrays": "X_train.npy and y_train.npy"}
     expected |= {"affectnet": "train/CLASS", "ckextended": "a csv with the columns emotion, pixels and Usage"}
     expected |= {"image_folders": "train/CLASS", "kdef": "AF01ANS.JPG", "rafd": "Rafd090_01_"}
     assert expected.get(name, "fer2013.csv") in str(error.value)

@@ -32,7 +32,7 @@ _BITS, _ZERO_IS = 258, 262  # the tags BitsPerSample, and PhotometricInterpretat
 _BY_WAY_OF = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "La": "LA"}  # modes that Pillow cannot convert at once
 
 
-def decode(path: Path, box: Box | str | None = None, content: BinaryIO | None = None) -> np.ndarray:
+def decode(path: Path, box: Box | str | None = None, content: BinaryIO | Image.Image | None = None) -> np.ndarray:
     """The image in a file, or its part in `box`, or its "centre" square, as a grey face, uint8 [48,48].
 
     It is turned by its EXIF tag; of an animation the first picture counts; transparency is left out. Grey of more than

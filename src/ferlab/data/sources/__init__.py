@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from ferlab.data.faces import Faces
-from ferlab.data.sources import archives, ck_plus, fer2013, fer2013_csv, ferplus, file_names, image_folders, tables
+from ferlab.data.sources import (
+    archives,
+    arrays,
+    ck_plus,
+    fer2013,
+    fer2013_csv,
+    ferplus,
+    file_names,
+    image_folders,
+    tables,
+)
 from ferlab.data.sources.reading import with_reading
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
@@ -19,6 +29,7 @@ _EXPECTED = {
     "image_folders": "the folders train/CLASS and, where there are such, val/CLASS and test/CLASS",
     "class_folders": "one folder of images per class: happy/1.png, sad/2.jpg, ...",
     "table": "images, and a csv of their names and labels",
+    "arrays": "an .npz, or .npy files as X_train.npy and y_train.npy",
     "ck_plus": "cohn-kanade-images/S005/001/S005_001_00000001.png and the others, beside "
     "Emotion/S005/001/S005_001_00000011_emotion.txt; or class folders like happy/S010_004_00000017.png",
     **{layout: f"{names.example} and the others" for layout, names in file_names.NAMES.items()},
@@ -39,6 +50,7 @@ LAYOUTS: dict[str, Callable[..., Faces]] = {
     "image_folders": with_reading(image_folders.read_image_folders),
     "class_folders": with_reading(image_folders.read_class_folders),
     "table": with_reading(tables.read),
+    "arrays": with_reading(arrays.read),
     "ferplus": ferplus.read,
     "ck_plus": with_reading(ck_plus.read, numbers=False),
     **{name: with_reading(partial(file_names.read, layout=name), numbers=False) for name in file_names.NAMES},

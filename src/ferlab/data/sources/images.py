@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ferlab.errors import FerlabError
 from ferlab.images import SIDE, Box, decode, log, picture
@@ -24,7 +25,7 @@ class Item:
         split: code of the official split, where the layout states one.
         subject: any name of the person.
         box: of the face in the picture, or None for what `crop` says.
-        content: the file's bytes, where they do not lie in a file.
+        content: the file's bytes or picture, where they do not lie in a file.
     """
 
     file: Path
@@ -32,7 +33,7 @@ class Item:
     split: int | None = None
     subject: str | None = None
     box: Box | str | None = None
-    content: bytes | None = None
+    content: bytes | Image.Image | None = None
 
 
 def decode_all(items: Sequence[Item], strict: bool, crop: str = "centre") -> tuple[np.ndarray, np.ndarray]:
@@ -85,5 +86,5 @@ def _detector():
     return FaceDetector(), margin
 
 
-def _stream(item: Item) -> BytesIO | None:
-    return None if item.content is None else BytesIO(item.content)
+def _stream(item: Item) -> BytesIO | Image.Image | None:
+    return BytesIO(item.content) if isinstance(item.content, bytes) else item.content

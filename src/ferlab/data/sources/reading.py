@@ -44,15 +44,12 @@ class Reading:
     crop: str = "centre"
     label_order: Order | None = None
 
-    def faces(self, top: Path, items: Sequence[Item], used: Collection[Path] = (), by_face: bool = False) -> Faces:
+    def faces(self, top: Path, items: Sequence[Item], used: Collection[Path] = ()) -> Faces:
         """Decode items; `row` counts those of FER2013's classes, `files` are relative to `top`.
 
         Official splits stay. Where there is none, or no val or no test, a share of the subjects (or of the different
         faces) becomes it, by a seeded hash. Faces of other classes, and files that are neither items nor `used`, are
         counted and named.
-
-        Args:
-            by_face: divide by the pixels though persons are known.
 
         Raises:
             FerlabError: no items, labels that are not known, splits that contradict each other or `split`, or a file
@@ -74,8 +71,7 @@ class Reading:
             raise FerlabError(f"{top}: none of its {len(items)} files is an image; expected PNG, JPEG or the like")
         items_read = [items[i] for i in row]
         keys = [
-            pixels[i].tobytes() if by_face or item.subject is None else item.subject.encode()
-            for i, item in enumerate(items_read)
+            pixels[i].tobytes() if item.subject is None else item.subject.encode() for i, item in enumerate(items_read)
         ]
         return Faces(
             pixels,
@@ -125,7 +121,7 @@ def official_split(name: str) -> int | None:
 
 def log_left_out(top: Path, known: Collection[Path]) -> None:
     """Count and name the files below `top` that are not known: a warning where there are images among them."""
-    others = [file for file in files_under(top) if file not in known]
+    others = [file for file in files_under(top) if file not in known] if top.is_dir() else []
     if others:
         pictures = any(file.suffix.lower() in images() for file in others)
         some = ", ".join(_name(file, top) for file in others[:3])
