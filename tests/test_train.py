@@ -1,5 +1,6 @@
 """The command that trains: its result for a search, and that a killed process goes on to the same weights."""
 
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,15 @@ def test_a_search_gets_the_val_accuracy_and_the_user_the_next_command(config, fa
     assert f"val accuracy {100 * accuracy:.2f} %; next: python -m ferlab.evaluate runs={run.path}" in caplog.text
 
 
+def test_a_trial_says_that_nothing_is_kept(config, faces, monkeypatch, caplog):
+    monkeypatch.setattr(fit, "open_config", lambda *a, **k: faces)
+    caplog.set_level("INFO")
+    assert math.isnan(train.main.__wrapped__(config("trainer.fast_dev_run=true")))
+    assert "trial run" in caplog.text
+    assert "nothing is kept" in caplog.text
+    assert "evaluate" not in caplog.text
+
+
 @pytest.mark.slow
 def test_a_killed_process_is_continued_to_the_same_weights(tmp_path):
     """The whole command line, killed by SIGKILL somewhere after its first checkpoint."""
@@ -45,4 +55,5 @@ def test_a_killed_process_is_continued_to_the_same_weights(tmp_path):
     assert victim.wait() == -signal.SIGKILL
     assert directory.load(killed).info["status"] == "running"
     run([*command, "name=killed", "ckpt=last", "num_workers=2"])
-    assert weights_of(directory.load(killed)) == weights_of(directory.load(tmp_path / "outputs" / "whole"))
+    for name in (checkpoints.LAST, checkpoints.BEST):
+        assert weights_of(directory.load(killed), name) == weights_of(directory.load(tmp_path / "outputs/whole"), name)

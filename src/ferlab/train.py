@@ -17,6 +17,7 @@ def _quiet() -> None:
         "The number of training batches",
         ".*does not have many workers",
         ".*is not resumable",
+        "Checkpoint directory .* exists and is not empty",
     ):
         warnings.filterwarnings("ignore", message)
 

@@ -52,6 +52,33 @@ def test_last_keeps_the_one_before_it_and_best_does_not(tmp_path):
     assert names(tmp_path) == {LAST, BEFORE, BEST}
 
 
+@pytest.mark.parametrize("older", [False, True])
+def test_a_moved_run_knows_its_best_and_how_good_that_is(tmp_path, older):
+    """Here best.ckpt is of a later epoch than last.ckpt, as after a kill between the two."""
+
+    def saved(name: str, score: float) -> None:
+        best = "/elsewhere/best.ckpt"
+        of_best = {"dirpath": "/elsewhere", "best_k_models": {best: torch.tensor(score)}, "kth_best_model_path": best}
+        of_best |= {"best_model_path": best, "best_model_score": torch.tensor(score), "kth_value": torch.tensor(score)}
+        of_last = {"dirpath": "/elsewhere", "best_k_models": {}, "best_model_score": None}
+        states = {"best": of_best, "last": of_last, "ema": {"latest": 3}}
+        DurableCheckpointIO().save_checkpoint(checkpoint(score) | {"callbacks": states}, tmp_path / name)
+
+    saved(LAST, 0.5)
+    saved(BEST, 0.75)
+    if older:
+        torch.save(
+            {key: value for key, value in load(tmp_path / BEST).items() if key != "val_accuracy"}, tmp_path / BEST
+        )
+    states = DurableCheckpointIO().load_checkpoint(tmp_path / LAST)["callbacks"]
+    score, best = (0.5 if older else 0.75), str(tmp_path / BEST)
+    assert states["ema"] == {"latest": 3}
+    assert states["best"]["dirpath"] == states["last"]["dirpath"] == str(tmp_path)
+    assert states["best"]["best_k_models"] == {best: score}
+    assert (states["best"]["best_model_score"], states["best"]["kth_value"]) == (score, score)
+    assert states["best"]["best_model_path"] == states["best"]["kth_best_model_path"] == best
+
+
 def as_older_versions_did(path: Path) -> None:
     """Keep the sum of a checkpoint in a file beside it instead of in its end."""
     torch.save(load(path), path)

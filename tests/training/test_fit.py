@@ -132,6 +132,23 @@ def test_continuing_after_kill_9_gives_the_uninterrupted_weights(
     assert [resumed.info[key] for key in reached] == [whole.info[key] for key in reached]
 
 
+def test_a_run_that_stopped_early_stays_so_where_it_was_killed_at_its_end(config, monkeypatch, tmp_path):
+    overrides = ("early_stopping=1", "ema_decay=0", "lr=0.5", "trainer.max_epochs=6", "trainer.precision=32-true")
+    killed = tmp_path / "outputs" / "killed"
+
+    class Killed(pl.Callback):
+        def on_train_end(self, trainer, pl_module):
+            shutil.copytree(trainer.default_root_dir, killed)
+
+    with pytest.MonkeyPatch.context() as patch:
+        with_callback(patch, Killed())
+        whole = training.train(config("name=whole", *overrides))
+    assert whole.info["epochs"] == whole.info["best_epoch"] + 2 < 6
+    resumed = training.train(config("name=killed", "ckpt=last", *overrides))
+    assert weights_of(resumed) == weights_of(whole)
+    assert (resumed.info["epochs"], resumed.info["status"]) == (whole.info["epochs"], "finished")
+
+
 def test_damaged_last_checkpoint_falls_back_to_the_one_before(config, tmp_path, caplog):
     whole = training.train(config("name=whole"))
     copy = tmp_path / "outputs" / "damaged"

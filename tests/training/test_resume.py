@@ -105,8 +105,7 @@ RECIPES = [
 
 
 @pytest.fixture(scope="module")
-def short(tmp_path_factory) -> Path:
-    """A run of one epoch, in a folder by itself."""
+def trained_once(tmp_path_factory) -> Path:
     outputs = tmp_path_factory.mktemp("short")
     words = ["+model.net.width=0.25", "batch_size=32", "trainer.max_epochs=1", "trainer.accelerator=cpu", "name=one"]
     words += ["trainer.enable_progress_bar=false", "wandb=off", f"outputs={outputs}"]
@@ -114,6 +113,12 @@ def short(tmp_path_factory) -> Path:
         patch.setattr(training, "open_config", lambda *a, **k: made_faces())
         training.train(plain(compose("train", overrides=words)))
     return outputs
+
+
+@pytest.fixture
+def short(trained_once, tmp_path) -> Path:
+    """A folder with a run of one epoch."""
+    return Path(shutil.copytree(trained_once, tmp_path / "short"))
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -145,19 +150,19 @@ def test_the_precision_counts_not_what_it_is_called(config, short):
         assert place.continued[-1]["changed"] == {"trainer.max_epochs": [1, 3]}
 
 
-@pytest.mark.usefixtures("small_data")
 @pytest.mark.parametrize("reached", [None, float("nan")])
-def test_a_run_that_reached_nothing_is_not_finished(config, reached):
-    run = training.train(config("trainer.max_epochs=1"))
+def test_a_run_that_reached_nothing_is_not_finished(config, short, reached):
+    typed = config("name=one", f"outputs={short}", "trainer.max_epochs=1")
+    run = resume.finished_run(typed)
+    assert run.path == short / "one"
     info = {key: value for key, value in run.info.items() if key != "val_accuracy"}
     files.write_json(run.path / directory.INFO, info if reached is None else info | {"val_accuracy": reached})
-    assert training.train(config("trainer.max_epochs=1", "skip_finished=true")).path != run.path
+    assert resume.finished_run(typed) is None
 
 
-def test_a_run_whose_best_weights_are_gone_is_not_continued(config, short, tmp_path):
-    shutil.copytree(short, tmp_path / "copy")
-    (tmp_path / "copy/one/checkpoints/best.ckpt").unlink()
-    typed = config("name=one", f"outputs={tmp_path / 'copy'}", "ckpt=last")
+def test_a_run_whose_best_weights_are_gone_is_not_continued(config, short):
+    (short / "one/checkpoints/best.ckpt").unlink()
+    typed = config("name=one", f"outputs={short}", "ckpt=last")
     precision = trainer.precision_of("auto", cuda=False)
     with (
         pytest.raises(FerlabError, match=r"best\.ckpt is no checkpoint file"),
@@ -166,11 +171,10 @@ def test_a_run_whose_best_weights_are_gone_is_not_continued(config, short, tmp_p
         pass
 
 
-def test_what_a_killed_process_left_is_cleared(config, short, tmp_path):
-    shutil.copytree(short, tmp_path / "copy")
-    left = tmp_path / "copy/one/checkpoints/last.ckpt.123.part"
+def test_what_a_killed_process_left_is_cleared(config, short):
+    left = short / "one/checkpoints/last.ckpt.123.part"
     left.write_bytes(b"half")
-    typed = config("name=one", f"outputs={tmp_path / 'copy'}", "ckpt=last")
+    typed = config("name=one", f"outputs={short}", "ckpt=last")
     with resume.run_directory(typed, 0, trainer.precision_of("auto", cuda=False), exact=True):
         assert not left.exists()
 

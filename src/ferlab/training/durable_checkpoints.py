@@ -15,6 +15,7 @@ from ferlab.errors import FerlabError
 from ferlab.runs.checkpoints import BEFORE, BEST, LAST, load, seal, without_sidecar
 
 _OF_BEST = ("state_dict", "epoch", "global_step", "pytorch-lightning_version")
+_SCORE = "val_accuracy"  # of the best
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -34,7 +35,10 @@ class DurableCheckpointIO(TorchCheckpointIO):
         if path.name == BEST:
             # Only a whole checkpoint passes the callbacks, of which one puts the weights' average, the model that is
             # measured, into state_dict; Lightning's save_weights_only would save the weights themselves.
+            states = checkpoint.get("callbacks", {}).values()
+            scores = [state["best_model_score"] for state in states if state.get("best_k_models")]
             checkpoint = {key: checkpoint[key] for key in _OF_BEST if key in checkpoint}
+            checkpoint |= {_SCORE: scores[0]} if scores else {}
         bad = [name for name, tensor in _weights(checkpoint) if not torch.isfinite(tensor).all()]
         if bad:
             raise FerlabError(f"{bad[0]} holds NaN or infinity; {path} keeps the last finite weights")
@@ -56,11 +60,17 @@ class DurableCheckpointIO(TorchCheckpointIO):
         """Load tensors and plain values only (see `load`), wherever the run lay when it was saved.
 
         Lightning forgets the best score of a run that was moved, so that the next epoch would take the best's place.
+        And the best may be of an epoch after this checkpoint, which another device does not give again.
         """
-        checkpoint = load(path)
+        checkpoint, folder = load(path), Path(path).resolve().parent
         for state in checkpoint.get("callbacks", {}).values():
-            if "best_model_path" in state:
-                _move(state, os.path.realpath(Path(path).parent))
+            if "best_k_models" in state:  # of a ModelCheckpoint
+                state["dirpath"] = str(folder)
+            if state.get("best_k_models"):
+                best = str(folder / BEST)
+                score = load(best).get(_SCORE, state["best_model_score"])  # runs of older versions lack it
+                state |= {"best_model_score": score, "kth_value": score, "best_k_models": {best: score}}
+                state |= {"best_model_path": best, "kth_best_model_path": best}
         return checkpoint
 
 
@@ -91,18 +101,6 @@ class LastCheckpoint(ModelCheckpoint):
         if trainer.current_epoch + 1 == trainer.max_epochs:
             self._every_n_epochs = 1
         super().on_train_epoch_end(trainer, pl_module)
-
-
-def _move(state: dict[str, Any], folder: str) -> None:
-    """Give the state of a ModelCheckpoint the folder in which its files lie now."""
-    state["dirpath"] = folder
-    state["best_k_models"] = {_moved(path, folder): score for path, score in state["best_k_models"].items()}
-    for key in ("best_model_path", "kth_best_model_path", "last_model_path"):
-        state[key] = _moved(state[key], folder)
-
-
-def _moved(path: str, folder: str) -> str:
-    return os.path.join(folder, Path(path).name) if path else path
 
 
 def _weights(checkpoint: dict[str, Any]):

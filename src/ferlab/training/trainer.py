@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
@@ -148,6 +148,13 @@ def checkpointing(path: Path, config: Config) -> tuple[ModelCheckpoint, ModelChe
         enable_version_counter=False,
     )
     return best, last
+
+
+class EarlyStopping(pl.callbacks.EarlyStopping):  # of the same name, by which checkpoints keep its state
+    """Lightning's, for a run that was killed between its early end and the end of its record."""
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience
 
 
 def callbacks_of(config: Config) -> list[Callback]:
