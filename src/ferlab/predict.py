@@ -43,7 +43,11 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--out", help="faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)")
     add("--annotated", type=Path, metavar="FOLDER", help="write pictures and videos with their faces drawn on them")
     add("--no-detect", action="store_true", help="each picture is a face, already cut out: its centre square")
-    add("--everyone", action="store_true", help="in videos too look for small faces beside large ones: slower")
+    add(
+        "--everyone",
+        action="store_true",
+        help="search a video's frames as pictures, for small and turned faces: far slower",
+    )
     add("--min-confidence", type=float, help="label 'uncertain' below it, 0 to 1 (default: the model's threshold)")
     add("--min-score", type=float, help="of the face detector, 0 to 1 (default: 0.5)")
     add("--label-order", default="fer2013", choices=LABEL_ORDERS, help="order and names of the classes in --out")

@@ -213,6 +213,24 @@ def test_a_large_face_hides_small_ones_unless_everyone_is_wanted(find):
     assert [face.score for face in found] == sorted((face.score for face in found), reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("box", "same"),
+    [((2, 2, 9, 9), True), ((5, 0, 10, 10), False), ((1, 1, 4.9, 4.9), False), ((1, 1, 5.1, 5.1), True)],
+)
+def test_a_small_box_in_a_large_one_is_another_face(box, same):
+    one, other = (Detection(np.array(values, float), 0.5, np.zeros((6, 2))) for values in ((0, 0, 10, 10), box))
+    assert detector.same_face(one, other) == detector.same_face(other, one) == same
+
+
+def test_a_graph_gets_few_images_at_once(find, monkeypatch):
+    back, counts = find._models[1], []
+    run = back.session.run
+    session = SimpleNamespace(run=lambda names, inputs: counts.append(len(inputs["rgba"])) or run(names, inputs))
+    monkeypatch.setattr(back, "session", session)
+    assert find([np.zeros((8, 8, 3), np.uint8)] * 37) == [[]] * 37
+    assert counts == [16, 16, 5]
+
+
 def test_same_faces_alone_and_in_a_batch(find):
     pictures = [frames(draw(7, 7, 7, 1).pixels[i : i + 1], 200 + 30 * i, seed=i)[0][0] for i in range(3)]
     pictures[1] = cv2.resize(pictures[1], (500, 700))

@@ -129,11 +129,11 @@ def test_a_face_in_types_of_json(predictor, model, two):
 def test_memory_does_not_grow_with_the_number_of_pictures(predictor, monkeypatch):
     """Pictures are made as they are asked for; what is alive at once is counted here, and in the detector's calls."""
     at_once = []
-    monkeypatch.setattr(predictor, "detector", lambda few, everyone: at_once.append(len(few)) or [[] for _ in few])
+    monkeypatch.setattr(predictor, "detector", lambda few: at_once.append(len(few)) or [[] for _ in few])
     peaks = []
     for count in (32, 256):
         tracemalloc.start()
-        found = predictor.batch(np.zeros((64, 64, 3), np.uint8) for _ in range(count))
+        found = predictor.batch((np.zeros((64, 64, 3), np.uint8) for _ in range(count)), everyone=False)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert len(found) == count

@@ -30,7 +30,7 @@ class Session:
         out: where the predictions go.
         drawings: where annotated pictures and videos go; None for none.
         time_constant_s: of the smoothing in videos.
-        everyone: look for small faces beside large ones in videos too.
+        everyone: search a video's frames as pictures, for small and turned faces too.
         seconds: after which a webcam ends; None for no end.
         failures: inputs that could not be read, each with the reason.
     """

@@ -104,6 +104,7 @@ class Predictions:
         if face.detection is not None:
             out["box"] = [round(v, 1) for v in face.detection.box.tolist()]
             out["score"] = round(face.detection.score, 4)
+            out |= {"turn": face.detection.turn} if face.detection.turn else {}
             out["keypoints"] = [[round(v, 1) for v in point] for point in face.detection.keypoints.tolist()]
         probabilities = [round(p, 6) for p in self._in_order(face).tolist()]
         return {

@@ -11,10 +11,12 @@ import numpy as np
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.inference import models
-from ferlab.inference.detector import Detection, FaceDetector, crop, resized
+from ferlab.inference.detector import Detection, FaceDetector, resized
+from ferlab.inference.everyone import every_face
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.inference.pictures import Picture, rgb
 from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks
+from ferlab.inference.turning import crop_of
 from ferlab.inference.video import Frame, Video
 
 UNCERTAIN = "uncertain"
@@ -42,7 +44,7 @@ class Face:
     track: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything in types that JSON has: probabilities by name, and box, score and keypoints of a detection."""
+        """Everything in types that JSON has: probabilities by name, and what is known of the detection."""
         found = self.detection
         return {
             "label": self.label,
@@ -51,6 +53,7 @@ class Face:
             "box": None if found is None else found.box.tolist(),
             "score": None if found is None else found.score,
             "keypoints": None if found is None else found.keypoints.tolist(),
+            "turn": None if found is None else found.turn,
             "track": self.track,
         }
 
@@ -114,7 +117,8 @@ class Predictor:
         Args:
             images: paths, PIL images, bytes of image files, files opened with "rb", or arrays uint8 [H,W] or [H,W,1]
                 grey, [H,W,3] RGB or [H,W,4] RGBA.
-            everyone: False looks for small faces only where there is no large one, as `video` does.
+            everyone: False looks for small faces only where there is no large one, and for none that are turned, as
+                `video` does.
 
         Raises:
             FerlabError: no readable image, an array of another type or shape, or anything else.
@@ -128,9 +132,9 @@ class Predictor:
         if self.detector is None:
             crops = [np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]) for image in map(_square, pictures)]
             return [[face] for face in map(self._face, self._probabilities(crops))]
-        found = self.detector(pictures, everyone)
+        found = every_face(self.detector, pictures) if everyone else self.detector(pictures)
         crops = [
-            crop(image, face.box, *self.model.margin)
+            crop_of(image, face, self.model.margin)
             for image, faces in zip(pictures, found, strict=True)
             for face in faces
         ]
@@ -149,7 +153,7 @@ class Predictor:
         Args:
             time_constant_s: of the exponential smoothing of probabilities; 0 for none.
             lost_s: a face that is missing for longer starts anew.
-            everyone: look for small faces beside large ones too, in four times the detector's time.
+            everyone: look for small faces beside large ones and for turned ones too; takes many times as long.
 
         Raises:
             FerlabError: the video cannot be opened or, after the frames that could be read, ends before its time.
