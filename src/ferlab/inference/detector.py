@@ -119,9 +119,9 @@ class _Model:
         least = self.settings.score_threshold if min_score is None else min_score
         each, out = iter(images), []
         while few := list(islice(each, _TOGETHER)):
-            outputs = self._outputs(np.stack([letterbox(image, self.settings.side) for image in few]))
-            for image, arrays in zip(few, zip(*outputs, strict=True), strict=True):
-                faces = merge(*arrays, least, self.settings.overlap_threshold)
+            boxes, keypoints, scores = self._outputs(np.stack([letterbox(image, self.settings.side) for image in few]))
+            for image, box, points, score in zip(few, boxes, keypoints, scores, strict=True):
+                faces = merge(box, points, score, least, self.settings.overlap_threshold)
                 out.append([_in_pixels(face, image.shape[1], image.shape[0], self.settings.side) for face in faces])
         return out
 
