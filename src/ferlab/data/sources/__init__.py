@@ -19,6 +19,7 @@ from ferlab.data.sources import (
     image_folders,
     tables,
 )
+from ferlab.data.sources.likeness import hinted
 from ferlab.data.sources.reading import with_reading
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
@@ -70,10 +71,12 @@ def read(layout: str, path: Path | None, **options: Any) -> Faces:
             folder = Path(temp) / "unpacked"
             archives.unpack(path, folder)
             try:
-                return _read_unpacked(layout, folder, options)
+                with hinted(layout, folder, path):
+                    return _read_unpacked(layout, folder, options)
             except FerlabError as error:
                 raise FerlabError(str(error).replace(str(folder), str(path))) from None
-    return LAYOUTS[layout](path, **options)
+    with hinted(layout, path):
+        return LAYOUTS[layout](path, **options)
 
 
 def _read_unpacked(layout: str, folder: Path, options: Mapping[str, Any]) -> Faces:
@@ -95,10 +98,9 @@ def raw_files(layout: str, path: Path | None) -> list[Path]:
         return _DRAWING
     if path.is_file():
         return [path]
-    if layout == "fer2013":
-        return fer2013.raw_files(path)
-    if layout == "ferplus":
-        return ferplus.raw_files(path)
+    if layout in ("fer2013", "ferplus"):
+        with hinted(layout, path):
+            return (fer2013 if layout == "fer2013" else ferplus).raw_files(path)
     if not path.is_dir():
         raise FerlabError(f"{path} is not there; layout {layout} expects there {_EXPECTED[layout]}. See data/README.md")
     return list(files_under(path))

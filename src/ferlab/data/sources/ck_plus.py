@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 EMOTIONS = LABEL_ORDERS["ck_plus"]  # values 0..7
 PEAK_FRAMES = 3  # a sequence goes from neutral to its peak; the last frames carry the label
 _Found = tuple[Path, re.Match[str]]  # a file and its name's subject, sequence and frame
-_FRAME = re.compile(r"s(\d{3})_(\d{3})_(\d{8})(_emotion|_landmarks)?\.(\w+)", re.IGNORECASE)
+FRAME = re.compile(r"s(\d{3})_(\d{3})_(\d{8})(_emotion|_landmarks)?\.(\w+)", re.IGNORECASE)
 
 
 def read(path: Path, reading: Reading) -> Faces:
@@ -39,7 +39,7 @@ def read(path: Path, reading: Reading) -> Faces:
     top = only_folder(path)
     found: dict[str, list[_Found]] = {"": [], "_emotion": [], "_landmarks": []}
     for file in files_under(top):
-        if match := _FRAME.fullmatch(file.name):
+        if match := FRAME.fullmatch(file.name):
             kind = (match[4] or "").lower()
             if kind or match[5].lower() != "txt":
                 found[kind].append((file, match))
@@ -117,7 +117,7 @@ def _face_box(landmarks: Path | None) -> Box | None:
 def _ck48(top: Path) -> list[Item]:
     items = []
     for item in class_items(top):
-        match = _FRAME.fullmatch(item.file.name)
+        match = FRAME.fullmatch(item.file.name)
         if match is None:
             raise FerlabError(f"{item.file}: expected a name like S010_004_00000017.png, with the subject in it")
         items.append(Item(item.file, item.label, subject=f"S{match[1]}"))

@@ -87,7 +87,7 @@ def _rows(
     with path.open("rb") as file:
         for number, lines in _blocks_of_lines(path, file, update):
             if columns is None:
-                columns = _header(path, lines.pop(0), split, order)
+                columns = header(path, lines.pop(0), split, order)
                 number += 1
             rows.extend(parse(path, lines, columns, number, bad))
     if columns is None:
@@ -119,7 +119,12 @@ def _blocks_of_lines(
         yield number, [rest]
 
 
-def _header(path: Path, line: bytes, split: str | None, order: Order | None) -> Columns:
+def header(path: Path, line: bytes, split: str | None, order: Order | None) -> Columns:
+    """The columns that the first line of a csv names; `split` and `order` as `split` and `label_order` of `read`.
+
+    Raises:
+        FerlabError: it is no such line.
+    """
     try:
         names = [name.strip().lower() for name in next(csv.reader([line.decode("utf-8")], strict=True), [])]
     except (UnicodeDecodeError, csv.Error):

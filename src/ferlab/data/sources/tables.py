@@ -58,7 +58,7 @@ def read(path: Path, reading: Reading, table: str | None = None, columns: Mappin
     places, items, faults = _Places(files), [], []
     for file in tables:
         of_table = split_of(re.split(r"[-_.]", file.stem)[0]) if len(tables) > 1 else None
-        for number, row in _rows(file, columns or {}):
+        for number, row in rows(file, columns or {}):
             try:
                 items.append(_item(row, file, places, of_table))
             except (FerlabError, ValueError) as error:
@@ -79,7 +79,7 @@ def _tables(top: Path, files: Sequence[Path], table: str | None, columns: Mappin
     faults, found = [], []
     for file in (file for file in files if file.suffix.lower() in SUFFIXES):
         try:
-            next(_rows(file, columns), None)
+            next(rows(file, columns), None)
             found.append(file)
         except FerlabError as error:
             faults.append(str(error))
@@ -155,7 +155,7 @@ def _once(items: list[Item]) -> list[Item]:
     return list({(item.file, item.box): item for item in items}.values())
 
 
-def _rows(file: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows(file: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """(`line 2`, values by role) of each row of a table.
 
     Raises:
