@@ -137,6 +137,10 @@ def test_lines_for_a_reader_and_csv_on_stdout(inputs, model, capsys):
         (["x.png", "--annotated", "{tmp}/file"], "cannot be made"),
         (["{tmp}/nothing"], "is not there"),
         (["{tmp}/empty"], "no images or videos"),
+        (
+            ["https://x.org/a.jpg"],
+            "https://x.org/a.jpg is an address, and nothing is read from the network; download it",
+        ),
         (["--webcam", "97"], "webcam 97 cannot be opened"),
     ],
 )

@@ -15,6 +15,23 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
 GREY = PIXELS[..., 0]
 
 
+class Upload:
+    """What web frameworks hand over: its bytes have to be awaited."""
+
+    async def read(self) -> bytes:
+        return b""
+
+
+class Connection(io.BytesIO):
+    """Bytes that come once."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *place):
+        raise io.UnsupportedOperation("seek")
+
+
 @pytest.fixture
 def file(tmp_path) -> Path:
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
@@ -33,6 +50,7 @@ def file(tmp_path) -> Path:
         lambda file: bytearray(file.read_bytes()),
         lambda file: io.BytesIO(file.read_bytes()),
         lambda file: file.open("rb"),
+        lambda file: Connection(file.read_bytes()),
         lambda file: PIXELS,
         lambda file: np.dstack([PIXELS, GREY]),
         lambda file: PIXELS[::-1, ::-1][::-1, ::-1],
@@ -74,7 +92,8 @@ def test_a_pil_image_is_turned_by_its_exif_tag_and_keeps_its_frame(tmp_path):
         (None, "of type NoneType; expected a path, a PIL image, the bytes"),
         ([[1, 2], [3, 4]], "of type list; expected"),
         (7, "of type int"),
-        (io.StringIO("text"), "of type StringIO; expected .* opened with 'rb'"),
+        (io.StringIO("text"), "of type StringIO, which gives no bytes; expected .* opened with 'rb'"),
+        (Upload(), "of type Upload; expected .* the bytes of an image file"),
         (np.zeros((4, 4, 3)), r"float64 \[4, 4, 3\]; expected .* uint8"),
         (np.zeros((4, 4, 2), np.uint8), r"uint8 \[4, 4, 2\]"),
         (np.zeros((1, 4, 4, 3), np.uint8), r"uint8 \[1, 4, 4, 3\]"),

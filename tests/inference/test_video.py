@@ -1,6 +1,7 @@
 """Frames of a clip, of damaged ones and of a webcam."""
 
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,21 @@ def test_times_that_are_damaged_fill_no_disk(tmp_path, times, most):
         file.add(np.zeros((64, 64, 3), np.uint8), time_s)
     file.close()
     assert 0 < len(list(Video(tmp_path / "out.mp4"))) <= most
+
+
+def test_a_file_that_the_disk_has_no_room_for_is_reported(tmp_path, capfd):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 64, 64, 3), np.uint8)
+    file = VideoFile(tmp_path / "out.mp4", 10, 64, 64)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # bytes of a file
+    try:
+        for image in noise:
+            file.add(image)
+        with pytest.raises(FerlabError, match=r"out\.mp4 was not written whole; free some space"):
+            file.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:9/clip.mp4", "rtsp://camera/1", Path("https://x.org/clip.mp4")])

@@ -1,5 +1,6 @@
 """Whatever holds a picture in, uint8 [H,W,3] RGB out."""
 
+import inspect
 import io
 import os
 import re
@@ -38,8 +39,8 @@ def rgb(source: Picture, bgr: bool = False) -> np.ndarray:
         return picture(Path(getattr(source, "filename", "") or "the PIL image"), source)
     if isinstance(source, bytes | bytearray | memoryview):
         return picture(Path("the image in the bytes"), io.BytesIO(source))
-    if callable(getattr(source, "read", None)) and not isinstance(source, io.TextIOBase):
-        return picture(Path(str(getattr(source, "name", "the image in the open file"))), source)
+    if callable(getattr(source, "read", None)) and not inspect.iscoroutinefunction(source.read):
+        return _of_file(source)
     raise FerlabError(f"a picture is of type {type(source).__name__}; expected {TAKEN}")
 
 
@@ -49,6 +50,15 @@ def local(source: str | os.PathLike[str]) -> Path:
     if _URL.match(os.fspath(source)) and not path.exists():
         raise FerlabError(f"{source} is an address, and nothing is read from the network; download it first")
     return path
+
+
+def _of_file(file: BinaryIO) -> np.ndarray:
+    if file.seekable():
+        file.seek(0)
+    content = file.read()  # what comes over a connection cannot be read twice, as Pillow would
+    if not isinstance(content, bytes):
+        raise FerlabError(f"a picture is of type {type(file).__name__}, which gives no bytes; expected {TAKEN}")
+    return picture(Path(str(getattr(file, "name", "the image in the open file"))), io.BytesIO(content))
 
 
 def _of_array(array: np.ndarray, bgr: bool) -> np.ndarray:

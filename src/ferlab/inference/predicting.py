@@ -139,7 +139,13 @@ class Session:
             self._fail(source, error)
         finally:
             if file:
-                file.close()
+                self._end(file)
+
+    def _end(self, file: VideoFile) -> None:
+        try:
+            file.close()
+        except FerlabError as error:
+            self._fail(file.path, error)
 
     def _count(self, faces: Sequence[Face]) -> None:
         self.pictures += 1

@@ -177,7 +177,8 @@ class VideoFile:
 
     def __init__(self, path: Path, fps: float, width: int, height: int):
         self.path, self.fps = path, min(fps, _FASTEST)
-        self._waiting: tuple[float, np.ndarray] | None = None
+        self._waiting: tuple[float, np.ndarray] | None = None  # time and image of the next frame
+        self._count = 0  # of frames written
         self._behind = 0.0  # frames that were written too few or too many until now, below one
         with _quiet(), _spelt(path) as name:
             self._writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*"mp4v"), self.fps, (width, height))
@@ -195,12 +196,23 @@ class VideoFile:
 
     def _write(self, image: np.ndarray, seconds: float) -> None:
         frames = min(max(seconds, 0), _LONGEST_S) * self.fps + self._behind
-        for _ in range(round(frames)):
-            self._writer.write(image)
+        with _quiet():  # a full disk is found out at the end
+            for _ in range(round(frames)):
+                self._writer.write(image)
+        self._count += round(frames)
         self._behind = frames - round(frames)
 
     def close(self) -> None:
+        """End the file.
+
+        Raises:
+            FerlabError: it lacks frames, since the disk is full.
+        """
         if self._waiting is not None:
-            self._writer.write(self._waiting[1])
+            self._write(self._waiting[1], (1 - self._behind) / self.fps)  # the last one stands for one frame
             self._waiting = None
-        self._writer.release()
+        with _quiet():
+            self._writer.release()
+            whole = _opened(self.path).get(cv2.CAP_PROP_FRAME_COUNT) == self._count
+        if not whole:
+            raise FerlabError(f"{self.path} was not written whole; free some space")
