@@ -31,6 +31,11 @@ _FER2013 = Origin(
     "The rules of the Kaggle challenge name no licence of the images, and those who copied the set name different "
     "ones. Not redistributed here.",
 )
+_OWN = Origin(
+    "Images that whoever uses the program put there.",
+    "The folder's name.",
+    "Not known to the program: whoever put the images there must know.",
+)
 # By layout of the source.
 ORIGINS = {
     "fer2013": _FER2013,
@@ -48,11 +53,20 @@ ORIGINS = {
         "The pose that was asked for.",
         "Non-commercial scientific research, with citation, on request (its page on Zenodo); not redistributed here.",
     ),
-    "class_folders": Origin(
-        "A folder of images an expression, put there by whoever uses the program.",
-        "The folder's name.",
-        "Not known to the program: whoever put the images there must know.",
+    "kdef": Origin(
+        "Posed by 70 amateur actors (Lundqvist, Flykt and Öhman 1998, The Karolinska Directed Emotional Faces).",
+        "The pose that was asked for.",
+        "Scientific research, on request; not redistributed here.",
     ),
+    "rafd": Origin(
+        "Posed by trained models (Langner et al. 2010, doi:10.1080/02699930903485076).",
+        "The pose that was asked for.",
+        "Scientific research, on request; not redistributed here.",
+    ),
+    "class_folders": _OWN,
+    "image_folders": _OWN,
+    "table": _OWN._replace(labels="The table's."),
+    "arrays": _OWN._replace(labels="The array's."),
     "drawn": Origin("Drawn by the program from a seed; nobody is shown.", "What was drawn.", "MIT, as the program."),
 }
 

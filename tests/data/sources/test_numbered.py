@@ -61,6 +61,19 @@ def test_a_stated_order_that_does_not_fit_is_refused():
         numbered.labels_of(Path("a.csv"), numbers, split, "affectnet")
 
 
+def test_raf_dbs_counts_are_known_too():
+    train, test = [1290, 281, 717, 4772, 1982, 705, 2524], [329, 74, 160, 1185, 478, 162, 680]  # in its own order
+    assert (sum(train), sum(test)) == (12271, 3068)
+    numbers = np.concatenate([np.repeat(np.arange(1, 8), counts) for counts in (train, test)])
+    split = np.repeat(np.array([0, 2], np.uint8), [12271, 3068])
+    labels, published = numbered.labels_of(Path("a"), numbers, split, "rafdb")
+    assert published
+    assert np.bincount(labels[split == 2]).tolist() == [162, 160, 74, 1185, 478, 329, 680]
+    by_name = np.array([6, 2, 1, 3, 5, 0, 4])[numbers - 1]  # the folders of its names, numbered alphabetically
+    with pytest.raises(FerlabError, match=r"by RAF-DB's published counts .* in the order alphabetical"):
+        numbered.labels_of(Path("a"), by_name, split, "fer2013")
+
+
 def test_a_file_that_is_cut_has_whole_splits(caplog):
     numbers, split, labels = fer2013("alphabetical")
     by_split = np.argsort(split, kind="stable")[: sum(TRAIN) + 1000]
@@ -100,7 +113,7 @@ def test_a_csv_is_read_in_the_stated_order(tmp_path, caplog, layout, order, expe
     path = write(tmp_path / "fer2013.csv", rows_of(pixels, range(7), splits))
     faces = sources.read(layout, path if layout == "fer2013_csv" else tmp_path, label_order=order)
     assert faces.labels.tolist() == expected
-    assert ("nothing shows how the classes are numbered" in caplog.text) == (order is None)
+    assert ("so they do not show how the classes are numbered" in caplog.text) == (order is None)
 
 
 def test_faces_of_other_classes_are_left_out_and_counted(tmp_path, caplog):

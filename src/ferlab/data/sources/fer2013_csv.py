@@ -164,7 +164,7 @@ def _check_md5(path: Path, found: str, strict: bool, order_known: bool) -> None:
         raise FerlabError(f"{message}. Download it again, or accept it with strict_md5: false")
     if not order_known:
         message += (
-            ". Its splits and classes have not FER2013's numbers of faces, so that nothing shows how the classes are "
-            "numbered: look, and give data.label_order=fer2013 or another"
+            ". Its numbers of faces per split and class are not FER2013's, so they do not show how the classes are "
+            "numbered: check that, and give data.label_order=fer2013 or another"
         )
     log.warning("%s", message)

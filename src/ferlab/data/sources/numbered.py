@@ -1,4 +1,4 @@
-"""Class numbers in any order in, labels out, held against FER2013's counts: a wrong order raises no other error."""
+"""Class numbers in any order in, labels out, held against published counts: a wrong order raises no other error."""
 
 import logging
 from pathlib import Path
@@ -12,23 +12,27 @@ from ferlab.inference.label_orders import LABEL_ORDERS, Order, numbers_of, renum
 
 log = logging.getLogger(__name__)
 
-# Faces of each of `EXPRESSIONS` in FER2013's train, val and test.
-PUBLISHED = np.array(
-    [
-        (3995, 436, 4097, 7215, 4830, 3171, 4965),
-        (467, 56, 496, 895, 653, 415, 607),
-        (491, 55, 528, 879, 594, 416, 626),
-    ]
-)
-_LOG_SHARES = np.log(PUBLISHED.sum(0) / PUBLISHED.sum())
+# Faces of each of `EXPRESSIONS` in train, val and test.
+PUBLISHED = {
+    "FER2013": np.array(
+        [
+            (3995, 436, 4097, 7215, 4830, 3171, 4965),
+            (467, 56, 496, 895, 653, 415, 607),
+            (491, 55, 528, 879, 594, 416, 626),
+        ]
+    ),
+    "RAF-DB": np.array([(705, 717, 281, 4772, 1982, 1290, 2524), [0] * 7, (162, 160, 74, 1185, 478, 329, 680)]),
+}
+_LOG_SHARES = np.log(PUBLISHED["FER2013"].sum(0) / PUBLISHED["FER2013"].sum())
 # Nats by which another order must explain the counts better; 1,000 of FER2013's faces numbered alphabetically give 22.
 _CLEARLY = 20
 
 
 def labels_of(path: Path, numbers: np.ndarray, split: np.ndarray, order: Order | None) -> tuple[np.ndarray, bool]:
-    """(labels int64 [N], -1 for classes that FER2013 lacks; whether their counts are FER2013's) of class numbers [N].
+    """(labels int64 [N], -1 for classes that FER2013 lacks; whether their counts are published) of class numbers [N].
 
-    Splits of FER2013's size must have its counts. Other sizes whose counts clearly fit another order are a warning.
+    Splits of a published size must have the published counts. Other sizes whose counts clearly fit another order are a
+    warning.
 
     Args:
         path: what is read, for messages.
@@ -36,7 +40,7 @@ def labels_of(path: Path, numbers: np.ndarray, split: np.ndarray, order: Order |
         order: None for FER2013's.
 
     Raises:
-        FerlabError: no such order, a number outside it, or the counts are FER2013's in another order.
+        FerlabError: no such order, a number outside it, or the counts are published ones in another order.
     """
     stated = "fer2013" if order is None else order
     labels = renumber(numbers, stated, "fer2013")
@@ -49,9 +53,9 @@ def labels_of(path: Path, numbers: np.ndarray, split: np.ndarray, order: Order |
         if name != stated and set(np.unique(numbers).tolist()) <= set(numbers_of(name))
     }
     for name, found in others.items():
-        if _as_published(found):
+        if published := _as_published(found):
             raise FerlabError(
-                f"{path}: by FER2013's published counts its labels are numbered in the order {name}, and they were "
+                f"{path}: by {published}'s published counts its labels are numbered in the order {name}, and they were "
                 f"read in the order {stated}; give data.label_order={name}"
             )
     likely = {name: float(found.sum(0) @ _LOG_SHARES) for name, found in others.items() if found.sum() == counts.sum()}
@@ -70,7 +74,10 @@ def _counts(labels: np.ndarray, split: np.ndarray) -> np.ndarray:
     return np.stack([np.bincount(labels[(split == s) & (labels >= 0)], minlength=K) for s in range(len(SPLITS))])
 
 
-def _as_published(counts: np.ndarray) -> bool:
-    """Whether there are splits of FER2013's size and all of these have its counts."""
-    full = counts.sum(1) == PUBLISHED.sum(1)
-    return bool(full.any() and (counts[full] == PUBLISHED[full]).all())
+def _as_published(counts: np.ndarray) -> str | None:
+    """The data set of which there are splits of full size that all have its counts."""
+    for name, published in PUBLISHED.items():
+        full = (counts.sum(1) == published.sum(1)) & (counts.sum(1) > 0)
+        if full.any() and (counts[full] == published[full]).all():
+            return name
+    return None

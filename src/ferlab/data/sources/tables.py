@@ -117,6 +117,8 @@ class _Places:
 
 
 def _item(row: Mapping[str, Any], table: Path, places: _Places, of_table: int | None) -> Item:
+    if not row:
+        raise FerlabError("fewer fields than in line 1; is the row cut?")
     label = re.sub(r"^(\d+)\.0+$", r"\1", str(row["label"]).strip())  # numbers that pandas wrote as 3.0
     if label in ("", "nan", "None"):
         raise FerlabError("no label")
@@ -156,7 +158,7 @@ def _once(items: list[Item]) -> list[Item]:
 
 
 def rows(file: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(`line 2`, values by role) of each row of a table.
+    """(`line 2`, values by role) of each row of a table; no values where fields are missing.
 
     Raises:
         FerlabError: the file is no table of files and labels.
@@ -173,9 +175,8 @@ def rows(file: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, dict[str
             if header is None:
                 yield "line 1", {role: first[place] for role, place in places.items()}
             for number, fields in enumerate(lines, 2):
-                if len(fields) <= max(places.values()):
-                    raise FerlabError(f"{file}, line {number}: expected {len(first)} fields, found {len(fields)}")
-                yield f"line {number}", {role: fields[place] for role, place in places.items()}
+                whole = len(fields) > max(places.values())
+                yield f"line {number}", {role: fields[place] for role, place in places.items()} if whole else {}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise FerlabError(f"{file} is no table ({error}); expected a csv of files and labels") from None
 
