@@ -1,5 +1,8 @@
 """Batches: which faces and targets one holds, on the host and on the device."""
 
+import pickle
+import threading
+
 import albumentations
 import numpy as np
 import pytest
@@ -45,6 +48,15 @@ def test_an_unbalanced_epoch_is_the_permutation_and_draws_by_face(kind, faces):
         off = np.abs(pixels[:, 0].numpy().astype(float) - expected)
         assert off.max() < (1 if kind is HostBatches else 3)
         assert off.mean() < 0.5
+
+
+def test_workers_that_are_not_forked_get_the_batches_without_the_trainer(faces):
+    module = module_of(faces, POLICY)
+    module.trainer = threading.Lock()  # which nobody can pickle
+    sent = pickle.loads(pickle.dumps(HostBatches(module, 0, 1)))
+    for own, there in zip(HostBatches(module, 0, 1)[1, 2], sent[1, 2], strict=True):
+        assert torch.equal(own, there)
+    assert module.trainer is not None
 
 
 @pytest.mark.parametrize("balance", ["none", "sampler", "smote"])

@@ -184,6 +184,8 @@ def test_each_job_of_a_sweep_starts_its_own_ranks(typed, launcher):
         (("batch_size=2",), "batch_size=4, or"),
         (("strategy=fsdp",), "choose auto, ddp, ddp_find_unused_parameters_true"),
         (("trainer.devices=0",), "trainer.devices is 0"),
+        (("trainer.devices=-1",), "trainer.devices is -1"),  # on a CPU
+        (("trainer.devices=[0]",), r"trainer.devices is \[0\]"),
     ],
 )
 def test_what_two_processes_would_train_otherwise_is_refused_before_anything_is_written(

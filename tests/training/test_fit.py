@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import multiprocessing
 import shutil
 import threading
 from collections.abc import Sequence
@@ -97,9 +98,22 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(config):
     assert weights_of(training.train(config("seed=1"))) != weights_of(first)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_do_not_change_the_weights(config, workers):
-    assert weights_of(training.train(config(f"num_workers={workers}"))) == weights_of(training.train(config()))
+@pytest.mark.parametrize(
+    ("override", "method"),
+    [
+        *((f"num_workers={n}", "fork") for n in (1, 2)),
+        pytest.param("num_workers=2", "spawn", marks=pytest.mark.slow),  # as macOS and Windows start workers
+        *((f"trainer.devices={one}", None) for one in ("auto", "'1'")),
+    ],
+)
+def test_who_prepares_and_how_one_device_is_named_do_not_change_the_weights(config, override, method):
+    expected = weights_of(training.train(config()))
+    before = multiprocessing.get_start_method()
+    multiprocessing.set_start_method(method or before, force=True)
+    try:
+        assert weights_of(training.train(config(override))) == expected
+    finally:
+        multiprocessing.set_start_method(before, force=True)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,11 @@ def test_precision_is_what_the_device_computes_in(monkeypatch, asked, cuda, bf16
     assert trainer.precision_of(asked, cuda) == expected
 
 
+def test_a_torch_without_onednn_trains_in_float32(monkeypatch):
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    assert trainer.precision_of("auto", cuda=False) == "32-true"
+
+
 @pytest.mark.parametrize("asked", ["fp8", "64-true", "bf16-true", 16])
 def test_a_precision_that_is_not_validated_in_float32_is_refused(asked):
     with pytest.raises(FerlabError, match=r"trainer\.precision is .*; choose auto, 32-true, bf16-mixed, 16-mixed"):

@@ -116,6 +116,10 @@ class FacesDataModule(pl.LightningDataModule):
         """Training batches of an epoch."""
         return len(self.train) // self.batch_size
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What workers get where they are not forked: without the trainer, which holds the whole training."""
+        return self.__dict__ | {"trainer": None}
+
     @property
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None  # the hooks below are a trainer's calls

@@ -59,7 +59,7 @@ def count_ranks(config: Config) -> int:
             logger=False,
             enable_checkpointing=False,
         )
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, TypeError, ValueError) as error:
         raise FerlabError(f"trainer.devices is {wanted['devices']!r}: {' '.join(str(error).split())}") from error
     return probe.world_size
 
@@ -126,8 +126,9 @@ def precision_of(wanted: str, cuda: bool) -> str:
         raise FerlabError(f"trainer.precision is {wanted!r}; choose {', '.join(PRECISIONS)}")
     if wanted != "auto":
         return wanted
-    fast = torch.cuda.is_bf16_supported() if cuda else torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return "bf16-mixed" if fast else "32-true"
+    # A torch without oneDNN, as macOS has it on ARM, lacks the question too.
+    fast = torch.cuda.is_bf16_supported if cuda else getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", bool)
+    return "bf16-mixed" if fast() else "32-true"
 
 
 def checkpointing(path: Path, config: Config) -> tuple[ModelCheckpoint, ModelCheckpoint]:
