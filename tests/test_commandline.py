@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from ferlab.commandline import matching, typed
+from ferlab.commandline import at_home, matching, typed
 from ferlab.config import CONF, plain
 
-PATHS = ["outputs/a-s0", "outputs/*-s?", "/abs/best+x.ckpt", "~/x", "a[1]", "with blank", " x ", "Ümlaut/面", ""]
+PATHS = ["outputs/a-s0", "outputs/*-s?", "/abs/best+x.ckpt", "a[1]", "with blank", " x ", "Ümlaut/面", ""]
 QUOTES = ["it's", 'say "x"', "both'\"", "a\\", "a\\'", "\\\\'x", "`id`"]
 SIGNS = ["a=b", "a,b", "{a}", "(a)", "${oc.env:HOME}", "$HOME", "; id", "#x", "x: y", "!x", "-x", "%d", "a|b&c", "\t"]
 NAMES = [*PATHS, *QUOTES, *SIGNS, "12", "1e5", "true", "null", "nan"]
@@ -30,6 +30,20 @@ def test_a_typed_list_is_read_as_those_texts():
     assert read(typed("runs", NAMES)) == NAMES
     assert typed("runs", ["outputs/a", Path("b")]) == "'runs=[outputs/a,b]'"
     assert typed("runs", Path("outputs/a-s0")) == "runs=outputs/a-s0"  # no quotes where none are needed
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        *(("outputs=~/x", "outputs=/me/x"), ("runs=[~/a,~]", "runs=[/me/a,/me]"), ("runs=~/a,~/b", "runs=/me/a,/me/b")),
+        *(("a=b~/c", "a=b~/c"), ("~key", "~key"), ("~/x", "~/x"), ("a=~b/c", "a=~b/c"), ("a='~/b'", "a='~/b'")),
+    ],
+)
+def test_the_home_folder_counts_after_each_sign_that_begins_a_value(monkeypatch, word, expected):
+    monkeypatch.setenv("HOME", "/me")
+    assert at_home(word) == expected
+    monkeypatch.setenv("HOME", "/no [text]")
+    assert at_home(word) == word
 
 
 @pytest.mark.parametrize("name", ["a[1]", "a*", "what?", "it's", "a b"])

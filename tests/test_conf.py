@@ -21,6 +21,7 @@ from PIL import Image
 from ferlab import cli
 from ferlab.config import CONF, build, plain
 from ferlab.data.augment import Augment
+from ferlab.data.store import root_of
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.predictors import of_run
@@ -68,6 +69,19 @@ def test_every_command_composes_and_leaves_folders_and_files_to_ferlab(config):
 def test_sweeps_lie_in_the_outputs_that_were_typed():
     with initialize_config_dir(CONF, version_base="1.3"):
         assert compose("train", ["outputs=x"], return_hydra_config=True).hydra.sweep.dir.startswith("x/sweeps/")
+
+
+def test_the_home_folder_counts_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("FERLAB_DATA", "~/faces")
+    with initialize_config_dir(CONF, version_base="1.3"):
+        config = compose("train", ["outputs='~/out'", "teacher=['~/a','~']", "name='a~b'"], return_hydra_config=True)
+    assert config.hydra.sweep.dir.startswith("/home/me/out/sweeps/")
+    del config.hydra
+    found = plain(config)
+    assert (found["outputs"], found["data"]["root"]) == ("/home/me/out", "/home/me/faces")
+    assert (found["teacher"], found["name"]) == (["/home/me/a", "/home/me"], "a~b")
+    assert root_of(found["data"], recorded=True) == Path("/home/me/faces")
 
 
 @pytest.mark.parametrize("config", COMMANDS)

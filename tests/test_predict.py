@@ -205,6 +205,13 @@ def test_a_terminal_without_utf8_gets_escapes(model, tmp_path):
     assert done.stdout.split(b"\t")[0].endswith(b"/\\xfc\\u5199.png")
 
 
+def test_the_home_folder_counts_where_no_shell_expands_it(monkeypatch, tmp_path, model, inputs):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main([str(inputs / "a.png"), "--model", str(model), "--out=~/x.csv", "--annotated=~/drawn"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"x.csv", "drawn"}
+
+
 def test_nothing_typed_is_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         main([])

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ferlab import commandline
 from ferlab.errors import FerlabError
 from ferlab.files import Config, refusal, shown
 
@@ -42,6 +43,7 @@ def command(name: str) -> Callable[[Callable[[Config], Any]], Callable[[], None]
 
                 from ferlab import config
 
+                sys.argv[1:] = map(commandline.at_home, sys.argv[1:])
                 if {"-h", "--help"} & set(sys.argv[1:]):
                     print(config.help_of(name))
                 else:

@@ -26,6 +26,12 @@ def _text(value: str) -> str:
     return "'" + escaped.replace("${", "\\${") + "'"
 
 
+def at_home(word: str) -> str:
+    """A word KEY=~/x with the home folder for `~`: shells expand it only where a word begins, and Hydra refuses it."""
+    home = os.path.expanduser("~")
+    return re.sub(r"(?<=[=\[,])~(?=[/,\]]|$)", home, word) if _PLAIN.fullmatch(home) else word
+
+
 def matching(pattern: str | Path) -> list[Path]:
     """The paths that a glob names, sorted; what is there by that very name is itself, whatever the name holds."""
     return [Path(pattern)] if os.path.lexists(pattern) else [Path(path) for path in sorted(glob.glob(str(pattern)))]

@@ -1,6 +1,7 @@
 """conf/: where it lies, the help of a command, nodes as plain values, and what a node may build."""
 
 import inspect
+import os
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +31,7 @@ def _required(words: str) -> NoReturn:
 # typed: with `???` OmegaConf would keep a default of the same key.
 OmegaConf.register_new_resolver("gpu", lambda gpus: str(HydraConfig.get().job.num % int(gpus)), replace=True)
 OmegaConf.register_new_resolver("required", _required, replace=True)
+OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)  # for what Hydra reads itself
 
 
 def help_of(command: str) -> str:
@@ -49,7 +51,7 @@ def help_of(command: str) -> str:
 
 
 def plain(node: Any) -> Any:
-    """A config node as dicts, lists and scalars, interpolations resolved, for constructors and files.
+    """A config node as dicts, lists and scalars, interpolations and `~/` resolved, for constructors and files.
 
     Raises:
         FerlabError: a value that has to be typed is missing, or an interpolation leads nowhere.
@@ -57,7 +59,7 @@ def plain(node: Any) -> Any:
     if not OmegaConf.is_config(node):
         return node
     try:
-        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        return _at_home(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
     except MissingMandatoryValue as error:
         raise FerlabError(f"type {error.full_key}=VALUE; there is no default") from error
     except InterpolationResolutionError as error:
@@ -82,6 +84,15 @@ def keys_of(command: str) -> set[str]:
         elif entry != "_self_":
             keys |= keys_of(entry)
     return keys
+
+
+def _at_home(node: Any) -> Any:
+    """With the home folder for `~`, which a shell expands in none of KEY=~/x, an env file and an IDE."""
+    if isinstance(node, dict):
+        return {key: _at_home(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_at_home(value) for value in node]
+    return os.path.expanduser(node) if isinstance(node, str) and re.match("~(/|$)", node) else node
 
 
 def build(node: DictConfig | dict) -> Any:

@@ -9,6 +9,7 @@ python -m ferlab.predict --webcam 0 --model five_layer.onnx
 
 import argparse
 import io
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -26,6 +27,10 @@ from ferlab.inference.tracks import TIME_CONSTANT_S
 __all__ = ["Face", "Predictor", "main"]
 
 
+def _path(word: str) -> Path:
+    return Path(word).expanduser()  # no shell expands --out=~/x
+
+
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m ferlab.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -37,11 +42,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, help="of the webcam, instead of Ctrl-C")
     add(
         "--model",
-        type=Path,
+        type=_path,
         help=".onnx of ferlab.export with its .json beside it, or a name (default: five_layer, of the package)",
     )
-    add("--out", help="faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)")
-    add("--annotated", type=Path, metavar="FOLDER", help="write pictures and videos with their faces drawn on them")
+    out = "faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)"
+    add("--out", type=os.path.expanduser, help=out)
+    add("--annotated", type=_path, metavar="FOLDER", help="write pictures and videos with their faces drawn on them")
     add("--no-detect", action="store_true", help="each picture is a face, already cut out: its centre square")
     add(
         "--everyone",

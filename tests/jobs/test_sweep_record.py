@@ -45,6 +45,12 @@ def by_num(folder: Path) -> dict[int, dict]:
     return {job["num"]: job for job in json.loads((folder / sweep_summary.SWEEP).read_text())["jobs"]}
 
 
+def test_two_sweeps_in_one_second_have_two_folders(typed, tmp_path):
+    for _ in range(2):
+        typed(lambda config: 0.5, "-m", "seed=0,1")
+    assert [len(by_num(folder)) for folder in (tmp_path / "outputs" / "sweeps").iterdir()] == [2, 2]
+
+
 def test_wherever_a_job_is_killed_its_sweep_knows_what_became_of_it(tmp_path, monkeypatch):
     def folder_of(n: int) -> Path:
         folder = tmp_path / f"{n}"

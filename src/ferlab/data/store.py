@@ -108,7 +108,7 @@ def root_of(data: Mapping[str, Any], recorded: bool = False) -> Path:
 
     conf/data/_root.yaml has read FERLAB_DATA for a config that was just composed, so that a typed data.root counts.
     """
-    return Path(os.environ.get("FERLAB_DATA", data["root"]) if recorded else data["root"])
+    return Path(os.environ.get("FERLAB_DATA", data["root"]) if recorded else data["root"]).expanduser()
 
 
 def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = True) -> list[Opened]:
