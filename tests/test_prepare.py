@@ -118,7 +118,7 @@ def test_each_says_what_it_expects_and_where(name, tmp_path, monkeypatch):
     expected["webcam"] = expected["class_folders"]
     expected |= dict.fromkeys(("table", "rafdb", "expw"), "a csv of their names and labels")
     expected |= {"arrays": "X_train.npy and y_train.npy"}
-    expected |= {"affectnet": "train/CLASS", "ckextended": "a csv with the columns emotion, pixels and Usage"}
+    expected |= {"affectnet": "annotations/7_exp.npy", "ckextended": "a csv with the columns emotion, pixels and Usage"}
     expected |= {"image_folders": "train/CLASS", "kdef": "AF01ANS.JPG", "rafd": "Rafd090_01_"}
     assert expected.get(name, "fer2013.csv") in str(error.value)
     assert type(error.value).__name__ == "FerlabError"

@@ -63,6 +63,11 @@ ORIGINS = {
         "The pose that was asked for.",
         "Scientific research, on request; not redistributed here.",
     ),
+    "affectnet": Origin(
+        "Web images found by 1,250 emotion-related keywords (Mollahosseini et al. 2017, arXiv:1708.03985).",
+        "One annotator's label a face.",
+        "Research, by agreement with its makers; not redistributed here.",
+    ),
     "class_folders": _OWN,
     "image_folders": _OWN,
     "table": _OWN._replace(labels="The table's."),

@@ -39,6 +39,14 @@ def arrays(root):
     np.savez(root / "a.npz", x=pixels, y=np.array(EXPRESSIONS)[labels])
 
 
+def affectnet(root):
+    for name in ("train_set", "val_set"):
+        for i in range(4):
+            save(root / name / "images" / f"{i}.jpg", noise(i))
+            (root / name / "annotations").mkdir(exist_ok=True)
+            np.save(root / name / "annotations" / f"{i}_exp.npy", np.array(str(i)))
+
+
 def ferplus(root):
     for name in ("FER2013Train", "FER2013Valid", "FER2013Test"):
         named(root, f"{name}/fer1.png")
@@ -56,6 +64,7 @@ FILES = {
     "jaffe": (lambda root: named(root, "KA.HA1.1.tiff", "KL.HA1.2.tiff", "MK.HA1.3.tiff"), "jaffe", None, 3),
     "kdef": (lambda root: named(root, *(f"{n}/{n}HAS.JPG" for n in ("AF01", "AF02", "AM01"))), "kdef", None, 3),
     "ck48": (lambda root: named(root, *(f"happy/S{n:03d}_004_00000017.png" for n in (5, 10, 11))), "ck_plus", None, 3),
+    "affectnet": (affectnet, "affectnet", None, 8),
     "ferplus": (ferplus, "ferplus", None, 3),
     "table": (table, "table", None, 6),
     "arrays": (arrays, "arrays", None, 30),

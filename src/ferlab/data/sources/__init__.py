@@ -9,6 +9,7 @@ from typing import Any
 
 from ferlab.data.faces import Faces
 from ferlab.data.sources import (
+    affectnet,
     archives,
     arrays,
     ck_plus,
@@ -31,6 +32,7 @@ _EXPECTED = {
     "class_folders": "one folder of images per class: happy/1.png, sad/2.jpg, ...",
     "table": "images, and a csv of their names and labels",
     "arrays": "an .npz, or .npy files as X_train.npy and y_train.npy",
+    "affectnet": "train_set/images/7.jpg beside train_set/annotations/7_exp.npy, and val_set; or train/0 ... val/7",
     "ck_plus": "cohn-kanade-images/S005/001/S005_001_00000001.png and the others, beside "
     "Emotion/S005/001/S005_001_00000011_emotion.txt; or class folders like happy/S010_004_00000017.png",
     **{layout: f"{names.example} and the others" for layout, names in file_names.NAMES.items()},
@@ -53,6 +55,7 @@ LAYOUTS: dict[str, Callable[..., Faces]] = {
     "table": with_reading(tables.read),
     "arrays": with_reading(arrays.read),
     "ferplus": ferplus.read,
+    "affectnet": with_reading(affectnet.read),
     "ck_plus": with_reading(ck_plus.read, numbers=False),
     **{name: with_reading(partial(file_names.read, layout=name), numbers=False) for name in file_names.NAMES},
     "drawn": _read_drawn,

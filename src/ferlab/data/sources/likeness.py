@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from ferlab.data.sources import ck_plus, fer2013, fer2013_csv, ferplus, file_names, tables
+from ferlab.data.sources import affectnet, ck_plus, fer2013, fer2013_csv, ferplus, file_names, tables
 from ferlab.data.sources.image_folders import is_class, only_folder, split_of, subfolders
 from ferlab.errors import FerlabError
 from ferlab.images import files_under
@@ -71,6 +71,8 @@ def _of_folders(top: Path) -> Likeness | None:
     splits = [folder for folder in inside if split_of(folder.name) is not None]
     if any((folder / ferplus.LABELS).is_file() for folder in splits):
         return Likeness("ferplus", top)
+    if affectnet.annotated(top):
+        return Likeness("affectnet", top)
     for layout, classes in (("image_folders", [f for s in splits for f in subfolders(s)]), ("class_folders", inside)):
         names = {folder.name for folder in classes}
         numbers = {int(name) for name in names if name.isdecimal()}
