@@ -88,5 +88,15 @@ def test_another_folder_is_refused(tmp_path, content):
         summarize(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", "[" * 200_000, "[]", "5", '{"num": "0", "overrides": []}', '{"num": 0}'])
+@pytest.mark.parametrize("name", [JOB, NOTE])
+def test_a_damaged_job_is_named(folder, name, content):
+    if name == NOTE and content.startswith('{"num'):
+        content = '{"run": 5}'
+    (folder / "2" / name).write_text(content)
+    with pytest.raises(FerlabError, match=rf"2/{name} .*; remove it, or start the sweep again"):
+        summarize(folder)
+
+
 def test_a_job_without_a_note_has_no_run(tmp_path):
     assert noted(tmp_path) == Note(None, "finished")

@@ -1,5 +1,6 @@
 """Written reports are found once, tested in pairs, and refused where they disagree."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,53 @@ def test_a_damaged_report_is_named(tmp_path, content):
     file.write_text(content)
     with pytest.raises(FerlabError, match=r"report\.json is no report"):
         reports.read(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"name": value} for value in (None, 5, ["a"])),
+        *({"split": value} for value in ("train", None, ["val"])),
+        *({"tta": value} for value in (None, 5, ["none"])),
+        *({"n": value} for value in ("500", -1, 2.5, None)),
+        *({"accuracy": value} for value in ("0.7", 1.5, float("nan"))),
+        *({"members": value} for value in ("a", [], [5])),
+        *({"without_train_twins": value} for value in (3, {}, {"n": 3})),
+        *({"interval95": value} for value in ([0.1], "x", [0.1, 0.2, 0.3])),
+        *({"support": value} for value in ([1], {"happy": "many"})),
+        {"weights_sha256": "x"},
+        {"faces_sha256": 5},
+        {"data": ["fer2013"]},
+        {"config": "x"},
+        {"environment": None},
+    ],
+)
+def test_a_report_of_other_types_is_named(tmp_path, change):
+    folder = tmp_path / "run/reports/val-none"
+    told = write(folder, "run")
+    (folder / "report.json").write_text(json.dumps(told | change))
+    with pytest.raises(FerlabError, match=r"report\.json is no report: .*; write it again") as caught:
+        reports.read(str(tmp_path / "run"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["objects", "empty", "floats", "longer", "deeper", "text", "archive"])
+def test_right_faces_that_are_damaged_are_named(tmp_path, damage):
+    write(tmp_path / "a/reports/x", "a")
+    write(tmp_path / "b/reports/x", "b")
+    file = tmp_path / "b/reports/x/correct.npy"
+    correct = np.load(file)
+    with file.open("wb") as out:
+        if damage == "objects":
+            np.save(out, np.array([{}] * 500, object), allow_pickle=True)
+        elif damage == "text":
+            out.write(b"correct")
+        elif damage == "archive":
+            np.savez(out, correct=correct)
+        elif damage != "empty":
+            np.save(out, {"floats": correct * 1.0, "longer": np.tile(correct, 2), "deeper": correct[None]}[damage])
+    with pytest.raises(FerlabError, match=r"b/reports/x/correct.npy cannot be read .*; evaluate its run again"):
+        reports.compare(reports.read(str(tmp_path / "?")))
 
 
 def test_reports_that_disagree_are_refused(tmp_path):

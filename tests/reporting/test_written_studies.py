@@ -48,7 +48,50 @@ def test_damaged_files_are_refused(file):
     file.write_text(json.dumps({key: value for key, value in content.items() if key != "clean"}))
     with pytest.raises(FerlabError, match=r"robustness.json lacks clean; write it again"):
         written_studies.read(KIND, file)
-    (file.parent / "galleries.json").write_text("[]")
-    with pytest.raises(FerlabError, match=r"cannot read .*galleries.json \(no JSON object\)"):
-        written_studies.galleries(file.parent)
     assert written_studies.galleries(file.parent.parent) == {}
+
+
+@pytest.mark.parametrize(
+    "change", [{"split": "train"}, {"data": 5}, {"weights_sha256": "x"}, {"tta": []}, {"clean": 1}]
+)
+def test_a_study_of_other_types_is_refused(file, change):
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(FerlabError, match=r"robustness.json (lacks|has another type of) .*; write it again"):
+        written_studies.read(KIND, file)
+
+
+CARD = {"label": "sad", "predicted": "happy", "bars": [["sad", 0.25]], "note": "", "origin": "row 1"}
+PNG = "data:image/png;base64,cG5n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "[" * 200_000,
+        *(
+            json.dumps({"mistakes": value})
+            for value in (
+                "x",
+                [5],
+                [CARD],
+                *([CARD | {"image": image}] for image in ("http://x.org/a.png", "//x.org/a.png", "a.png", "", None, 5)),
+                *([CARD | {"image": image}] for image in ("data:text/html,<script>", "javascript:alert(1)")),
+                *([CARD | {"image": image}] for image in ("data:image/svg+xml;base64,cG5n", PNG + '" onerror="x')),
+                [CARD | {"image": PNG, "bars": "sad"}],
+                [CARD | {"image": PNG, "bars": [["sad"]]}],
+                [CARD | {"image": PNG, "bars": [["sad", "1"]]}],
+                [CARD | {"image": PNG, "note": None}],
+            )
+        ),
+    ],
+)
+def test_a_gallery_that_is_damaged_or_would_fetch_something_is_refused(file, content):
+    (file.parent / "galleries.json").write_text(content)
+    with pytest.raises(FerlabError, match=r"galleries.json .*have its command write it again, or remove it"):
+        written_studies.galleries(file.parent)
+
+
+def test_a_gallery(file):
+    (file.parent / "galleries.json").write_text(json.dumps({"mistakes": [CARD | {"image": PNG}]}))
+    assert written_studies.galleries(file.parent)["mistakes"][0]["image"] == PNG

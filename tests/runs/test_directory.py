@@ -81,6 +81,18 @@ def test_rows_of_all_starts_are_one_log_and_a_repeated_epoch_counts_once(tmp_pat
     ]
 
 
+@pytest.mark.parametrize("content", ["epoch\nx\n", "epoch\n1,2\n", b"epoch\n\xff\n", "epoch\n" + '"' + "1" * 200_000])
+def test_a_damaged_log_is_named_and_other_folders_are_passed_over(tmp_path, content):
+    path = made(tmp_path, "a")
+    for start in ("0", "other", "-1", "²"):
+        (path / "log" / start).mkdir(parents=True)
+        (path / "log" / start / "metrics.csv").write_text("epoch\n3\n" if start == "0" else "x")
+    assert directory.load(path).metrics_rows() == [{"epoch": "3"}]
+    (path / "log/0/metrics.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(FerlabError, match=r"log/0/metrics.csv cannot be read .*; remove it"):
+        directory.load(path).metrics_rows()
+
+
 def test_weights_that_are_missing_are_named(tmp_path):
     run = directory.load(made(tmp_path, "a"))
     with pytest.raises(FerlabError, match=r"best\.ckpt is missing: the run has not finished an epoch"):

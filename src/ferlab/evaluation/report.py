@@ -1,5 +1,6 @@
 """A report's files: report.json, predictions and the page."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,15 +12,16 @@ from ferlab import files
 from ferlab.data.faces import Faces, split_title
 from ferlab.errors import FerlabError
 from ferlab.files import Json
+from ferlab.runs import shapes
 
 
 def read(folder: Path) -> Json:
     """What report.json in a folder holds; nothing where there is none, or a damaged one."""
-    try:
-        found = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    with contextlib.suppress(FerlabError):
+        found: Json = files.read_json(folder / "report.json", "")
+        shapes.read(shapes.Report, found, "it", "")
+        return found
+    return {}
 
 
 def write_report(

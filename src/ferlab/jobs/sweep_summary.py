@@ -5,7 +5,6 @@ outputs/sweeps/DATE/    sweep.json, sweep.md   every job: finished, skipped, fai
                         N/note.json            what the job itself noted
 """
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,8 +16,10 @@ from rich.table import Table
 
 from ferlab import files
 from ferlab.errors import FerlabError
+from ferlab.runs import shapes
 
 JOB, LOCK, NOTE, SWEEP, SUMMARY = "job.json", "job.lock", "note.json", "sweep.json", "sweep.md"
+_MEND = "remove it, or start the sweep again"
 GOOD = ("finished", "skipped")
 COLUMNS = ("job", "status", "overrides", "val accuracy", "seconds", "run")
 
@@ -69,7 +70,7 @@ class Note:
 def noted(folder: Path) -> Note:
     """What the job of a folder noted."""
     place = folder / NOTE
-    return Note(**json.loads(place.read_text())) if place.is_file() else Note()
+    return shapes.read(Note, files.read_json(place, _MEND), place, _MEND) if place.is_file() else Note()
 
 
 def summarize(folder: Path, wait: bool = False) -> Sweep:
@@ -81,10 +82,10 @@ def summarize(folder: Path, wait: bool = False) -> Sweep:
         FerlabError: no sweep's folder.
     """
     try:
-        kept = json.loads((folder / SWEEP).read_text())
-        sweep = Sweep(kept["command"], [Job(job["num"], job["overrides"]) for job in kept["jobs"]])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        kept = shapes.read(Sweep, files.read_json(folder / SWEEP, _MEND), SWEEP, _MEND)
+    except FerlabError as error:
         raise FerlabError(f"{folder} is no sweep's folder ({error}); expected outputs/sweeps/DATE") from error
+    sweep = Sweep(kept.command, [Job(job.num, job.overrides) for job in kept.jobs])
     jobs = {job.num: job for job in sweep.jobs} | {
         job.num: job for job in (_read(path, wait) for path in folder.glob(f"*/{JOB}"))
     }
@@ -106,7 +107,7 @@ def _read(path: Path, wait: bool) -> Job:
         lives = True
     finally:
         lock.release()
-    job = Job(**json.loads(path.read_text()))
+    job = shapes.read(Job, files.read_json(path, _MEND), path, _MEND)
     if job.status == "running":
         job.run, job.status = noted(path.parent).run, "running" if lives else "killed"
     return job

@@ -10,18 +10,27 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired
 
 import numpy as np
+from typing_extensions import TypedDict
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.files import Json, replacing
+from ferlab.runs import shapes
 
 log = logging.getLogger(__name__)
 
 _DIGEST = 16  # bytes; two of 10^9 faces agree by chance with a probability below 10^-20
 _ARRAYS = ("faces", "probabilities", "about")
+
+
+class _About(TypedDict):
+    members: list[str]
+    weights_sha256: list[str]
+    tta: NotRequired[str]
+    expressions: list[str]
 
 
 @dataclass(frozen=True)
@@ -85,6 +94,7 @@ def read(file: Path) -> tuple[dict[bytes, np.ndarray], Json]:
             raise ValueError(f"shapes {faces.shape} and {probabilities.shape}")
         if not np.isfinite(probabilities).all() or abs(probabilities.sum(1) - 1).max(initial=0) > 1e-2:
             raise ValueError("probabilities that do not sum to 1")
+        shapes.read(_About, belongs, "about", "ask the runs again")
     except Exception as error:  # a damaged zip raises zip, value, key, OS and EOF errors
         raise FerlabError(f"{file} holds no kept probabilities ({error}); delete it and give the runs") from error
     return dict(zip(map(bytes, faces), probabilities.astype(np.float32), strict=True)), belongs

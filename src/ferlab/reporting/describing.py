@@ -3,21 +3,23 @@
 Nothing is run, counted or opened but what other commands wrote.
 """
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ferlab import files
+from ferlab.data import leaks, preparing
 from ferlab.data.store import STORES
 from ferlab.data.store_folder import CARD
 from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
-from ferlab.files import write_text
+from ferlab.files import refuse_name, write_text
 from ferlab.reporting import data_card, model_card, records
 from ferlab.reporting.records import Record
+from ferlab.runs import shapes
 from ferlab.studies.mistakes_record import MistakesRecord
 
 log = logging.getLogger(__name__)
@@ -66,10 +68,12 @@ def _prepared(data: Mapping[str, Any]) -> list[dict[str, Any]]:
         if not place.is_file() and auxiliary:
             log.info("auxiliary %s: no %s, left out", name, place)
             continue
+        mend = f"type python -m ferlab.prepare data={data['name']} first"
         try:
-            cards.append(json.loads(place.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise FerlabError(
-                f"{name} has no readable {place} ({error}); type python -m ferlab.prepare data={data['name']} first"
-            ) from None
+            shapes.read(preparing.Card, card := files.read_json(place, mend), place, mend)
+            shapes.read(leaks.Leaks, card["duplicates"], place, mend)
+            refuse_name(card["name"], f"the name in {place}", found=True)  # its data card is called so
+        except FerlabError as error:
+            raise FerlabError(f"{name} has no readable card: {error}") from None
+        cards.append(card)
     return cards

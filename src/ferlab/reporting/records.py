@@ -17,18 +17,12 @@ from ferlab.reporting.markdown import Report
 from ferlab.reporting.published import Entry
 from ferlab.reporting.reports import load_report
 from ferlab.reporting.written_studies import WrittenStudy
-from ferlab.runs import directory
+from ferlab.runs import directory, shapes
 from ferlab.studies.kinds import KINDS, Kind
 
 R = TypeVar("R")
 _GROUPS = ("ensembles", "exported")  # folders in outputs whose folders are meant
 _INFO = ("model", "data", "class_weights", "seed", "commit", "best_epoch", "parameters", "environment")
-# What a page shows of a report; one that was written otherwise than by evaluate may lack it.
-_MEASURED = (
-    *("recall", "precision", "f1", "support", "macro_recall", "macro_f1", "disgust_misclassification"),
-    *("confusion_matrix", "reliability", "ece", "nll", "brier"),
-    *("data", "without_train_twins", "interval95", "interval_method"),
-)
 
 
 @dataclass(frozen=True)
@@ -102,11 +96,13 @@ class Record:
         return [self._whole(report) for report in self.reports]
 
     def _whole(self, report: Report) -> Report:
-        if missing := [key for key in _MEASURED if key not in report]:
-            raise FerlabError(
-                f"{report['folder'] / 'report.json'} lacks {', '.join(missing)}; write it again with "
-                f"python -m ferlab.evaluate {self.runs} split={report['split']} tta={report['tta']}"
-            )
+        typed = f"runs={self.typed} split={report['split']} tta={report['tta']}"
+        shapes.read(
+            shapes.Measured,
+            report,
+            report["folder"] / "report.json",
+            f"write it again with python -m ferlab.evaluate {typed}",
+        )
         return report
 
     def of_kind(self, kind: str) -> list[WrittenStudy]:

@@ -1,18 +1,17 @@
 """Written reports: found, read, and compared. No model is run."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ferlab import files
 from ferlab.commandline import matching, typed
 from ferlab.errors import FerlabError
 from ferlab.reporting import markdown, published
 from ferlab.reporting.markdown import Report
-
-_NEEDED = ("name", "split", "tta", "n", "correct", "accuracy")
+from ferlab.runs import shapes
 
 
 def read(runs: str | Sequence[str] | None) -> list[Report]:
@@ -143,16 +142,11 @@ def load_report(path: Path) -> Report:
     Raises:
         FerlabError: it is none.
     """
+    mend = "write it again with python -m ferlab.evaluate"
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in _NEEDED if key not in report]
-    except (OSError, ValueError, TypeError) as error:
-        raise FerlabError(f"{path} is no report ({error}); write it again with python -m ferlab.evaluate") from None
-    if missing or report["split"] not in ("val", "test"):
-        raise FerlabError(
-            f"{path} is no report: {', '.join(missing) or 'split'} is missing or unknown; "
-            "write it again with python -m ferlab.evaluate"
-        )
+        shapes.read(shapes.Report, report := files.read_json(path, mend), "it", mend)
+    except FerlabError as error:
+        raise FerlabError(f"{path} is no report: {error}") from None
     return {**report, "folder": path.parent}
 
 
@@ -160,7 +154,22 @@ def right(report: Report) -> np.ndarray:
     """Which of a report's faces are right, bool [N]; `unfit` tells where it does not say."""
     if "predicted" in report:
         return np.asarray(report["predicted"] == report["labels"])
-    return np.load(report["folder"] / "correct.npy")
+    return whole_array(report["folder"] / "correct.npy", np.dtype(bool), report["n"])
+
+
+def whole_array(path: Path, dtype: np.dtype, n: int) -> np.ndarray:
+    """An array [n] beside a report.
+
+    Raises:
+        FerlabError: it is damaged, or of another type or length.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+        if found.dtype != dtype or found.shape != (n,):
+            raise ValueError(f"it is {found.dtype} {list(found.shape)}, expected {dtype} [{n}]")
+    except (OSError, ValueError, EOFError, AttributeError) as error:
+        raise FerlabError(f"{path} cannot be read ({error}); evaluate its run again") from None
+    return found
 
 
 def unfit(report: Report, reference: Report) -> str | None:

@@ -1,19 +1,41 @@
 """What a study's command wrote -> its record, its title and its page."""
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
+from annotated_types import Predicate
+from typing_extensions import TypedDict
+
+from ferlab import files
 from ferlab.data.faces import split_title
-from ferlab.errors import FerlabError
 from ferlab.files import Json
 from ferlab.pages.figures import data_uri
 from ferlab.pages.page import GALLERIES
 from ferlab.pages.sections import PageFigure, Section, Shown
 from ferlab.reporting import markdown
+from ferlab.runs import shapes
 from ferlab.studies.kinds import KINDS
+
+
+class _Study(TypedDict):
+    data: str
+    split: Literal["val", "test"]
+    tta: NotRequired[str | None]
+    weights_sha256: list[str]
+
+
+class _Card(TypedDict):
+    """An entry of a gallery, as `page.cards` makes it; another image than one inside the page would be fetched."""
+
+    image: Annotated[str, Predicate(re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]*").fullmatch)]
+    label: str
+    predicted: str
+    bars: list[tuple[str, float]]
+    note: str
+    origin: str
 
 
 @dataclass(frozen=True)
@@ -60,7 +82,8 @@ def read(kind: str, file: Path) -> WrittenStudy:
     Raises:
         FerlabError: the file is damaged, or as `of`.
     """
-    return of(kind, _json(file), file.parent, str(file))
+    mend = f"write it again with python -m ferlab.{KINDS[kind].command}, or remove it"
+    return of(kind, files.read_json(file, mend), file.parent, str(file))
 
 
 def of(kind: str, content: Mapping[str, Any], folder: Path, file: str) -> WrittenStudy:
@@ -69,10 +92,7 @@ def of(kind: str, content: Mapping[str, Any], folder: Path, file: str) -> Writte
     Raises:
         FerlabError: a key is missing or of another type.
     """
-    if missing := [key for key in ("data", "split", "weights_sha256") if key not in content]:
-        raise FerlabError(
-            f"{file} lacks {', '.join(missing)}; write it again with python -m ferlab.{KINDS[kind].command}"
-        )
+    shapes.read(_Study, content, file, f"write it again with python -m ferlab.{KINDS[kind].command}")
     return WrittenStudy(kind, content, KINDS[kind].read(content, file), folder)
 
 
@@ -82,14 +102,9 @@ def galleries(folder: Path) -> dict[str, list[Json]]:
     Raises:
         FerlabError: the file is damaged.
     """
-    return _json(folder / GALLERIES) if (folder / GALLERIES).is_file() else {}
-
-
-def _json(file: Path) -> Json:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError) as error:
-        raise FerlabError(f"cannot read {file} ({error}); have its command write it again, or remove it") from None
+    file, mend = folder / GALLERIES, "have its command write it again, or remove it"
+    if not file.is_file():
+        return {}
+    content: dict[str, list[Json]] = files.read_json(file, mend)
+    shapes.read(dict[str, list[_Card]], content, file, mend)
     return content

@@ -112,13 +112,28 @@ class Run:
     def metrics_rows(self) -> list[dict[str, str]]:
         """Rows of the CSV logs of all starts, one per step and kind; what a resumed run repeated counts once."""
         rows: dict[tuple[str, ...], dict[str, str]] = {}
-        logs = sorted(self.path.glob(f"{LOG}/*/metrics.csv"), key=lambda p: int(p.parent.name))
-        for path in logs:
-            with path.open(newline="") as file:
-                for row in csv.DictReader(file):
-                    filled = {k: v for k, v in row.items() if v}
-                    rows[(filled.get("epoch", ""), filled.get("step", ""), *sorted(filled))] = filled
+        logs = [path for path in self.path.glob(f"{LOG}/*/metrics.csv") if path.parent.name.isdecimal()]
+        for path in sorted(logs, key=lambda p: int(p.parent.name)):
+            for row in _rows(path):
+                rows[(row.get("epoch", ""), row.get("step", ""), *sorted(row))] = row
         return list(rows.values())
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a metrics.csv without their empty cells.
+
+    Raises:
+        FerlabError: it is no such table, or holds what is no number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+        for row in rows:
+            for value in row.values():
+                float(value)
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise FerlabError(f"{path} cannot be read ({error}); remove it: the curves of that start are lost") from None
+    return rows
 
 
 def data_of(run: Run) -> Config:

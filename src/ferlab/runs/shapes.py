@@ -1,11 +1,13 @@
 """What a file of a run, a report or a study must hold before anything is done with it: others may have written it."""
 
 import json
-from typing import Any, NotRequired, TypeVar
+from typing import Annotated, Any, Literal, NotRequired, TypeVar
 
+from annotated_types import Ge, Le, Len, Predicate
 from typing_extensions import TypedDict  # typing has one that pydantic takes from 3.12 on
 
 from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS, K
 from ferlab.files import Json
 
 R = TypeVar("R")
@@ -59,6 +61,68 @@ class Info(TypedDict, total=False):
     val_accuracy: float | None
     epochs: int | None
     seconds: float | None
+
+
+_Ratio = Annotated[float, Ge(0), Le(1)]
+_Interval = Annotated[list[float], Len(2, 2)]
+_Counts = Annotated[list[Annotated[int, Ge(0)]], Len(K, K)]
+_ByClass = Annotated[dict[Annotated[str, Predicate(EXPRESSIONS.__contains__)], float | None], Len(K)]
+
+
+class _Right(TypedDict):
+    n: Annotated[int, Ge(0)]
+    correct: Annotated[int, Ge(0)]
+    accuracy: _Ratio | None
+    interval95: NotRequired[_Interval | None]
+
+
+class _Bin(TypedDict):
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class Report(_Right):
+    """What is read of report.json, whoever compares it."""
+
+    name: str
+    split: Literal["val", "test"]
+    tta: str
+    tta_space: NotRequired[str]
+    members: NotRequired[Annotated[list[str], Len(1)]]
+    model: NotRequired[str | None]
+    data: NotRequired[str | None]
+    weights_sha256: NotRequired[list[str]]
+    faces_sha256: NotRequired[str]
+    without_train_twins: NotRequired[_Right]
+    support: NotRequired[dict[str, int]]
+    macro_recall: NotRequired[float | None]
+    disgust_misclassification: NotRequired[float | None]
+    environment: NotRequired[dict[str, Any]]
+    config: NotRequired[Json]
+    run: NotRequired[Json]
+    export: NotRequired[Json]
+
+
+class Measured(TypedDict):
+    """What a page shows of a report; one that was written otherwise than by evaluate may lack it."""
+
+    recall: _ByClass
+    precision: _ByClass
+    f1: _ByClass
+    support: _ByClass
+    macro_recall: float | None
+    macro_f1: float | None
+    disgust_misclassification: float | None
+    confusion_matrix: Annotated[list[_Counts], Len(K, K)]
+    reliability: list[_Bin]
+    ece: float | None
+    nll: float | None
+    brier: float | None
+    data: str
+    without_train_twins: _Right
+    interval95: _Interval | None
+    interval_method: str
 
 
 def read(shape: type[R], content: Any, file: object, mend: str) -> R:

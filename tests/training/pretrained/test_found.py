@@ -13,6 +13,17 @@ def test_a_record_comes_back_from_the_metadata():
     assert Published.of({"format": "pt"}) is Published.of(None) is None
 
 
+@pytest.mark.parametrize(
+    "record",
+    ["", "5", "[]", "[" * 200_000, "{}", '{"name": 5, "backbone": "x", "hint": "", "input": {"mean": [], "std": []}}',
+     '{"name": "x", "backbone": "x", "hint": "", "input": []}',
+     '{"name": "x", "backbone": "x", "hint": "", "input": {"mean": "x", "std": []}}'],
+)  # fmt: skip
+def test_foreign_metadata_are_one_line(record):
+    with pytest.raises(FerlabError, match=r"^the weights' metadata .*; convert them again$"):
+        Published.of({"ferlab": record})
+
+
 def test_another_backbone_is_refused_and_a_tag_does_not_matter():
     MADE.refuse_other("x.safetensors", "resnet50.a1_in1k")
     with pytest.raises(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ferlab.errors import FerlabError
+from ferlab.runs import shapes
 
 _KEY = "ferlab"  # in the metadata of a safetensors file
 
@@ -44,8 +45,11 @@ class Published:
         """The record in a safetensors file's metadata, or None."""
         if not metadata or _KEY not in metadata:
             return None
-        record = json.loads(metadata[_KEY])
-        return cls(**record | {"input": Normalisation(**record["input"])})
+        try:
+            record = json.loads(metadata[_KEY])
+        except (ValueError, RecursionError) as error:
+            raise FerlabError(f"the weights' metadata are no JSON ({error}); convert them again") from None
+        return shapes.read(cls, record, "the weights' metadata", "convert them again")
 
     def metadata(self) -> dict[str, str]:
         return {_KEY: json.dumps(dataclasses.asdict(self))}
