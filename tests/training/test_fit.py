@@ -246,6 +246,13 @@ def test_a_trial_keeps_nothing(config, tmp_path):
     assert not list((tmp_path / "outputs").glob("*"))
 
 
+def test_what_lightning_refuses_is_one_line_and_a_failed_run(config, tmp_path):
+    with pytest.raises(FerlabError, match=r"trainer: You requested to check 0\.5 of the `val_dataloader`") as refused:
+        training.train(config("name=none", "trainer.limit_val_batches=0.5"))
+    info = directory.load(tmp_path / "outputs" / "none").info
+    assert (info["status"], info["error"]) == ("failed", str(refused.value))
+
+
 def test_a_run_that_ends_before_a_validation_has_failed(config, tmp_path):
     with pytest.raises(FerlabError, match="ended after 2 steps without a validation"):
         training.train(config("name=short", "+trainer.max_steps=2"))
@@ -337,10 +344,10 @@ def test_out_of_memory_names_a_smaller_batch(config, monkeypatch):
         (("ckpt=last", "name=absent"), "leave out ckpt=last"),
         (("name='a=b'",), "letters, digits"),
         (("trainer.accelerator=gpu",), "trainer.accelerator=cpu"),
-        (("trainer.max_epochs=0",), "max_epochs is 0; expected a number of epochs from 1 up"),
+        (("trainer.max_epochs=0",), "max_epochs is 0; expected a number of at least 1"),
         (("trainer.max_epochs=-1",), "max_epochs is -1; expected"),
-        (("trainer.limit_val_batches=0",), "limit_val_batches is 0: nothing would be validated"),
-        (("trainer.limit_train_batches=0.0",), "limit_train_batches is 0.0: nothing would be trained"),
+        (("trainer.limit_val_batches=0",), "limit_val_batches is 0; expected"),
+        (("trainer.limit_train_batches=0.0",), r"limit_train_batches is 0\.0; expected"),
         (("sam_rho=0.05", "+trainer.accumulate_grad_batches=2"), "leave out one of the two"),
         (("trainer.fast_dev_run=true", "ckpt=last"), "leave out ckpt"),
     ],

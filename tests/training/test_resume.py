@@ -1,5 +1,6 @@
 """Runs that are there already: which are returned, continued or trained anew."""
 
+import dataclasses
 import logging
 import os
 import platform
@@ -15,6 +16,7 @@ from ferlab.errors import FerlabError
 from ferlab.runs import checkpoints, directory, lock
 from ferlab.training import fit as training
 from ferlab.training import resume, trainer
+from ferlab.training.run_facts import RunFacts
 from tests.conftest import made_faces
 
 
@@ -121,6 +123,13 @@ def short(trained_once, tmp_path) -> Path:
     return Path(shutil.copytree(trained_once, tmp_path / "short"))
 
 
+def facts_of(short: Path, **changed) -> RunFacts:
+    """The facts of that run, as they are known before the first step."""
+    info = directory.load(short / "one").info
+    known = {field.name: info[field.name] for field in dataclasses.fields(RunFacts) if field.name in info}
+    return RunFacts(**known | {"continued": None} | changed)
+
+
 def content(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -130,22 +139,45 @@ def test_continuing_by_another_recipe_is_refused_before_anything_is_written(conf
     before = content(short)
     widthless = [] if "model=" not in override else ["~model.net.width"]
     typed = config("name=one", f"outputs={short}", "trainer.max_epochs=2", "ckpt=last", override, *widthless)
-    precision = {"16-mixed": "16-mixed"}.get(typed["trainer"]["precision"], trainer.precision_of("auto", cuda=False))
+    precision = typed["trainer"]["precision"].replace("auto", trainer.precision_of("auto", cuda=False))
     with (
         pytest.raises(FerlabError, match=f"{message}.* Type what it had to continue it, or leave out ckpt=last"),
-        resume.run_directory(typed, 0, precision, exact=True),
+        resume.run_directory(typed, 0, facts_of(short, precision=precision), exact=True),
+    ):
+        pass
+    assert content(short) == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"faces_sha256": {"train": "0", "val": "0"}}, "other faces than lie there now"),
+        (
+            {"weights": "best.ckpt sha256 0", "teacher": {"runs": ["a"]}},
+            "other weights to start from and other answers",
+        ),
+    ],
+)
+def test_continuing_from_other_files_of_the_same_names_is_refused(config, short, changed, message):
+    before = content(short)
+    typed = config("name=one", f"outputs={short}", "ckpt=last")
+    with (
+        pytest.raises(FerlabError, match=message),
+        resume.run_directory(typed, 0, facts_of(short, **changed), exact=True),
     ):
         pass
     assert content(short) == before
 
 
 def test_the_precision_counts_not_what_it_is_called(config, short):
-    typed = config("name=one", f"outputs={short}", "ckpt=last")
-    own = directory.load(short / "one").info["precision"]
-    other = "32-true" if own != "32-true" else "bf16-mixed"
-    with pytest.raises(FerlabError, match=f"precision={own}, not {other}"), resume.run_directory(typed, 0, other, True):
+    typed, own = config("name=one", f"outputs={short}", "ckpt=last"), facts_of(short)
+    other = "32-true" if own.precision != "32-true" else "bf16-mixed"
+    with (
+        pytest.raises(FerlabError, match=f"precision={own.precision}, not {other}"),
+        resume.run_directory(typed, 0, facts_of(short, precision=other), True),
+    ):
         pass
-    typed["trainer"]["precision"] = own
+    typed["trainer"]["precision"] = own.precision
     with resume.run_directory(typed, 0, own, exact=True) as place:
         assert place.continued[-1]["changed"] == {"trainer.max_epochs": [1, 3]}
 
@@ -163,10 +195,9 @@ def test_a_run_that_reached_nothing_is_not_finished(config, short, reached):
 def test_a_run_whose_best_weights_are_gone_is_not_continued(config, short):
     (short / "one/checkpoints/best.ckpt").unlink()
     typed = config("name=one", f"outputs={short}", "ckpt=last")
-    precision = trainer.precision_of("auto", cuda=False)
     with (
-        pytest.raises(FerlabError, match=r"best\.ckpt is no checkpoint file"),
-        resume.run_directory(typed, 0, precision, exact=True),
+        pytest.raises(FerlabError, match=r"best\.ckpt is no checkpoint file; put the best weights back, or leave out"),
+        resume.run_directory(typed, 0, facts_of(short), exact=True),
     ):
         pass
 
@@ -175,22 +206,22 @@ def test_what_a_killed_process_left_is_cleared(config, short):
     left = short / "one/checkpoints/last.ckpt.123.part"
     left.write_bytes(b"half")
     typed = config("name=one", f"outputs={short}", "ckpt=last")
-    with resume.run_directory(typed, 0, trainer.precision_of("auto", cuda=False), exact=True):
+    with resume.run_directory(typed, 0, facts_of(short), exact=True):
         assert not left.exists()
 
 
 def test_a_run_is_continued_by_one_process_at_a_time(config, short, monkeypatch):
     monkeypatch.setattr(lock, "_WAIT_S", 0.1)
-    typed, precision = config("name=one", f"outputs={short}", "ckpt=last"), trainer.precision_of("auto", cuda=False)
-    with resume.run_directory(typed, 0, precision, exact=True):
+    typed, facts = config("name=one", f"outputs={short}", "ckpt=last"), facts_of(short)
+    with resume.run_directory(typed, 0, facts, exact=True):
         before = content(short)
         with (
             pytest.raises(FerlabError, match=rf"is written by process {os.getpid()} on {platform.node()} since 20"),
-            resume.run_directory(typed, 0, precision, exact=True),
+            resume.run_directory(typed, 0, facts, exact=True),
         ):
             pass
         assert content(short) == before
-    with resume.run_directory(typed, 0, precision, exact=True):
+    with resume.run_directory(typed, 0, facts, exact=True):
         pass
 
 

@@ -1,5 +1,6 @@
 """run.json: what is known before the first step, and what is added at the end."""
 
+import hashlib
 import json
 
 import pytest
@@ -23,6 +24,10 @@ def test_the_facts_are_those_of_the_config_the_data_and_the_net(facts, faces):
     assert facts.class_counts == dict(zip(EXPRESSIONS, counts.tolist(), strict=True))
     assert facts.learns == f"{facts.parameters:,} of {facts.parameters:,} parameters learn"
     assert facts.augmentation == "batched"
+    for split in ("train", "val"):
+        part = faces.of_split(split)
+        found = hashlib.sha256(part.pixels.tobytes() + part.targets.argmax(1).tobytes()).hexdigest()
+        assert facts.faces_sha256[split] == found
 
 
 def test_what_is_not_reached_is_left_out(facts, tmp_path):

@@ -26,8 +26,8 @@ from ferlab.training.trainer import (
     accelerator_of,
     checkpointing,
     count_ranks,
+    hinting,
     keep_heap_pages,
-    out_of_memory_hint,
     precision_of,
     refuse_arguments,
     refuse_unsound,
@@ -45,8 +45,8 @@ def train(config: Config) -> directory.Run | None:
         FerlabError: anything the user can mend; nothing is written before the config is known to be sound.
         SystemExit: status 143 after SIGTERM and 130 after Ctrl-C, with the state saved for ckpt=last.
     """
-    refuse_unsound(config)
     values.check(config, keys_of("train"))  # also where no command was typed
+    refuse_unsound(config)
     config, pretrained = pretrained_for(config)
     rank = distributed.rank_of(config)
     if config["skip_finished"] and (done := _finished(config, rank)):
@@ -65,7 +65,7 @@ def train(config: Config) -> directory.Run | None:
     if config["trainer"]["fast_dev_run"]:
         _fit(config, composed, facts, Place(Path(config["outputs"]) / config["name"]), [], ranks)
         return None
-    with run_directory(config, rank, precision, exact=not cuda) as place:
+    with run_directory(config, rank, facts, exact=not cuda) as place:
         if rank:
             return directory.load(_fit(config, composed, facts, place, [], ranks))
         log.info("run %s: augmentation %s; %s", place.path, facts.augmentation, facts.learns)
@@ -116,7 +116,7 @@ def _fit(config: Config, composed: Composed, facts: RunFacts, place: Place, logg
     stopping = Stopping(place.path)
     trainer = None
     try:
-        with stopping.listening(), out_of_memory_hint(config["batch_size"]), distributed.all_ranks(ranks):
+        with stopping.listening(), hinting(config["batch_size"]), distributed.all_ranks(ranks):
             trainer = trainer_of(config, facts.precision, place.path, [stopping, best, last], loggers)
             trainer.fit(composed.classifier, composed.data, ckpt_path=place.checkpoint, weights_only=True)
         if config["trainer"]["fast_dev_run"]:

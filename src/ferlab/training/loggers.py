@@ -14,7 +14,6 @@ from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from ferlab import files
 from ferlab.config import Config
 from ferlab.data.datamodule import FacesDataModule
-from ferlab.data.faces import faces_sha256
 from ferlab.expressions import EXPRESSIONS
 from ferlab.jobs import typed
 from ferlab.runs import checkpoints, directory
@@ -115,7 +114,7 @@ def _log_lineage(experiment: Any, data: FacesDataModule, run: Path, facts: RunFa
     parts = {"train": data.train, "val": data.val}
     sums = {split: part.targets.sum(0, dtype=np.float64).tolist() for split, part in parts.items()}
     known = {
-        "faces_sha256": {split: faces_sha256(part) for split, part in parts.items()},  # as reports and exports have it
+        "faces_sha256": facts.faces_sha256,
         "faces": {split: dict(zip(EXPRESSIONS, counts, strict=True)) for split, counts in sums.items()},
     }
     dataset = wandb.Artifact(_allowed(facts.data), "dataset", metadata=known)

@@ -1,6 +1,7 @@
 """Which run directory a training gets, and which runs are there already."""
 
 import contextlib
+import json
 import logging
 import math
 from collections.abc import Collection, Iterator
@@ -14,6 +15,7 @@ from ferlab.files import Json
 from ferlab.predictors import of_run
 from ferlab.runs import checkpoints, directory, provenance
 from ferlab.runs.lock import alone
+from ferlab.training.run_facts import RunFacts
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ HOW_IT_RUNS = (
 )
 _LONGER = "trainer.max_epochs"  # may change where a run is continued
 _ON_A_CPU = ("trainer.devices", "strategy")  # may not, for the weights would be others
+_ANEW = "leave out ckpt=last to start anew"
+_MADE_FROM = {"faces_sha256": "faces", "weights": "weights to start from", "teacher": "answers of a teacher"}
 _OFF = (None, False, 0, "none")  # as good as a key that was not there yet
 
 
@@ -131,13 +135,13 @@ class Place:
 
 
 @contextlib.contextmanager
-def run_directory(config: Config, rank: int, precision: str, exact: bool) -> Iterator[Place]:
+def run_directory(config: Config, rank: int, facts: RunFacts, exact: bool) -> Iterator[Place]:
     """Where a training writes, for as long as it does. Rank zero makes the directory, or takes the one that is there.
 
     Of a new one the other ranks know outputs/name without its number.
 
     Args:
-        precision: what will be computed in, whatever the config calls it.
+        facts: what the config stands for on this machine.
         exact: other devices would give other weights, as on a CPU.
 
     Raises:
@@ -154,7 +158,7 @@ def run_directory(config: Config, rank: int, precision: str, exact: bool) -> Ite
     new = path is None
     path = path or directory.create(outputs, config["name"])
     with alone(path):
-        place = Place(path) if new else _resumed(path, config, precision, exact)
+        place = Place(path) if new else _resumed(path, config, facts, exact)
         for left in (path / directory.CHECKPOINTS).glob("*.part"):  # by a process that was killed
             left.unlink()
         directory.write_config(path, config)
@@ -169,16 +173,21 @@ def _continued(config: Config) -> Path | None:
     return directory.latest(Path(config["outputs"]), config["name"])
 
 
-def _resumed(path: Path, config: Config, precision: str, exact: bool) -> Place:
+def _resumed(path: Path, config: Config, facts: RunFacts, exact: bool) -> Place:
     """Where a run goes on, unless it would go on as another run than its record says."""
     run = directory.load(path)
     before = _computed_in(run.config, run.info.get("precision", run.config["trainer"]["precision"]))
-    now = _computed_in(config, precision)
+    now = _computed_in(config, facts.precision)
     may = {*HOW_IT_RUNS, _LONGER} - set(_ON_A_CPU if exact else ())
     if others := differing(before, now, may):
         raise FerlabError(
             f"{path} was trained with {'; '.join(others[:3])}{'; ...' if others[3:] else ''}. Type what it had to "
-            "continue it, or leave out ckpt=last to start anew"
+            f"continue it, or {_ANEW}"
+        )
+    own = json.loads(json.dumps(facts.as_json()))
+    if other := [words for key, words in _MADE_FROM.items() if run.info.get(key, own[key]) != own[key]]:
+        raise FerlabError(
+            f"{path} was trained with other {' and other '.join(other)} than lie there now; put those back, or {_ANEW}"
         )
     checkpoint, faults = checkpoints.newest(path / directory.CHECKPOINTS)
     for fault in faults:
@@ -187,9 +196,12 @@ def _resumed(path: Path, config: Config, precision: str, exact: bool) -> Place:
     of_run.load_net(of_run.nets_of(config)[0], state["state_dict"], checkpoint)
     done = state["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     if config["trainer"]["max_epochs"] < done:
-        raise FerlabError(f"{path} has {done} epochs already; type {_LONGER}={done} or more, or leave out ckpt=last")
+        raise FerlabError(f"{path} has {done} epochs already; type {_LONGER}={done} or more, or {_ANEW}")
     if any(kept.get("best_model_score") is not None for kept in state["callbacks"].values()):
-        checkpoints.load(run.weights)  # which the next epochs are compared with
+        try:
+            checkpoints.load(run.weights)  # which the next epochs are compared with
+        except FerlabError as error:
+            raise FerlabError(f"{error}; put the best weights back, or {_ANEW}") from error
     code = {"commit": run.info.get("commit")}, {"commit": provenance.commit()}
     changed = _changes({**before, **code[0]}, {**now, **code[1]})
     kept = {key: list(values) for key, values in changed.items() if key not in (*_PLACES, *_THIS_CALL)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ferlab import files
 from ferlab.config import Config
+from ferlab.data.faces import faces_sha256
 from ferlab.expressions import EXPRESSIONS
 from ferlab.runs import directory, provenance
 from ferlab.training import freeze
@@ -22,6 +23,7 @@ class RunFacts:
     Attributes:
         status: running, finished or failed.
         class_counts: sum of the training targets of each expression.
+        faces_sha256: of the faces of train and of val, as reports and exports have it.
         learns: what of the net learns, in words.
         augmentation: on which path it runs, and why not on the faster one.
         expressions: the order of the net's outputs.
@@ -41,6 +43,7 @@ class RunFacts:
     commit: str
     parameters: int
     class_counts: dict[str, float]
+    faces_sha256: dict[str, str]
     precision: str
     learns: str
     augmentation: str
@@ -68,6 +71,7 @@ class RunFacts:
             commit=provenance.commit(),
             parameters=sum(p.numel() for p in net.parameters()),
             class_counts=dict(zip(EXPRESSIONS, composed.data.class_counts.tolist(), strict=True)),
+            faces_sha256={"train": faces_sha256(composed.data.train), "val": faces_sha256(composed.data.val)},
             precision=precision,
             learns=freeze.describe(net, composed.classifier.learning),
             augmentation=f"{augment.path} ({augment.reason})" if augment.reason else augment.path,

@@ -22,17 +22,12 @@ PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 
 
 def refuse_unsound(config: Config) -> None:
-    """Refuse what would train or validate nothing, or something else than the config says.
+    """Refuse keys that together do something else than each of them says.
 
     Raises:
         FerlabError: with what to type.
     """
     wanted = config["trainer"]
-    if not isinstance(wanted["max_epochs"], int) or wanted["max_epochs"] < 1:
-        raise FerlabError(f"trainer.max_epochs is {wanted['max_epochs']!r}; expected a number of epochs from 1 up")
-    for key, of in (("limit_train_batches", "trained"), ("limit_val_batches", "validated, and no weights be the best")):
-        if not wanted[key]:
-            raise FerlabError(f"trainer.{key} is {wanted[key]!r}: nothing would be {of}; type a number above 0")
     if config["sam_rho"] and wanted.get("accumulate_grad_batches", 1) != 1:
         raise FerlabError("sam_rho would double some of the gradients that are accumulated; leave out one of the two")
     if wanted["fast_dev_run"] and config["ckpt"]:
@@ -173,9 +168,12 @@ def callbacks_of(config: Config) -> list[Callback]:
 
 
 @contextlib.contextmanager
-def out_of_memory_hint(batch_size: int) -> Iterator[None]:
+def hinting(batch_size: int) -> Iterator[None]:
+    """Errors of torch and Lightning that the user can mend become a FerlabError."""
     try:
         yield
+    except MisconfigurationException as error:
+        raise FerlabError(f"trainer: {' '.join(str(error).split())}") from error
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             hint = f"out of memory with batch_size={batch_size}; try batch_size={max(2, batch_size // 2)}"
