@@ -7,11 +7,13 @@ from scipy.special import softmax
 from torch import nn
 
 from ferlab.errors import FerlabError
+from ferlab.predictors import heap
 from ferlab.predictors.predictor import (
     Ensemble,
     Model,
     Specialised,
     TestTimeAugmentation,
+    device_of,
     mean_over,
     predict,
     predict_views,
@@ -180,3 +182,11 @@ def test_probabilities_that_are_not_finite_are_refused(faces, value):
         predict(answers, faces, batch_size=2)
     with pytest.raises(FerlabError, match="NaN or infinity for some of the faces 3 to 3"):
         predict_views(answers, faces, VIEWS["none"], batch_size=1)
+
+
+def test_a_net_on_a_cpu_keeps_its_pages(monkeypatch):
+    calls = []
+    monkeypatch.setattr(heap, "keep_pages", lambda: calls.append(True))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert (device_of("auto").type, calls) == ("cuda", [])
+    assert (device_of("cpu").type, calls) == ("cpu", [True])

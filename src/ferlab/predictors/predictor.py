@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ferlab.errors import FerlabError
+from ferlab.predictors import heap
 from ferlab.predictors.views import SPACES, View, space_named, views_named
 from ferlab.predictors.warping import warp
 
@@ -210,9 +211,12 @@ def _in_batches(
 
 
 def device_of(name: str) -> torch.device:
-    """`auto`, `cpu` or `cuda` as what is there; raises FerlabError for another name, or cuda where there is none."""
+    """`auto`, `cpu` or `cuda` as what is there, made ready; raises FerlabError for another name, or a missing GPU."""
     if name not in ("auto", "cpu", "cuda"):
         raise FerlabError(f"device is {name!r}; choose auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise FerlabError("device is 'cuda' and torch finds none here; type device=cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name != "cpu" and torch.cuda.is_available():
+        return torch.device("cuda")
+    heap.keep_pages()
+    return torch.device("cpu")

@@ -14,6 +14,7 @@ from ferlab.config import Config, keys_of
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
 from ferlab.jobs import sweep_record
+from ferlab.predictors import heap
 from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed
 from ferlab.training.compose import Composed, compose
@@ -27,7 +28,6 @@ from ferlab.training.trainer import (
     checkpointing,
     count_ranks,
     hinting,
-    keep_heap_pages,
     precision_of,
     refuse_arguments,
     refuse_unsound,
@@ -55,7 +55,7 @@ def train(config: Config) -> directory.Run | None:
     cuda = accelerator_of(config) == "cuda"
     precision = precision_of(config["trainer"]["precision"], cuda)
     if not cuda:
-        keep_heap_pages()
+        heap.keep_pages()
     composed = compose(config, open_config(config["data"]), cuda, pretrained)
     wandb = wandb_mode(config["wandb"])
     ranks = count_ranks(config)

@@ -1,7 +1,6 @@
 """Lightning's Trainer for a config: device, precision, checkpoints, callbacks, and ends that are reported."""
 
 import contextlib
-import ctypes
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,17 +90,6 @@ def refuse_arguments(config: Config, precision: str) -> None:
         trainer_of(config, precision, Path(config["outputs"]), [], [])
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise FerlabError(f"trainer: {' '.join(str(error).split())}") from error
-
-
-def keep_heap_pages() -> None:
-    """Let glibc keep freed pages: a CPU training step otherwise returns and faults in its activations each time."""
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):  # no glibc: macOS, Windows, musl
-        return
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-    mallopt(mmap_threshold, 1 << 30)
-    mallopt(trim_threshold, (1 << 31) - 1)
 
 
 def accelerator_of(config: Config) -> str:
