@@ -241,6 +241,13 @@ def test_auxiliary_twins_of_val_and_test_can_be_refused(root):
         opened(root, [FER], [AUX], leaks="keep")
 
 
+def test_auxiliary_data_of_another_layout_name_their_key(root):
+    shutil.move(root / "aux", root / "all")
+    shutil.copytree(root / "all", root / "aux" / "train")
+    with pytest.raises(FerlabError, match=r"It looks like image_folders: type 'data\.auxiliary=\[.*path: .*/aux"):
+        opened(root, [FER], [AUX])
+
+
 def test_subjects_of_different_data_sets_stay_different(tmp_path):
     from PIL import Image
 

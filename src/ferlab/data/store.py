@@ -128,7 +128,10 @@ def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = Tr
         if raw is None or raw.exists() or (root / STORES / name / store_folder.NOTE).is_file():
             if "split" in sources.options_of(layout):
                 options["split"] = "train"
-            faces = open_faces(layout, raw, root / STORES, name, verify, **options)
+            try:
+                faces = open_faces(layout, raw, root / STORES, name, verify, **options)
+            except FerlabError as error:  # which names the key of the main data
+                raise FerlabError(str(error).replace("data.sources=", "data.auxiliary=")) from None
             if faces.split.any():
                 faces = replace(faces, split=np.zeros_like(faces.split))
             opened.append(Opened(name, faces, True, _raw_files_there(layout, raw)))

@@ -29,7 +29,7 @@ NUMBERS = {
 
 
 def fer2013(order="fer2013", splits=(0, 1, 2)):
-    """(numbers, split codes) of FER2013's faces in a random order of rows."""
+    """(numbers, split codes, labels) of FER2013's faces in a random order of rows."""
     labels = np.concatenate([np.repeat(np.arange(7), (TRAIN, VAL, TEST)[s]) for s in splits])
     codes = np.concatenate([np.full(sum((TRAIN, VAL, TEST)[s]), s, np.uint8) for s in splits])
     mixed = np.random.default_rng(0).permutation(len(labels))
@@ -59,6 +59,22 @@ def test_a_stated_order_that_does_not_fit_is_refused():
         FerlabError, match=r"in the order fer2013, .* in the order affectnet; give .*label_order=fer2013"
     ):
         numbered.labels_of(Path("a.csv"), numbers, split, "affectnet")
+
+
+def test_exchanged_splits_are_refused(caplog):
+    """Two well-known projects choose on PrivateTest and report PublicTest."""
+    _, split, labels = fer2013()
+    exchanged = np.array([0, 2, 1], np.uint8)[split]
+    for check in (
+        lambda: numbered.labels_of(Path("a"), labels, exchanged, None),
+        lambda: numbered.refuse_exchanged(Path("a"), labels, exchanged.astype(int)),
+    ):
+        with pytest.raises(FerlabError, match="its val is PrivateTest and its test is PublicTest; exchange the two"):
+            check()
+    numbered.refuse_exchanged(Path("a"), labels, split)
+    assert not caplog.text
+    numbered.refuse_exchanged(Path("a"), labels, np.array([0, 2, 2])[split])
+    assert "its test is PublicTest and PrivateTest together" in caplog.text
 
 
 def test_raf_dbs_counts_are_known_too():

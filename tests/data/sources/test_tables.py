@@ -131,6 +131,20 @@ def test_affectnets_csv(tmp_path):
     assert np.abs(faces.pixels.mean((1, 2)) - 20 * np.arange(7)).max() <= 1
 
 
+def test_muxspaces_legend(tmp_path):
+    """The annotator, the image and the expression in any case; images of any size; contempt is left out."""
+    words = ["anger", "HAPPINESS", "Contempt", "surprise", "SADNESS", "fear", "disgust", "neutral"]
+    rows = [(f"user{i % 3}", f"Person_{i:04d}.jpg", word) for i, word in enumerate(words * 3)]
+    for i, (_, name, _) in enumerate(rows):
+        save(tmp_path / "images" / name, np.full((350, 260 + i), 9 * i, np.uint8))
+    written(tmp_path / "data" / "legend.csv", rows, "user.id,image,emotion")
+    faces = sources.read("table", tmp_path)
+    expected = ["angry", "happy", "surprise", "sad", "fear", "disgust", "neutral"] * 3
+    assert [EXPRESSIONS[k] for k in faces.labels] == expected
+    assert np.abs(faces.pixels.mean((1, 2)) - 9 * np.delete(np.arange(24), [2, 10, 18])).max() <= 1
+    assert set(faces.subject) == {-1}  # who labelled is not who is shown
+
+
 def test_several_tables_are_splits_or_have_to_be_chosen(tmp_path):
     pairs = made(tmp_path)
     for part, rows in (("train_labels", pairs[:14]), ("test_labels", pairs[14:])):

@@ -94,7 +94,8 @@ def class_items(top: Path, split: int | None = None, person: bool = False) -> It
     """The files below each folder in `top`, which its class is named after, in the order of the classes."""
     for folder in sorted(subfolders(top), key=lambda folder: (_place(folder.name), folder.name)):
         for file in files_under(folder):
-            codes = {split, *map(split_of, file.relative_to(folder).parts[:-1])} - {None}
+            between = () if file.parent == folder else file.relative_to(folder).parts[:-1]
+            codes = {split, *map(split_of, between)} - {None}
             if len(codes) > 1:
                 raise FerlabError(f"{file} lies in folders of two splits; move it into one")
             yield Item(file, folder.name, next(iter(codes), None), _person(file) if person else None)

@@ -40,13 +40,15 @@ def labels_of(path: Path, numbers: np.ndarray, split: np.ndarray, order: Order |
         order: None for FER2013's.
 
     Raises:
-        FerlabError: no such order, a number outside it, or the counts are published ones in another order.
+        FerlabError: no such order, a number outside it, the counts are published ones in another order, or as
+            `refuse_exchanged`.
     """
     stated = "fer2013" if order is None else order
     labels = renumber(numbers, stated, "fer2013")
     counts = _counts(labels, split)
     if _as_published(counts):
         return labels, True
+    refuse_exchanged(path, labels, split)
     others = {
         name: _counts(renumber(numbers, name, "fer2013"), split)
         for name in LABEL_ORDERS
@@ -67,6 +69,25 @@ def labels_of(path: Path, numbers: np.ndarray, split: np.ndarray, order: Order |
             *(path, best, stated, best),
         )
     return labels, False
+
+
+def refuse_exchanged(path: Path, labels: np.ndarray, split: np.ndarray) -> None:
+    """Warn of a test that is both of FER2013's; `labels` and `split` as `labels_of` has them.
+
+    Raises:
+        FerlabError: val is FER2013's PrivateTest and test its PublicTest, by their counts.
+    """
+    (_, val, test), (_, public, private) = _counts(labels, split), PUBLISHED["FER2013"]
+    if np.array_equal(val, private) and np.array_equal(test, public):
+        raise FerlabError(
+            f"{path}: by FER2013's published counts its val is PrivateTest and its test is PublicTest; exchange the two"
+        )
+    if not val.any() and np.array_equal(test, public + private):
+        log.warning(
+            "%s: by FER2013's published counts its test is PublicTest and PrivateTest together; no published "
+            "accuracy compares with it. Take fer2013.csv, or images with the names of their splits",
+            path,
+        )
 
 
 def _counts(labels: np.ndarray, split: np.ndarray) -> np.ndarray:

@@ -167,7 +167,9 @@ def _labels(top: Path, items: Sequence[Item], reading: Reading, stated: np.ndarr
             except FerlabError as error:
                 raise FerlabError(f"{item.file}: {error}. Rename it or move it away") from None
             known[item.label] = -1 if found is None else found
-    return np.array([known[item.label] for item in items])
+    labels = np.array([known[item.label] for item in items])
+    numbered.refuse_exchanged(top, labels, stated)
+    return labels
 
 
 def _numbered(top: Path, items: Sequence[Item], reading: Reading, stated: np.ndarray) -> np.ndarray:
