@@ -73,7 +73,7 @@ FILES = {
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
 @pytest.mark.parametrize(("make", "layout", "order", "count"), FILES.values(), ids=FILES)
-def test_the_words_of_the_refusal_read_the_files(tmp_path, make, layout, order, count, packed):
+def test_the_words_of_the_refusal_read_the_files(tmp_path, monkeypatch, make, layout, order, count, packed):
     path = tmp_path / "files"
     path.mkdir()
     make(path)
@@ -81,9 +81,9 @@ def test_the_words_of_the_refusal_read_the_files(tmp_path, make, layout, order, 
         shutil.make_archive(str(path), "zip", path)
         shutil.rmtree(path)
         path = tmp_path / "files.zip"
-    wrong = "rafd" if layout != "rafd" else "jaffe"
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(FerlabError) as error:
-        sources.read(wrong, path)
+        sources.read("rafd", path.relative_to(tmp_path))
     said = str(error.value)
     assert f"It looks like {layout}: type 'data.sources=[" in said
     (entry,) = yaml.safe_load(re.search("data.sources=(.*)'$", said)[1])

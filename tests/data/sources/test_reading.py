@@ -54,6 +54,7 @@ def test_each_layout_takes_the_shared_options(layout):
     if not numbered:
         with pytest.raises(FerlabError, match="knows no option label_order"):
             sources.check_options(layout, ["label_order"])
+    assert ("views" in sources.options_of(layout)) == (layout in ("kdef", "rafd"))
 
 
 def test_files_that_are_not_read_are_counted_and_named(tmp_path, caplog):

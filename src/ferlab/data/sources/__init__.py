@@ -57,7 +57,9 @@ LAYOUTS: dict[str, Callable[..., Faces]] = {
     "ferplus": ferplus.read,
     "affectnet": with_reading(affectnet.read),
     "ck_plus": with_reading(ck_plus.read, numbers=False),
-    **{name: with_reading(partial(file_names.read, layout=name), numbers=False) for name in file_names.NAMES},
+    "jaffe": with_reading(partial(file_names.read, layout="jaffe", views="all"), numbers=False),
+    "kdef": with_reading(partial(file_names.read, layout="kdef"), numbers=False),
+    "rafd": with_reading(partial(file_names.read, layout="rafd"), numbers=False),
     "drawn": _read_drawn,
 }
 

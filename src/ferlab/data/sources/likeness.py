@@ -26,8 +26,8 @@ class Likeness(NamedTuple):
 
     @property
     def typed(self) -> str:
-        """The key to type."""
-        facts = {"name": self.layout, "layout": self.layout, "path": self.path, **self.options}
+        """The key to type; a data root counts for no absolute path."""
+        facts = {"name": self.layout, "layout": self.layout, "path": self.path.absolute(), **self.options}
         return f"data.sources=[{{{', '.join(f'{key}: {value}' for key, value in facts.items())}}}]"
 
 

@@ -95,7 +95,8 @@ class Reading:
 
 def with_reading(reader: Callable[..., Faces], numbers: bool = True) -> Callable[..., Faces]:
     """A reader (path, reading, own options) as (path, own options, those of `Reading`); `numbers`: with label_order."""
-    own = [p for name, p in inspect.signature(reader).parameters.items() if name not in ("path", "reading", "layout")]
+    given = {"path", "reading", *getattr(reader, "keywords", ())}  # those of a partial
+    own = [p for name, p in inspect.signature(reader).parameters.items() if name not in given]
     common = [f for f in fields(Reading) if numbers or f.name != "label_order"]
 
     def read(path: Path, **options: Any) -> Faces:
