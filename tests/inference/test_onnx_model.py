@@ -18,7 +18,7 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import FORMAT, THRESHOLD, Margin, OnnxModel, rgba_of
 
 
-def graph(classes=7, names=EXPRESSIONS, output="probabilities", last="Softmax"):
+def graph(classes=7, names=EXPRESSIONS, output="probabilities", last="Softmax", metadata=None, batch=None):
     """A small graph with the contract's ends: the mean of each channel, by random weights, through `last`."""
     weights = np.random.default_rng(0).normal(0, 0.05, (4, classes)).astype(np.float32)
     nodes = [
@@ -27,16 +27,20 @@ def graph(classes=7, names=EXPRESSIONS, output="probabilities", last="Softmax"):
         helper.make_node("MatMul", ["mean", "weights"], ["logits"]),
         helper.make_node(last, ["logits"], [output]),
     ]
+    constants = {"weights": weights, "axes": np.array([1, 2])}
+    if batch:
+        nodes[2].input[0], constants["shape"] = "same", np.array([batch, 4])
+        nodes.insert(2, helper.make_node("Reshape", ["mean", "shape"], ["same"]))
     made = helper.make_graph(
         nodes,
         "small",
         [helper.make_tensor_value_info("rgba", TensorProto.UINT8, ["batch", "height", "width", 4])],
         [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", classes])],
-        [onnx.numpy_helper.from_array(weights, "weights"), onnx.numpy_helper.from_array(np.array([1, 2]), "axes")],
+        [onnx.numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     if names:
-        helper.set_model_props(model, {"expressions": json.dumps(names)})
+        helper.set_model_props(model, {"expressions": json.dumps(names) if metadata is None else metadata})
     return model
 
 
@@ -108,6 +112,22 @@ def test_answers_that_are_no_probabilities_are_refused(tmp_path, last, grey, fou
         model(np.full((2, 8, 8, 4), grey, np.uint8))
 
 
+def test_a_graph_that_fails_is_one_line(tmp_path):
+    model = OnnxModel.open(write(tmp_path, graph(batch=1)))
+    assert model(np.zeros((1, 8, 8, 4), np.uint8)).shape == (1, 7)
+    with pytest.raises(FerlabError, match=r"small.onnx fails on crops \[2, 8, 8, 4\] \(.*\); export") as caught:
+        model(np.zeros((2, 8, 8, 4), np.uint8))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "5", "[" * 200_000, b"\xff"])
+def test_a_sidecar_that_is_no_json_is_one_line(path, content):
+    path.with_suffix(".json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(FerlabError, match=r"small.json (cannot be read|is not of an exported model)") as caught:
+        OnnxModel.open(path)
+    assert "\n" not in str(caught.value)
+
+
 def test_grey_faces_as_rgba():
     faces = np.random.default_rng(3).integers(0, 256, (2, 48, 48), np.uint8)
     rgba = rgba_of(faces)
@@ -129,6 +149,16 @@ PERMUTED = [*EXPRESSIONS[1:], EXPRESSIONS[0]]
         ({"format": 2}, "format 2, expected 1"),
         ({"margin": {"side_ratio": 1.17}}, "margin with side_ratio and raise_ratio"),
         ({"threshold": 40}, "expected a threshold from 0 to 1 or null, found 40"),
+        *(({"threshold": value}, "expected a threshold from 0 to 1") for value in ("0.5", [0.5], float("nan"))),
+        *(({"sha256": value}, "expected a text as sha256") for value in (None, 5, ["x"])),
+        *(({"expressions": value}, "answers in the order") for value in (None, 7, "angry", [], {"angry": 0})),
+        *(
+            ({"margin": {"side_ratio": 1.17, "raise_ratio": 0.078} | value}, "expected margins of at most 10")
+            for value in (
+                *({"side_ratio": number} for number in ("1", None, float("nan"), 1e300, 2000, 0, -1)),
+                *({"raise_ratio": number} for number in ("1", [], float("inf"), -2000)),
+            )
+        ),
     ],
 )
 def test_another_sidecar_is_refused(tmp_path, changes, message):
@@ -143,6 +173,7 @@ def test_another_sidecar_is_refused(tmp_path, changes, message):
         (graph(names=None), "holds no class names"),
         (graph(classes=8), r"found rgba .* probabilities .*8"),
         (graph(output="scores"), "export with ferlab.export"),
+        *((graph(metadata=text), "answers in the order") for text in ("", "{", "[" * 200_000, "5", "null", '"angry"')),
     ],
 )
 def test_another_graph_is_refused(tmp_path, model, message):

@@ -1,10 +1,15 @@
 """What pages share: templates that escape what users named, and gallery entries with all seven probabilities."""
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from ferlab.expressions import EXPRESSIONS
 from ferlab.pages import page
 from tests.conftest import made_faces
+
+TEMPLATES = Path(page.__file__).with_name("templates")
 
 
 def test_a_gallery_entry_holds_the_label_the_prediction_and_every_probability():
@@ -20,3 +25,18 @@ def test_a_gallery_entry_holds_the_label_the_prediction_and_every_probability():
 def test_templates_escape():
     assert page.template("study.html").environment.autoescape is True
     assert page.template("study.html").environment.from_string("{{ x }}").render(x="<b>") == "&lt;b&gt;"
+
+
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in TEMPLATES.glob("*.html")))
+def test_a_page_runs_and_fetches_nothing_whatever_it_shows(name):
+    text = (TEMPLATES / name).read_text()
+    assert "<script" not in text
+    whole = "{% block main %}" in text or "{% extends" in text
+    assert text.startswith('{% extends "page.html" %}') == (whole and name != "page.html")
+    if name == "page.html":
+        html = page.template("study.html").environment.from_string('{% extends "page.html" %}').render()
+        head = html[: html.index("<title>")]
+        assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in head  # before all that it rules

@@ -92,3 +92,19 @@ def test_marks_that_are_missing_are_spelled_out(tmp_path, content):
     assert readme.read_text() == content
     with pytest.raises(FerlabError, match="is no file"):
         markdown.splice(tmp_path / "none.md", "x", "new")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("five_layer-s0", "five_layer-s0"),
+        ("<b>", "&lt;b>"),
+        ("![a](http://x)", r"![a]\(http://x)"),
+        ("a\nb\x1b[0m", r"a\nb\x1b[0m"),
+        ("`runs=[A,B]`, 95 % (0.5\u20130.6)", "`runs=[A,B]`, 95 % (0.5\u20130.6)"),
+    ],
+)
+def test_texts_of_others_are_one_line_without_html_links_and_images(text, expected):
+    assert markdown.safe(text) == expected
+    assert markdown.bullets([text, "b"]) == f"- {expected}\n- b"
+    assert markdown.markdown(["a", "b|c"], [[text, "d"]]) == f"| a | b\\|c |\n| --- | ---: |\n| {expected} | d |"

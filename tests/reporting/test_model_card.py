@@ -4,6 +4,8 @@ import json
 import re
 
 import numpy as np
+import yaml
+from markdown_it import MarkdownIt
 
 from ferlab.expressions import EXPRESSIONS
 from tests.reporting.cards import (
@@ -101,3 +103,41 @@ def test_an_exported_model_has_a_card_too(tmp_path):
     assert f"Members: {STUDENT}" in text
     assert f"see the card of {STUDENT}" in text
     assert "None" not in text
+
+
+HOSTILE = "x<img src=x onerror=alert(1)><script>1</script> ![a](http://x.org/i.png) [b](javascript:1) | c\n# d\x1b[31m"
+
+
+def hostile(node):
+    """The same with a hostile end of each text that nothing is compared with."""
+    if isinstance(node, dict):
+        return {key: hostile(value) if key not in KEPT else value for key, value in node.items()}
+    if isinstance(node, list):
+        return [hostile(value) for value in node]
+    return node + HOSTILE if isinstance(node, str) else node
+
+
+KEPT = ("split", "tta", "status", "name", "expressions", "faces_sha256", "weights_sha256", "members")
+
+
+def tags(text):
+    """Names of the elements that a reader's browser gets of Markdown."""
+    return set(re.findall(r"<(\w+)", MarkdownIt("commonmark", {"html": True}).enable("table").render(text)))
+
+
+def test_texts_of_others_are_no_html_no_link_and_no_line_of_their_own(card, tmp_path):
+    folder = unpacked(STUDENT, tmp_path)
+    for file in ("run.json", "reports/val-none/report.json", "reports/test-none/report.json"):
+        (folder / file).write_text(json.dumps(hostile(json.loads((folder / file).read_text()))))
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["augment"] = {"policy": [{"_target_": HOSTILE}]}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (found,) = cards(tmp_path, folder, split="test", tta="none").values()
+    assert found.count("onerror") > 10
+    own = {"h1", "h2", "h3", "p", "ul", "li", "code", "table", "thead", "tbody", "tr", "th", "td"}
+    assert tags(card) == tags(found) == own
+    assert tags(HOSTILE) == {"p", "img", "script", "a", "h1"} - {"a"}  # markdown-it refuses javascript: by itself
+    assert "](" not in found
+    assert "\x1b" not in found
+    headings = [re.findall("^#+ .*$", text, re.MULTILINE) for text in (card, found)]
+    assert all(a.startswith(b.partition("x&lt;img")[0]) for a, b in zip(*headings, strict=True))

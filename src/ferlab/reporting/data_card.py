@@ -106,7 +106,7 @@ def render(card: Mapping[str, Any], data: str, votes: Votes) -> str:
         "Written by `python -m ferlab.describe` from what `ferlab.prepare` counted, after Gebru et al. 2021 "
         "(arXiv:1803.09010) and Pushkarna et al. 2022 (arXiv:2204.01075)."
     )
-    parts = [f"# Data card: {card['name']}", head]
+    parts = [f"# Data card: {markdown.safe(card['name'])}", head]
     for title, content in sections.items():
         parts += [f"## {title}", content]
     return "\n\n".join(parts) + "\n"

@@ -174,12 +174,17 @@ def interval(intervals: Sequence[Sequence[float] | None]) -> str:
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """A table, its first column to the left and the others to the right."""
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(safe(text).replace("|", "\\|") for text in line) + " |" for line in lines)
+
+
+def safe(text: str) -> str:
+    """A text with names of others in it as one line that holds no HTML, no link and no image."""
+    return files.shown(text).replace("<", "&lt;").replace("](", "]\\(")
 
 
 def bullets(lines: Sequence[str]) -> str:
     """A list in Markdown."""
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {safe(line)}" for line in lines)
 
 
 def with_interval(value: float | None, ends: Sequence[float] | None) -> str:

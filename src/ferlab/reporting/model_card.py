@@ -39,7 +39,7 @@ def render(record: Record, looks: Sequence[Mapping[str, Any]] | None, split: str
         "Ethical considerations and limits": model_limits.limits(record, report, looks),
         "Caveats and recommendations": model_limits.recommendations(record),
     }
-    parts = [f"# Model card: {record.name}", _HEAD]
+    parts = [f"# Model card: {markdown.safe(record.name)}", _HEAD]
     for title, content in sections.items():
         parts += [f"## {title}", *([content] if isinstance(content, str) else content)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -78,7 +78,7 @@ def _details(record: Record) -> str:
     first = record.reports[0] if record.reports else {}
     lines = [f"Net: {info.get('model')}" + (f", {n:,} parameters" if (n := info.get("parameters")) else "")]
     if entry := config.get("model", {}).get("input"):
-        shape = "x".join(str(entry[key]) for key in ("channels", "size", "size"))
+        shape = "x".join(str(entry.get(key)) for key in ("channels", "size", "size"))
         lines.append(f"Input: a grey face of 48x48 pixels; the net sees it as {shape}")
     lines.append(f"Output: probabilities of {', '.join(EXPRESSIONS)}")
     told = [
@@ -91,7 +91,7 @@ def _details(record: Record) -> str:
         ("Precision", info.get("precision")),
         ("Seconds of training", info.get("seconds")),
         ("Members", first.get("members") if not record.run else None),
-        ("Taught by", info["teacher"]["members"] if info.get("teacher") else None),
+        ("Taught by", (info.get("teacher") or {}).get("members")),
         ("Commit", info.get("commit")),
         ("Measured", first.get("evaluated_at")),
         ("Checksums of the weights, sha256", ", ".join(f"`{sha}`" for sha in sorted(record.weights_sha256)) or None),
@@ -135,7 +135,7 @@ def _evaluation_data(record: Record) -> list[str]:
 
 
 def _training_data(record: Record) -> list[str]:
-    info, data = record.info, str(record.info.get("data"))
+    info, data = record.info, markdown.safe(str(record.info.get("data")))
     counts = info.get("class_counts")
     parts = [f"{data}, training split; its data card: `python -m ferlab.describe data={data}`."]
     if counts:
@@ -147,7 +147,8 @@ def _training_data(record: Record) -> list[str]:
         parts.append("Faces by expression: not measured; run.json of this run does not say.")
     augmented = record.run.config.get("augment", {}).get("policy", ()) if record.run else ()
     if augmented:
-        parts.append("Augmented by " + ", ".join(step["_target_"].rsplit(".", 1)[-1] for step in augmented) + ".")
+        names = (str(step.get("_target_")).rsplit(".", 1)[-1] for step in augmented)
+        parts.append(markdown.safe(f"Augmented by {', '.join(names)}."))
     return parts
 
 
@@ -179,13 +180,14 @@ def _by_expression(record: Record, report: Mapping[str, Any] | None) -> list[str
         rows.append([*row, percent(report["f1"][name]), model_limits.taken_for(matrix, k)])
     head = ["expression", "faces", "recall", "precision", "F1", "most often taken for"]
     where = f"{model_limits.title(report)}, {markdown.view_title(report['tta'])}"
-    return [f"### By expression: {where}", markdown.markdown(head, rows)]
+    return [f"### By expression: {markdown.safe(where)}", markdown.markdown(head, rows)]
 
 
 def _studies(record: Record) -> list[str]:
     if record.exported:
         return [
-            f"### Studies\n\nThey are of runs, not of files: see the card of {', '.join(record.reports[0]['members'])}."
+            "### Studies\n\nThey are of runs, not of files: see the card of "
+            f"{markdown.safe(', '.join(record.reports[0]['members']))}."
         ]
     parts = []
     for kind in KINDS.values():
