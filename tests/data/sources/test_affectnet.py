@@ -36,8 +36,12 @@ def test_annotations_beside_images(tmp_path, caplog, kind):
         assert (split == 1) == (of_folder == 1)
     assert [(faces.split == s).sum() for s in range(3)] == [19, 7, 2]
     assert "none of its faces" not in caplog.text
-    (tmp_path / "AffectNet/val_set/annotations/0_exp.npy").unlink()
-    with pytest.raises(FerlabError, match=r"0_exp\.npy: expected the number of an expression"):
+    annotation = tmp_path / "AffectNet/val_set/annotations/0_exp.npy"
+    np.save(annotation, np.array([1, 2]))
+    with pytest.raises(FerlabError, match=r"0_exp\.npy holds 2 values; expected the number of one expression"):
+        sources.read("affectnet", tmp_path)
+    annotation.unlink()
+    with pytest.raises(FerlabError, match=r"0_exp\.npy cannot be read"):
         sources.read("affectnet", tmp_path)
 
 

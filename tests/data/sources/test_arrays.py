@@ -127,6 +127,17 @@ def test_files_that_are_no_arrays_of_numbers(tmp_path):
         with pytest.raises(FerlabError, match=f"{name} cannot be read"):
             read(tmp_path)
         (tmp_path / name).unlink()
+    np.save(tmp_path / "x.npy", PIXELS)
+    whole = (tmp_path / "x.npy").read_bytes()
+    for damage in (
+        whole[:60],
+        whole[:5000],
+        whole.replace(b"(30, 48", b"L), 48", 1),
+        whole.replace(b"'shape'", b"'s'"),
+    ):
+        (tmp_path / "x.npy").write_bytes(damage)
+        with pytest.raises(FerlabError, match=r"x\.npy cannot be read"):
+            read(tmp_path)
     np.save(tmp_path / "x.npy", np.array([{"a": 1}]), allow_pickle=True)
     with pytest.raises(FerlabError, match=r"x\.npy cannot be read .*without pickle"):
         read(tmp_path)

@@ -134,6 +134,7 @@ def test_the_folders_that_ferplus_own_program_writes(rated, caplog):
             assert np.array_equal(getattr(faces, name), getattr(expected, name)[place])
     assert "none of its faces" not in caplog.text
     assert len(sources.raw_files("ferplus", path / "folders")) == 6 + 3
-    (folder / "label.csv").write_text("fer0000000.png,(0, 0, 48, 48),1,2\n")
-    with pytest.raises(FerlabError, match=r"label\.csv, line 1: expected an image, a box and ten counts"):
-        sources.read("ferplus", path / "folders")
+    for damage in (b"fer0000000.png,(0, 0, 48, 48),1,2\n", b"one\n", b"\xa5\xa5\n", b'"'):
+        (folder / "label.csv").write_bytes(damage)
+        with pytest.raises(FerlabError, match=r"label\.csv, line 1: expected an image, a box and ten counts"):
+            sources.read("ferplus", path / "folders")

@@ -3,9 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from ferlab.data.faces import Faces
+from ferlab.data.sources.arrays import load
 from ferlab.data.sources.image_folders import only_folder, read_image_folders, split_of, subfolders
 from ferlab.data.sources.images import Item
 from ferlab.data.sources.reading import Reading
@@ -45,7 +44,7 @@ def annotated(top: Path) -> list[Path]:
 
 
 def _expression(file: Path) -> str:
-    try:
-        return str(np.load(file, allow_pickle=False).item()).strip()
-    except (OSError, ValueError, EOFError) as error:
-        raise FerlabError(f"{file}: expected the number of an expression ({error}); unpack it again") from None
+    (value,) = load(file).values()
+    if value.size != 1:
+        raise FerlabError(f"{file} holds {value.size} values; expected the number of one expression")
+    return str(value.item()).strip()

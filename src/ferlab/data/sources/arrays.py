@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
@@ -55,14 +54,23 @@ def read(path: Path, reading: Reading) -> Faces:
     return reading.faces(top, items, files)
 
 
-def _arrays(file: Path) -> Iterator[_Array]:
+def load(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz by name, or that of an .npy by the file's.
+
+    Raises:
+        FerlabError: unreadable, damaged, or with pickled objects.
+    """
     try:
         content = np.load(file, mmap_mode="r" if file.suffix.lower() == ".npy" else None, allow_pickle=False)
-        named = {file.stem: content} if isinstance(content, np.ndarray) else {key: content[key] for key in content}
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        return {file.stem: content} if isinstance(content, np.ndarray) else {key: content[key] for key in content}
+    except Exception as error:  # a damaged header raises SyntaxError, TokenError, struct.error and more
         raise FerlabError(
             f"{file} cannot be read ({error}); expected arrays of numbers, saved without pickle"
         ) from None
+
+
+def _arrays(file: Path) -> Iterator[_Array]:
+    named = load(file)
     for name, values in named.items():
         plain = re.sub(r"[\s_-]", "", name.lower())
         found = _SPLIT.search(plain) or _SPLIT.search(file.stem.lower())  # train.npz with x and y, test.npz with them

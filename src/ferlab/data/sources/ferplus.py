@@ -2,7 +2,7 @@
 
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,28 +122,38 @@ def _folders(path: Path) -> list[Path]:
 
 
 def _read_folders(path: Path, folders: Sequence[Path], targets: str, reading: Reading) -> Faces:
-    files, split, counts = [], [], []
+    items: list[Item] = []
+    counts: list[list[int]] = []
     for folder in folders:
         code = image_folders.split_of(folder.name)
         if code is None:
             raise FerlabError(
                 f"{folder}: expected FER2013Train, FER2013Valid or FER2013Test; rename it or move it away"
             )
-        with (folder / LABELS).open(newline="", encoding="utf-8-sig") as stream:
-            for number, (name, _, *votes) in enumerate(filter(None, csv.reader(stream)), 1):
-                if len(votes) != len(FERPLUS_COLUMNS) or not all(word.strip().isdecimal() for word in votes):
-                    raise FerlabError(f"{folder / LABELS}, line {number}: expected an image, a box and ten counts")
-                files.append(folder / name)
-                split.append(code)
-                counts.append([int(word) for word in votes])
+        for name, votes in _rated(folder / LABELS):
+            items.append(Item(folder / name, "", code))
+            counts.append(votes)
     table, rated = _targets(np.array(counts).reshape(-1, len(FERPLUS_COLUMNS)), targets)
     log.info("%s: left out %d faces without usable votes", path, (~rated).sum())
     kept = np.flatnonzero(rated)
-    labels = [EXPRESSIONS[k] for k in table.argmax(1)]
-    faces = reading.faces(
-        path, [Item(files[i], labels[i], split[i]) for i in kept], [*(folder / LABELS for folder in folders), *files]
-    )
+    labelled = [replace(items[i], label=EXPRESSIONS[table[i].argmax()]) for i in kept]
+    known = [*(folder / LABELS for folder in folders), *(item.file for item in items)]
+    faces = reading.faces(path, labelled, known)
     return replace(faces, targets=table[kept[faces.row]])
+
+
+def _rated(file: Path) -> Iterator[tuple[str, list[int]]]:
+    """Image name and ten votes of each row of a label.csv, which has no header."""
+    number = 1
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            for name, _, *votes in filter(None, csv.reader(stream, strict=True)):
+                if len(votes) != len(FERPLUS_COLUMNS) or not all(word.strip().isdecimal() for word in votes):
+                    raise ValueError("other fields")
+                yield name, [int(word) for word in votes]
+                number += 1
+    except (OSError, ValueError, csv.Error) as error:
+        raise FerlabError(f"{file}, line {number}: expected an image, a box and ten counts ({error})") from None
 
 
 def raw_files(path: Path) -> list[Path]:
