@@ -250,3 +250,19 @@ def test_training_onto_a_full_disk_ends_in_a_plain_message(config, monkeypatch, 
     assert load(path)["global_step"] == 5
     assert load(folder / BEST)["global_step"] == 5
     assert directory.load(outputs / "full").info["status"] in ("running", "failed")
+
+
+def test_continuing_a_foreign_run_deletes_nothing_elsewhere(run, config, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    folder = run.path / directory.CHECKPOINTS
+    foreign = load(folder / LAST)
+    states = [state for state in foreign["callbacks"].values() if "best_model_path" in state]
+    for state in states:
+        state |= dict.fromkeys(("best_model_path", "last_model_path"), f"{folder.resolve()}/../../../victim")
+        assert Path(state["best_model_path"]).samefile(victim)
+    assert len(states) == 2
+    DurableCheckpointIO().save_checkpoint(foreign, folder / LAST)
+    more = training.train(config("name=run", "trainer.max_epochs=2", "ckpt=last"))
+    assert more.info["epochs"] == 2
+    assert victim.read_text() == "mine"

@@ -65,7 +65,8 @@ class DurableCheckpointIO(TorchCheckpointIO):
         checkpoint, folder = load(path), Path(path).resolve().parent
         for state in checkpoint.get("callbacks", {}).values():
             if "best_k_models" in state:  # of a ModelCheckpoint
-                state["dirpath"] = str(folder)
+                # A path of elsewhere would be deleted as the file that a new checkpoint replaces.
+                state |= {"dirpath": str(folder), "best_model_path": "", "last_model_path": ""}
             if state.get("best_k_models"):
                 best = str(folder / BEST)
                 score = load(best).get(_SCORE, state["best_model_score"])  # runs of older versions lack it
