@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from ferlab.files import Json
 from ferlab.inference.onnx_model import FORMAT, INPUT, OUTPUT, rgba_of
 from ferlab.metrics import statistics
 from ferlab.predictors.predictor import predict
+from ferlab.predictors.progress import track
 from ferlab.runs.provenance import portable
 
 _BATCHES = (1, 2, 5, 64)  # a graph whose batch were fixed anywhere would fail in one of them
@@ -37,10 +38,10 @@ _SIDES = ((20, 20), (63, 97), (224, 180))  # of crops that are enlarged, distort
 _CROPS = 8  # of each
 
 
-def probabilities_of(model: ModelProto, batches: Iterable[np.ndarray]) -> np.ndarray:
+def probabilities_of(model: ModelProto, batches: Sequence[np.ndarray]) -> np.ndarray:
     """What onnxruntime answers to batches of crops uint8 [B,H,W,4], one after another: float32 [N,7]."""
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    return np.concatenate([session.run([OUTPUT], {INPUT: rgba})[0] for rgba in batches])
+    return np.concatenate([session.run([OUTPUT], {INPUT: rgba})[0] for rgba in track(batches, "batches")])
 
 
 def batches_of(pixels: np.ndarray, sizes: Sequence[int]) -> Iterator[np.ndarray]:

@@ -75,7 +75,7 @@ def _made(
         graph.check(model, config["opset"])
         difference = float(np.abs(export_files.probabilities_of(model, crops) - expected).max())
         export_files.refuse_difference(precision, difference, config["tolerance"])
-        batches = export_files.batches_of(val.pixels, [config["batch_size"]])
+        batches = list(export_files.batches_of(val.pixels, [config["batch_size"]]))
         probabilities = export_files.probabilities_of(model, batches)
         reference = probabilities if reference is None else reference
         sure = abstention.calibrate(probabilities, val.labels, config["wanted_accuracy"])

@@ -21,6 +21,7 @@ from ferlab.metrics.statistics import accuracy_of
 from ferlab.metrics.temperature import temper
 from ferlab.predictors import views
 from ferlab.predictors.predictor import device_of
+from ferlab.predictors.progress import track
 from ferlab.predictors.views import ViewSet, view_set
 from ferlab.runs import directory, provenance
 from ferlab.runs.directory import finished
@@ -102,7 +103,8 @@ def _probabilities(
 ) -> dict[str, np.ndarray]:
     """For each view set the candidates' probabilities, float64 [M,N,7]; computed once, then kept."""
     kept, device = Path(config["outputs"]) / "answers", device_of(config["device"])
-    by_run = [of_run(run).ask(faces.pixels, sets, kept, config["batch_size"], device) for run in candidates]
+    subjects, size = [of_run(run) for run in candidates], config["batch_size"]
+    by_run = [one.ask(faces.pixels, sets, kept, size, device) for one in track(subjects, "runs")]
     return {one.title: np.stack([found[one.title] for found in by_run]).astype(np.float64) for one in sets}
 
 

@@ -19,6 +19,7 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.files import Json, refuse_name
 from ferlab.predictors import answers, predictor, views
 from ferlab.predictors.of_run import predictor_of
+from ferlab.predictors.progress import track
 from ferlab.predictors.views import View, ViewSet
 from ferlab.runs.directory import Run
 
@@ -146,7 +147,7 @@ class Subject:
         """
         union = list(dict.fromkeys(view for one in sets for view in one.views))
         found: dict[str, list[Tensor]] = {one.title: [] for one in sets}
-        for run in self.runs:
+        for run in track(self.runs, "runs"):
             by_view = torch.from_numpy(
                 predictor.predict_views(predictor_of(run), pixels, union, batch_size, device)
             )  # [V,N,7]

@@ -10,6 +10,7 @@ from ferlab.evaluation import report
 from ferlab.evaluation.door import Door, Opened
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
 from ferlab.metrics import scores
+from ferlab.predictors.progress import track
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def evaluate_exported(
     opened.refuse_unwritable([folder])  # before the work
     pixels = opened.faces.pixels
     batches = [rgba_of(pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
-    probabilities = np.concatenate([model(rgba) for rgba in batches])
+    probabilities = np.concatenate([model(rgba) for rgba in track(batches, "batches")])
     opened = opened.look([str(of.tta)], [folder])
     measured = scores.measure(probabilities, opened.faces, opened.twins)
     report.write_report(folder, measured, opened.provenance.as_json(), probabilities, opened.faces)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ferlab.errors import FerlabError
 from ferlab.predictors import heap
+from ferlab.predictors.progress import track
 from ferlab.predictors.views import SPACES, View, space_named, views_named
 from ferlab.predictors.warping import warp
 
@@ -196,7 +197,7 @@ def _in_batches(
     if isinstance(predictor, nn.Module):
         predictor.to(device).eval()
     parts = []
-    for start in range(0, len(pixels), rows):
+    for start in track(range(0, len(pixels), rows), "batches"):
         # np.array copies: a memory-mapped store is read-only, which torch cannot express.
         batch = pixels[start : start + rows]
         batch = torch.from_numpy(np.array(batch)) if isinstance(batch, np.ndarray) else batch

@@ -1,6 +1,7 @@
 """Attribution maps of a run's predictions and the checks of these maps, as `python -m ferlab.explain` makes them."""
 
 import contextlib
+import itertools
 import logging
 import resource
 import sys
@@ -11,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import Progress
 
 from ferlab import files
 from ferlab.commandline import typed
@@ -19,6 +19,7 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.pages.sections import png
 from ferlab.predictors.predictor import Model
+from ferlab.predictors.progress import running, track
 from ferlab.studies import attribution, explanation_figures, explanation_page, face_regions, opening
 from ferlab.studies import attribution_checks as checks
 from ferlab.studies.attribution import Logits
@@ -49,7 +50,6 @@ class _Work:
     target: np.ndarray
     config: Mapping[str, Any]
     device: torch.device
-    progress: Progress
 
     def attribute(self, method: str, faces: np.ndarray | slice, model: Logits | None = None) -> np.ndarray:
         """Maps float32 [n,48,48] of some of the faces; `model`: another one than the run's."""
@@ -72,15 +72,14 @@ def explain(study: Study, config: Mapping[str, Any]) -> ExplanationRecord:
     rows, expressions, left_out = _choose(study, config)
     pixels, target, labels = study.faces.pixels[rows], expressions[rows], study.faces.labels[rows]
     seconds: dict[str, float] = {}
-    with Progress(transient=True) as progress:
-        work, maps = _Work(model, pixels, target, config, study.device, progress), {}
-        for name in config["methods"]:
-            with _timed(seconds, name):
-                maps[name] = _maps(work, name)
-        with _timed(seconds, "deletion and insertion"):
-            checked = _checks(work, maps)
-        with _timed(seconds, "weight randomisation"):
-            sanity = _sanity(work, maps)
+    work, maps = _Work(model, pixels, target, config, study.device), {}
+    for name in config["methods"]:
+        with _timed(seconds, name):
+            maps[name] = _maps(work, name)
+    with _timed(seconds, "deletion and insertion"):
+        checked = _checks(work, maps)
+    with _timed(seconds, "weight randomisation"):
+        sanity = _sanity(work, maps)
     densities = {name: face_regions.density(m) for name, m in maps.items()}
     record = ExplanationRecord(
         settings={key: value for key, value in config.items() if key not in ("runs", "data", "ledger")},
@@ -152,12 +151,8 @@ def _timed(seconds: dict[str, float], part: str) -> Iterator[None]:
 
 
 def _maps(work: _Work, method: str) -> np.ndarray:
-    task = work.progress.add_task(method.replace("_", " "), total=len(work.target))
-    parts = []
-    for some in work.batches(work.config["batch_size"]):
-        parts.append(work.attribute(method, some))
-        work.progress.advance(task, len(parts[-1]))
-    return np.concatenate(parts)
+    batches = list(work.batches(work.config["batch_size"]))
+    return np.concatenate([work.attribute(method, some) for some in track(batches, method.replace("_", " "))])
 
 
 def _checks(work: _Work, maps: Mapping[str, np.ndarray]) -> dict[str, Check]:
@@ -181,16 +176,14 @@ def _checks(work: _Work, maps: Mapping[str, np.ndarray]) -> dict[str, Check]:
 def _areas(work: _Work, maps: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
     """Map -> deletion, insertion -> area under the curve of each face, [N]."""
     areas: dict[str, dict[str, np.ndarray]] = {name: {} for name in maps}
-    task = work.progress.add_task("deletion and insertion", total=len(_CURVES) * len(maps))
     pixels, target, steps = work.pixels, work.target, work.config["curve_steps"]
-    for name, m in maps.items():
-        for kind in _CURVES:
-            curves = [
-                checks.curve(work.model, pixels[b], m[b], target[b], steps, kind, work.device)
-                for b in work.batches(2 * work.config["batch_size"])
-            ]
-            areas[name][kind] = checks.area(np.concatenate(curves))
-            work.progress.advance(task)
+    for name, kind in track(list(itertools.product(maps, _CURVES)), "deletion and insertion"):
+        m = maps[name]
+        curves = [
+            checks.curve(work.model, pixels[b], m[b], target[b], steps, kind, work.device)
+            for b in work.batches(2 * work.config["batch_size"])
+        ]
+        areas[name][kind] = checks.area(np.concatenate(curves))
     return areas
 
 
@@ -199,13 +192,13 @@ def _sanity(work: _Work, maps: Mapping[str, np.ndarray]) -> dict[str, Sanity]:
     config, n = work.config, len(work.target)
     few = np.linspace(0, n - 1, min(config["sanity_faces"], n)).round().astype(int)
     shares, correlation = [0.0], {name: [1.0] for name in maps}
-    task = work.progress.add_task("weight randomisation", total=config["sanity_stages"] * len(maps))
-    for share, random in checks.cascade(work.model, config["sanity_stages"], config["seed"]):
-        shares.append(share)
-        for name, m in maps.items():
-            other = work.attribute(name, few, random)
-            correlation[name].append(float(checks.rank_correlation(m[few], other).mean()))
-            work.progress.advance(task)
+    with running("weight randomisation", config["sanity_stages"] * len(maps)) as advance:
+        for share, random in checks.cascade(work.model, config["sanity_stages"], config["seed"]):
+            shares.append(share)
+            for name, m in maps.items():
+                other = work.attribute(name, few, random)
+                correlation[name].append(float(checks.rank_correlation(m[few], other).mean()))
+                advance(1)
     return {name: Sanity(shares, c, checks.passes(c, config["sanity_limit"])) for name, c in correlation.items()}
 
 

@@ -10,12 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from rich.progress import track
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.metrics import statistics
 from ferlab.pages.sections import Shown, png
+from ferlab.predictors.progress import track
 from ferlab.studies import opening, robustness_page
 from ferlab.studies.corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from ferlab.studies.opening import Study
@@ -63,7 +63,7 @@ def check(config: Mapping[str, Any]) -> None:
 def _corrupted(study: Study, clean: MeasuredAccuracy, config: Mapping[str, Any]) -> dict[str, Corruption]:
     accuracy: dict[str, dict[int, MeasuredAccuracy]] = {name: {} for name in config["corruptions"]}
     pairs = list(itertools.product(config["corruptions"], config["strengths"]))
-    for name, strength in track(pairs, f"{study.provenance.name}: corruptions", disable=not pairs):
+    for name, strength in track(pairs, f"{study.provenance.name}: corruptions"):
         pixels = corrupt(study.faces.pixels, name, strength)
         predicted = study.probabilities(pixels, config["batch_size"]).argmax(1)
         accuracy[name][strength] = _accuracy(study, predicted)

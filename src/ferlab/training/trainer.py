@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ferlab.config import Config
 from ferlab.errors import FerlabError, nearest
 from ferlab.runs import checkpoints, directory
-from ferlab.training import distributed, durable_checkpoints
+from ferlab.training import distributed, durable_checkpoints, progress
 from ferlab.training.ema import WeightEma
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
@@ -59,9 +59,11 @@ def count_ranks(config: Config) -> int:
 
 
 def trainer_of(config: Config, precision: str, path: Path, own: list[Callback], loggers: list[Logger]) -> pl.Trainer:
+    callbacks = [*callbacks_of(config), *own]
+    bar = any(isinstance(callback, progress.Bar) for callback in callbacks)
     return pl.Trainer(
-        **{**config["trainer"], "precision": precision},
-        callbacks=[*callbacks_of(config), *own],
+        **{**config["trainer"], "precision": precision, "enable_progress_bar": bar},
+        callbacks=callbacks,
         logger=loggers,
         strategy=config["strategy"],
         # Over the whole batch; with one device Lightning leaves it out, and the CPU has none.
@@ -142,9 +144,7 @@ class EarlyStopping(pl.callbacks.EarlyStopping):  # of the same name, by which c
 
 
 def callbacks_of(config: Config) -> list[Callback]:
-    callbacks: list[Callback] = []
-    if config["trainer"]["enable_progress_bar"]:
-        callbacks.append(RichProgressBar(refresh_rate=20))
+    callbacks = [progress.of(config["trainer"]["enable_progress_bar"])]
     ema = WeightEma(config["ema_decay"]) if config["ema_decay"] else None
     if ema:
         callbacks.append(ema)
