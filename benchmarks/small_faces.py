@@ -78,13 +78,13 @@ def main() -> None:
     parser.add_argument("--raw", type=Path, required=True, help="folder with fer2013.csv")
     parser.add_argument("--out", type=Path, required=True, help="JSON")
     parser.add_argument("--faces", type=int, default=400)
-    parser.add_argument("--sides", type=int, nargs="+", default=[40, 48, 60, 80, 100, 150, 220])
+    parser.add_argument("--sides", type=int, nargs="+", default=[40, 48, 60, 80, 100, 150, 220, 480])
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
     pixels = sources.read("fer2013_csv", args.raw / "fer2013.csv").of_split("train").pixels
     faces = pixels[np.random.default_rng(2).permutation(len(pixels))[: args.faces]]
     detector = FaceDetector(threads=1)
-    rows = [measure(detector, faces, side) for side in args.sides]
+    rows = [measure(detector, faces, side, together=8 if side <= 220 else 2) for side in args.sides]
     rows += [measure(detector, faces, 150, turn) for turn in (1, 2, 3)]
     pictures = {f"{w}x{h}": cv2.resize(scene(faces[:8], 100, 0)[0], (w, h)) for w, h in ((1920, 1080), (4000, 3000))}
     costs = {}

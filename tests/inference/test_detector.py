@@ -213,15 +213,6 @@ def test_a_large_face_hides_small_ones_unless_everyone_is_wanted(find):
     assert [face.score for face in found] == sorted((face.score for face in found), reverse=True)
 
 
-@pytest.mark.parametrize(
-    ("box", "same"),
-    [((2, 2, 9, 9), True), ((5, 0, 10, 10), False), ((1, 1, 4.9, 4.9), False), ((1, 1, 5.1, 5.1), True)],
-)
-def test_a_small_box_in_a_large_one_is_another_face(box, same):
-    one, other = (Detection(np.array(values, float), 0.5, np.zeros((6, 2))) for values in ((0, 0, 10, 10), box))
-    assert detector.same_face(one, other) == detector.same_face(other, one) == same
-
-
 def test_a_graph_gets_few_images_at_once(find, monkeypatch):
     back, counts = find._models[1], []
     run = back.session.run

@@ -51,6 +51,21 @@ def test_small_faces_of_a_large_picture_are_found(find, side, least):
     assert [face.score for face in found] == sorted((face.score for face in found), reverse=True)
 
 
+@pytest.mark.parametrize(
+    ("box", "score", "hidden"),
+    [
+        ((2, 2, 9, 9), 0.9, True),
+        ((5, 0, 10, 10), 0.9, False),
+        ((1, 1, 4.9, 4.9), 0.9, False),
+        ((1, 1, 4.9, 4.9), 0.5, True),
+        ((1, 1, 5.1, 5.1), 0.9, True),
+    ],
+)
+def test_a_doubtful_large_box_hides_no_small_face(box, score, hidden):
+    known = Detection(np.array([0.0, 0, 10, 10]), 0.6, np.zeros((6, 2)))
+    assert everyone._hides(known, Detection(np.array(box, float), score, np.zeros((6, 2)))) == hidden
+
+
 def test_a_face_that_a_tile_cuts_comes_from_the_next_tile(find, monkeypatch):
     """Each tile is asked for one face; those that reach beyond an edge which is not the picture's are left out."""
     monkeypatch.setattr(everyone, "tiles", lambda width, height: [(0, 0, 540, 540), (405, 0, 945, 540)])
@@ -62,9 +77,18 @@ def test_a_face_that_a_tile_cuts_comes_from_the_next_tile(find, monkeypatch):
     image = np.zeros((540, 945, 3), np.uint8)
     for box, kept in boxes.items():
         face = Detection(np.array(box), 0.9, np.zeros((6, 2)))
-        monkeypatch.setattr(find, "look", lambda images, range_, face=face: [[face] for _ in images])
+        monkeypatch.setattr(find, "look", lambda images, range_, least, face=face: [[face] for _ in images])
         lefts = [one.box[0] for one in everyone._in_tiles(find, image)]
         assert lefts == [left for left, keep in zip((box[0], box[0] + 405), kept, strict=True) if keep]
+
+
+def test_a_face_in_a_tile_must_be_surer_unless_a_score_is_wanted(monkeypatch):
+    leasts = []
+    for score in (None, 0.3):
+        find = FaceDetector(score, threads=1)
+        monkeypatch.setattr(find, "look", lambda images, range_, least: leasts.append(least) or [[] for _ in images])
+        everyone._in_tiles(find, np.zeros((1080, 1920, 3), np.uint8))
+    assert leasts == [0.55, 0.3]
 
 
 def test_the_benchmark_counts_faces_and_turns(find):

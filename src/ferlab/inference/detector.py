@@ -80,16 +80,12 @@ class FaceDetector:
 
 
 def same_face(one: Detection, other: Detection) -> bool:
-    """Whether detections of two ranges are one face: more than half of the smaller box lies in the larger one.
-
-    A box of less than a quarter of the other is another face: in front of it, or in what is wrongly taken for one.
-    """
+    """Whether detections of two looks are one face: more than half of the smaller box lies in the larger one."""
     low, high = (
         np.maximum(one.box[:2], other.box[:2]),
         np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:]),
     )
-    small, large = sorted([one.box[2:].prod(), other.box[2:].prod()])
-    return bool(np.maximum(high - low, 0).prod() > small / 2 and small > large / 4)
+    return bool(np.maximum(high - low, 0).prod() > min(one.box[2:].prod(), other.box[2:].prod()) / 2)
 
 
 class _Settings(NamedTuple):

@@ -16,6 +16,7 @@ from ferlab.inference.turning import upright
 TILE = 540  # px; side of the smallest tile, in which a face of 60 px has 28 px for the detector
 _TILES = 5  # sides of tiles in the longer side of a picture, at most
 _OVERLAP = 0.25  # of a tile's side
+_LEAST = 0.55  # score of a face in a tile, where the detector is asked for none: more looks find more that is no face
 _CUT = 0.05  # of a box's side, by which it may reach beyond its tile into the rest of the picture
 
 
@@ -29,10 +30,16 @@ def every_face(detector: FaceDetector, images: Sequence[np.ndarray]) -> list[lis
     for image, faces in zip(images, detector(images, everyone=True), strict=True):
         everyone = list(faces)
         for face in sorted(_in_tiles(detector, image), key=lambda face: -face.score):
-            if not any(same_face(face, known) for known in everyone):
+            if not any(_hides(known, face) for known in everyone):
                 everyone.append(face)
         found.append(sorted((upright(detector, image, face) for face in everyone), key=lambda face: -face.score))
     return found
+
+
+def _hides(known: Detection, face: Detection) -> bool:
+    """Whether they are one face; a much smaller box that is more certain is another, in what is no face."""
+    other = face.score > known.score and face.box[2:].prod() < known.box[2:].prod() / 4
+    return same_face(face, known) and not other
 
 
 def tiles(width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -55,7 +62,9 @@ def _in_tiles(detector: FaceDetector, image: np.ndarray) -> list[Detection]:
     height, width = image.shape[:2]
     places = tiles(width, height)
     found = []
-    looks = detector.look([image[y:bottom, x:right] for x, y, right, bottom in places], "back")
+    looks = detector.look(
+        [image[y:bottom, x:right] for x, y, right, bottom in places], "back", detector.min_score or _LEAST
+    )
     for (x, y, right, bottom), faces in zip(places, looks, strict=True):
         # A face may reach beyond the picture. One that is cut by another edge of the tile is whole in the next tile.
         start, low = np.array([x, y]), np.array([x or -math.inf, y or -math.inf])
