@@ -1,12 +1,15 @@
 """A training that a signal ends between two steps, whenever it comes, and what is left of it."""
 
 import signal
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ferlab.runs import checkpoints, directory
 from ferlab.training import fit as training
+from ferlab.training.stopping import Stopping
 from tests.training.test_fit import weights_of, with_callback
 
 
@@ -87,3 +90,18 @@ def test_ctrl_c_typed_twice_ends_at_once_and_the_last_epoch_is_kept(train, caplo
     assert train("name=twice", callback=Signal(signal.SIGINT, "on_after_backward", 7, times=2)) == 130
     assert "ckpt=last continues from the last epoch that is saved" in caplog.messages[-1]
     assert weights_of(train("name=twice", "ckpt=last")) == weights_of(whole)
+
+
+def test_a_signal_that_comes_while_the_ranks_talk_is_not_lost(tmp_path):
+    stopping = Stopping(tmp_path)
+
+    def reduce(own, reduce_op):
+        found = int(own)
+        stopping._keep(signal.SIGTERM, None)
+        return found
+
+    strategy = SimpleNamespace(root_device="cpu", reduce=reduce)
+    trainer = SimpleNamespace(world_size=2, strategy=strategy, accumulate_grad_batches=1, global_rank=0)
+    stopping.on_train_batch_start(trainer, None, None, 0)
+    with pytest.raises(SIGTERMException):
+        stopping.on_train_batch_start(trainer, None, None, 1)

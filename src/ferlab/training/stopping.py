@@ -83,8 +83,10 @@ class Stopping(pl.Callback):
         self._stop(trainer)
 
     def _stop(self, trainer: pl.Trainer) -> None:
+        number = self._signal
         if trainer.world_size > 1:
-            own = torch.tensor(self._signal, device=trainer.strategy.root_device)
-            self._signal = int(trainer.strategy.reduce(own, reduce_op="max"))
-        if self._signal:
+            own = torch.tensor(number, device=trainer.strategy.root_device)
+            number = int(trainer.strategy.reduce(own, reduce_op="max"))
+        if number:  # one that comes while the ranks talk waits for the next step
+            self._signal = number
             raise SIGTERMException
