@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from ferlab import images
 from ferlab.errors import FerlabError
@@ -240,3 +240,22 @@ def test_unreadable_files_are_named(tmp_path):
     for name in ("gone.png", "loop.png", "folder.png", "not there.png"):
         with pytest.raises(FerlabError, match=name):
             decode(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".avif", ".bmp", ".dds", ".jpe", ".jp2", ".mpo", ".pcx", ".qoi", ".sgi", ".tga"])
+def test_pillow_reads_what_such_a_suffix_says(suffix, tmp_path):
+    assert suffix in images.suffixes()
+    Image.new("RGB", (32, 24), (200, 20, 20)).save(tmp_path / f"a{suffix}")
+    found = images.picture(tmp_path / f"a{suffix}")
+    np.testing.assert_allclose(found.mean((0, 1)), (200, 20, 20), atol=4)
+    assert found.shape == (24, 32, 3)
+
+
+def test_no_picture_starts_another_program(tmp_path, monkeypatch):
+    """Pillow hands PostScript to Ghostscript, whatever the file is called."""
+    Image.new("RGB", (32, 24)).save(tmp_path / "a.eps")
+    (tmp_path / "a.eps").rename(tmp_path / "a.jpg")
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *words: pytest.fail("it was started"))
+    with pytest.raises(FerlabError, match=r"a\.jpg is of the format EPS; expected a picture: save it as PNG"):
+        decode(tmp_path / "a.jpg")
+    assert {".eps", ".mpg", ".pdf", ".h5"}.isdisjoint(images.suffixes())

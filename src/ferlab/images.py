@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 SIDE = 48  # pixels of a face
 MAX_PIXELS = 50_000_000
 _JUNK = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
+
+# Of Pillow's formats those that hold no picture, or of which it reads only the size, or for which it starts a program.
+_NO_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
@@ -79,6 +83,8 @@ def _opened(
             # Pillow warns of bombs from MAX_IMAGE_PIXELS on; the size is checked here, before anything is decoded.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with nullcontext(content) if isinstance(content, Image.Image) else Image.open(content or path) as image:
+                if image.format in _NO_PICTURES:
+                    raise FerlabError(f"{path} is of the format {image.format}; expected a picture: save it as PNG")
                 if image.width * image.height > MAX_PIXELS:
                     raise FerlabError(
                         f"{path} has {image.width}x{image.height} pixels; expected at most {MAX_PIXELS:,}. Shrink it"
@@ -145,6 +151,12 @@ def _eight_bits(image: Image.Image, path: Path, tags: _Tags) -> Image.Image:
         largest = 255 if values.max() <= 255 else 4095 if tags.get(_BITS) == (12,) else 65535
     grey = np.rint(values * (255 / largest)).astype(np.uint8)
     return Image.fromarray(255 - grey if tags.get(_ZERO_IS) == 0 else grey)  # Pillow turns 8 bits alone
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Suffixes of the image files that the installed Pillow reads, as `.png`; of HEIC with the extra [heif]."""
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind not in _NO_PICTURES)
 
 
 def files_under(folder: Path) -> Iterator[Path]:

@@ -95,15 +95,6 @@ def test_a_folder_gives_all_that_pillow_and_opencv_read_and_counts_the_rest(tmp_
     assert inputs.kinds_of([]) == ""
 
 
-@pytest.mark.parametrize("suffix", [".avif", ".bmp", ".dds", ".jpe", ".jp2", ".mpo", ".pcx", ".qoi", ".sgi", ".tga"])
-def test_pillow_reads_what_such_a_suffix_says(suffix, tmp_path):
-    assert suffix in inputs.images()
-    Image.new("RGB", (32, 24), (200, 20, 20)).save(tmp_path / f"a{suffix}")
-    (((_, image),),) = inputs.read([tmp_path / f"a{suffix}"])
-    np.testing.assert_allclose(image.mean((0, 1)), (200, 20, 20), atol=4)
-    assert image.shape == (24, 32, 3)
-
-
 def test_pictures_come_in_batches_in_order_with_the_errors_of_bad_ones(folder, monkeypatch):
     paths = [folder / name for name in ("a.png", "notes.txt", "b.jpg", "deep/c.webp")] * 6
     batches = list(inputs.read(paths))

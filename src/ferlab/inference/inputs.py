@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ferlab.errors import FerlabError
 from ferlab.files import shown
-from ferlab.images import files_under, picture
+from ferlab.images import files_under, picture, suffixes
 from ferlab.inference.pictures import local
 
 VIDEOS = {
@@ -38,8 +37,6 @@ VIDEOS = {
     *(".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".dv", ".mjpeg", ".mjpg", ".y4m"),
 }
 ANNOTATED = ".faces"  # before the suffix of what AnnotatedFolder writes
-# Of Pillow's formats those that hold no picture, or of which it reads only the size, or for which it starts a program.
-_NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "IPTC", "MPEG", "PDF", "WMF"}
 _KINDS = 5  # of files that were left out, counted by name
 _BATCH = 16  # pictures
 _PIXELS = 60_000_000  # of a batch, about
@@ -62,12 +59,6 @@ class Found(NamedTuple):
 
 def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
-
-
-@cache
-def images() -> frozenset[str]:
-    """Suffixes of the image files that the installed Pillow reads; of HEIC with pillow-heif."""
-    return frozenset(k for k, kind in Image.registered_extensions().items() if kind not in _NO_PICTURES) - VIDEOS
 
 
 def find(typed: Sequence[str]) -> Found:
@@ -102,7 +93,7 @@ def kinds_of(left_out: Sequence[Path]) -> str:
 
 
 def _is_input(path: Path) -> bool:
-    return path.suffix.lower() in images() | VIDEOS and not _is_annotated(path)
+    return path.suffix.lower() in suffixes() | VIDEOS and not _is_annotated(path)
 
 
 def _is_annotated(path: Path) -> bool:

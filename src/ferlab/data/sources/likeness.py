@@ -9,8 +9,7 @@ from typing import NamedTuple
 from ferlab.data.sources import affectnet, ck_plus, fer2013, fer2013_csv, ferplus, file_names, tables
 from ferlab.data.sources.image_folders import is_class, only_folder, split_of, subfolders
 from ferlab.errors import FerlabError
-from ferlab.images import files_under
-from ferlab.inference.inputs import images
+from ferlab.images import files_under, suffixes
 from ferlab.inference.label_orders import LABEL_ORDERS, numbers_of
 
 _LOOKED_AT = 2000  # files
@@ -58,7 +57,7 @@ def look(path: Path) -> Likeness | None:
 
 
 def _of_names(top: Path, files: list[Path]) -> Likeness | None:
-    pictures = [file.name for file in files if file.suffix.lower() in images()]
+    pictures = [file.name for file in files if file.suffix.lower() in suffixes()]
     patterns = {"ck_plus": ck_plus.FRAME} | {name: names.pattern for name, names in file_names.NAMES.items()}
     for layout, pattern in patterns.items():
         if sum(pattern.fullmatch(name) is not None for name in pictures) > len(pictures) / 2:

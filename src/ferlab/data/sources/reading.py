@@ -15,8 +15,7 @@ from ferlab.data.sources.fer2013_rows import USAGES
 from ferlab.data.sources.images import Item, decode_all
 from ferlab.errors import FerlabError
 from ferlab.expressions import index_of
-from ferlab.images import files_under
-from ferlab.inference.inputs import images
+from ferlab.images import files_under, suffixes
 from ferlab.inference.label_orders import LABEL_ORDERS, Order, numbers_of
 
 log = logging.getLogger(__name__)
@@ -124,7 +123,7 @@ def log_left_out(top: Path, known: Collection[Path]) -> None:
     """Count and name the files below `top` that are not known: a warning where there are images among them."""
     others = [file for file in files_under(top) if file not in known] if top.is_dir() else []
     if others:
-        pictures = any(file.suffix.lower() in images() for file in others)
+        pictures = any(file.suffix.lower() in suffixes() for file in others)
         some = ", ".join(_name(file, top) for file in others[:3])
         log.log(
             logging.WARNING if pictures else logging.INFO,

@@ -12,8 +12,7 @@ from ferlab.data.sources.image_folders import only_folder, split_of
 from ferlab.data.sources.images import Item
 from ferlab.data.sources.reading import Reading, log
 from ferlab.errors import FerlabError
-from ferlab.images import Box, files_under
-from ferlab.inference.inputs import images
+from ferlab.images import Box, files_under, suffixes
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".lst", ".parquet")
 # What a column may be called, in lower case and without "_", "-", "." and blanks; the first that is there counts.
@@ -98,7 +97,7 @@ class _Places:
         self.by_name: dict[str, list[Path]] = defaultdict(list)
         for file in files:
             self.by_name[file.name].append(file)
-            if file.suffix.lower() in images():
+            if file.suffix.lower() in suffixes():
                 self.by_name[file.stem].append(file)  # some tables leave the suffix out
 
     def find(self, name: str) -> Path:
@@ -197,7 +196,7 @@ def _columns(file: Path, header: Sequence[str], stated: Mapping[str, str]) -> di
     known |= {role: [i for i, found in enumerate(header) if found.strip() == name] for role, name in stated.items()}
     if known["file"] and known["label"]:
         return {role: places[0] for role, places in known.items() if places}
-    if not stated and len(header) in _LISTS and Path(header[0]).suffix.lower() in images():
+    if not stated and len(header) in _LISTS and Path(header[0]).suffix.lower() in suffixes():
         return None
     found = ", ".join(header)[:100]
     raise FerlabError(
