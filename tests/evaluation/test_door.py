@@ -80,6 +80,7 @@ def test_each_of_several_is_opened_and_wrong_values_are_refused(one, trained):
     for arguments, message in (
         ({"split": "train"}, "choose val or test"),
         ({"split": "val", "device": "gpu"}, "choose auto, cpu or cuda"),
+        ({"split": "test", "ledger_path": None}, "type ledger=FILE"),
     ):
         with pytest.raises(FerlabError, match=message):
             Door(**arguments)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ferlab.errors import FerlabError
-from ferlab.evaluation.ledger import entries, look
+from ferlab.evaluation.ledger import entries, known, look
 
 
 def _look(path, weights=("a",), data="fer2013", **kwargs):
@@ -55,6 +55,18 @@ def test_only_looks_at_test_are_counted(tmp_path, split):
     with pytest.raises(ValueError, match=repr(split)):
         _look(tmp_path / "ledger.jsonl", split=split)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_ledgers_beside_the_runs_are_known(tmp_path):
+    runs = [tmp_path / "outputs" / "demo" / "a", tmp_path / "outputs" / "ensembles" / "b", tmp_path / "outputs" / "c"]
+    assert known(None, runs) is None
+    first, second = tmp_path / "outputs" / "ledger.jsonl", tmp_path / "outputs" / "demo" / "ledger.jsonl"
+    _look(first, "a")
+    _look(second, "b")
+    assert sorted(entry["weights_sha256"] for entry in known(None, runs)) == [["a"], ["b"]]
+    assert [entry["weights_sha256"] for entry in known(None, runs[1:])] == [["a"]]
+    assert [entry["weights_sha256"] for entry in known(second, runs)] == [["b"]]
+    assert known(tmp_path / "none", runs) is None
 
 
 def test_half_a_line_is_taken_back_where_the_disk_refuses_the_rest(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ferlab.errors import FerlabError
+from tests.conftest import measure
 from tests.reporting.cards import SMALL, cards
 from tests.reporting.test_summary_page import STUDENT
 from tests.unpacked import unpacked
@@ -19,6 +20,15 @@ def test_a_card_names_no_place_of_this_machine(tmp_path, monkeypatch):
         [card] = cards(tmp_path, mine / STUDENT).values()
         assert str(tmp_path) not in card
         assert f"runs={typed} " in card
+
+
+def test_the_card_of_a_drawn_run_speaks_of_its_data_and_finds_its_ledger(own_run, monkeypatch):
+    monkeypatch.chdir(own_run.parent)
+    measure(own_run.name, split="test", device="cpu", ledger_path="ledger.jsonl")
+    [card] = cards(own_run.parent, own_run.name, ledger=None).values()
+    assert "FER" not in card.replace("FERLAB", "")
+    assert "the faces are drawn" in card
+    assert "Looks at test splits by these weights, alone or in an ensemble: 1." in card
 
 
 def test_what_cannot_be_described_says_what_to_type(tmp_path):

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from ferlab.data.faces import Faces
 from ferlab.ensembling import named
 from ferlab.ensembling.subject import Subject
+from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
 from ferlab.files import refuse_name, refuse_unwritable
 from ferlab.inference.onnx_model import OnnxModel
@@ -135,7 +136,7 @@ class Door:
         ledger_path: where looks at a test split are counted.
 
     Raises:
-        FerlabError: unknown split or device.
+        FerlabError: unknown split or device, or no ledger.
     """
 
     def __init__(
@@ -145,8 +146,10 @@ class Door:
         space: str | None = None,
         data: Mapping[str, Any] | None = None,
         device: str = "auto",
-        ledger_path: str | Path = "outputs/ledger.jsonl",
+        ledger_path: str | Path | None = "outputs/ledger.jsonl",
     ):
+        if ledger_path is None:
+            raise FerlabError("ledger is null, and looks at a test split are counted; type ledger=FILE")
         if data:
             refuse_name(data["name"], "data.name")  # studies of it are called so
         self._splits, self._tta, self._space, self._data = Splits(split), tta, space, data

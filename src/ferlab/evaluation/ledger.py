@@ -6,7 +6,7 @@ The ledger does not forbid a look; it makes a number that was chosen on the test
 import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from filelock import FileLock
 
 from ferlab.errors import FerlabError
 from ferlab.files import Json, naming
+
+NAME = "ledger.jsonl"  # in the folder of the runs
 
 
 def look(
@@ -101,3 +103,14 @@ def entries(path: str | Path) -> list[Json]:
             ) from None
         found.append(entry)
     return found
+
+
+def known(path: str | Path | None, runs: Iterable[Path]) -> list[Json] | None:
+    """All looks in the ledger `path`, or for None in those of the folders that hold `runs`; None where there is none.
+
+    Raises:
+        FerlabError: a line is no entry.
+    """
+    beside = (folder / NAME for run in runs for folder in (run.parent, run.parent.parent))  # an ensemble lies deeper
+    there = [place for place in dict.fromkeys(beside if path is None else [Path(path)]) if place.is_file()]
+    return [entry for place in there for entry in entries(place)] if there else None

@@ -33,9 +33,10 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
     """
     if not config["runs"] and config.get("data") is None:
         raise FerlabError("nothing to describe; type runs=outputs/NAME for model cards, data=fer2013 for data cards")
-    found = [_portable(record) for record in records.find(config["runs"])] if config["runs"] else []
-    place, cards = Path(config["ledger"]), {}
-    looks = ledger.entries(place) if place.is_file() else None
+    found = records.find(config["runs"]) if config["runs"] else []
+    looks = ledger.known(config["ledger"], [record.path for record in found])
+    found = [_portable(record) for record in found]
+    cards = {}
     for record in found:
         cards[f"{record.name}.md"] = model_card.render(record, looks, config["split"], config["tta"])
     analyses = [(study.content, analysis) for record in found for study, analysis in record.found(MistakesRecord)]

@@ -104,8 +104,7 @@ def _details(record: Record) -> str:
 
 def _factors(record: Record) -> str:
     lines = [
-        "Who is shown (age, gender, skin, culture): not measured, since FER2013 does not say who is shown; no command "
-        "measures it. A difference between groups can be neither stated nor excluded.",
+        model_limits.who(record),
         "Expression: below, each by itself.",
     ]
     robustness, command = record.found(RobustnessRecord), record.command(KINDS["robustness"])

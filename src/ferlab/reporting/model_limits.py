@@ -25,7 +25,10 @@ def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Map
         lines.append(markdown.unmeasured("Which expressions are missed", f"python -m ferlab.evaluate {record.runs}"))
     lines.append(_bad_pictures(record))
     lines += _label_noise(record)
-    lines.append("Whether it serves groups of people alike: not measured, and not to be measured on FER2013.")
+    if not _drawn(record):
+        lines.append(
+            f"Whether it serves groups of people alike: not measured, and not to be measured on {_data(record)}."
+        )
     if looks is None:
         lines.append("Looks at the test split: not known; there was no ledger, type ledger=FILE")
     else:
@@ -89,8 +92,32 @@ def _label_noise(record: Record) -> list[str]:
             f"{title(study.content)}, {markdown.share(disputes, n)}; {found.disputed_errors} of the {found.errors} "
             "errors are among them. Accuracy against these labels is not agreement with people."
         )
-    trust = "How far the labels can be trusted (with FER+'s votes)"
-    return lines or [markdown.unmeasured(trust, record.command(KINDS["analysis"]))]
+    if lines or _drawn(record):
+        return lines or ["The labels are what was drawn: no face is ambiguous as photographs are."]
+    trust = "How far the labels can be trusted"
+    trust += " (with FER+'s votes)" if _data(record) == "FER2013" else ""
+    return [markdown.unmeasured(trust, record.command(KINDS["analysis"]))]
+
+
+def who(record: Record) -> str:
+    """Who the faces are of, as far as the data say."""
+    if _drawn(record):
+        return "Who is shown: nobody, the faces are drawn. Nothing follows for faces of people."
+    return (
+        f"Who is shown (age, gender, skin, culture): not measured, since {_data(record)} does not say who is shown; no "
+        "command measures it. A difference between groups can be neither stated nor excluded."
+    )
+
+
+def _data(record: Record) -> str:
+    """What a reader calls the data of a record."""
+    names = str(record.info.get("data")).split(", ")
+    return ", ".join("FER2013" if name.split("+")[0] == "fer2013" else name for name in dict.fromkeys(names))
+
+
+def _drawn(record: Record) -> bool:
+    sources = record.run.config.get("data", {}).get("sources", ()) if record.run else ()
+    return bool(sources) and all(source.get("layout") == "drawn" for source in sources)
 
 
 def recommendations(record: Record) -> str:

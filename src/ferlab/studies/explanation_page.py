@@ -18,7 +18,7 @@ PICTURES = {
     SINGLE: "Single faces: the face, then its map by each method; red speaks for the expression, blue against it.",
 }
 _ALIGNED = (
-    "FER2013's faces are registered roughly, not by landmarks: boxes and means over faces are right to a few pixels. "
+    "Faces are registered roughly at best, not by landmarks: boxes and means over faces are right to a few pixels. "
     "The boxes were drawn on the mean training face (outlined in the first picture)."
 )
 
