@@ -83,7 +83,7 @@ def test_votes_of_other_faces_are_refused_though_number_and_usage_agree(tmp_path
     pixels, labels, _ = made(600)
     splits = np.zeros(600, int)
     write(tmp_path / "fer2013.csv", rows_of(pixels[order], labels[order], splits))
-    write_votes(tmp_path / "fer2013new.csv", splits, agreeing(labels, 0.72))
+    write_votes(tmp_path / "fer2013new.csv", splits, agreeing(labels, 0.8))
     if lines is None:
         assert len(sources.read("ferplus", tmp_path)) == 600
         return

@@ -1,7 +1,14 @@
 """The rules that all layouts of image files share."""
 
+import logging
+import re
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ferlab.data import sources
 from ferlab.data.sources.images import Item
@@ -77,3 +84,45 @@ def test_files_that_are_not_read_are_counted_and_named(tmp_path, caplog):
     with pytest.raises(FerlabError, match="'split' is no expression"):
         sources.read("class_folders", tmp_path)
     assert "left out 2 files that are none of its faces, as README.txt, stray.PNG" in caplog.text
+
+
+NAMES = st.tuples(
+    st.sampled_from(["train/", "train/", "Validation/", "test/", "extra/"]),
+    st.sampled_from(["", "happy/", "Sadness/", "contempt/"]),
+    st.sampled_from([*(f"{i}.png" for i in range(24)), "PublicTest_1.png", "PrivateTest_2.png", "notes.txt"]),
+).map("".join)
+
+
+def stated(name):
+    """The split that a path tells, None where it is of train or has to be divided."""
+    if "PublicTest" in name or name.startswith("Validation/"):
+        return 1
+    return 2 if "PrivateTest" in name or name.startswith("test/") else None
+
+
+@settings(max_examples=40)
+@given(st.lists(NAMES, min_size=6, max_size=14, unique=True))
+def test_of_any_tree_each_file_is_read_or_counted_and_in_its_split(names):
+    messages = []
+    log = logging.getLogger("ferlab.data.sources.reading")
+    log.addFilter(keep := lambda record: messages.append(record.getMessage()) or True)
+    log.setLevel(logging.INFO)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for number, name in enumerate(names):
+                save(Path(folder) / "wrap" / name, noise(number), format="PNG")
+            faces = sources.read("image_folders", Path(folder))
+    except FerlabError:
+        return  # names and folders contradict each other, or there is no train
+    finally:
+        log.removeFilter(keep)
+        log.setLevel(logging.NOTSET)
+    counted = sum(int(n) for text in messages for n in re.findall(r"left out (\d+) ", text))
+    assert len(faces) + counted == len(names)
+    splits = [stated(name) for name in faces.files]
+    for name, code, split in zip(faces.files, faces.split, splits, strict=True):
+        if split is not None:
+            assert code == split, name
+        else:  # train, or a part of it where val or test is not there
+            assert name.startswith("train/")
+            assert code == 0 or code not in splits
