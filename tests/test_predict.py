@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def test_every_kind_of_file_in_one_go(inputs, model, tmp_path, capsys):
     printed = capsys.readouterr().err
     for name in BAD | {"gone.png"}:
         assert name in printed, name
-    assert "left out 1 files (1 .txt)" in printed
+    assert "left out 1 file (1 .txt)" in printed
     assert "Traceback" not in printed
     assert "11 faces in 12 pictures; no face in 2" in printed
     assert f"{len(BAD) + 1} inputs failed" in printed
@@ -182,7 +183,9 @@ def test_a_stopped_command_leaves_whole_files(kind, status, model, tmp_path):
     video = damaged_avi(tmp_path / "long.avi", [], frames=2000)
     out, drawn = tmp_path / "faces.json", tmp_path / "drawn"
     words = [sys.executable, "-W", "ignore", "-m", "ferlab.predict", video, "--model", model, "--out", out]
-    command = subprocess.Popen([*words, "--annotated", drawn, "--threads", "1"], stderr=subprocess.PIPE, text=True)
+    words += ["--annotated", drawn, "--threads", "1"]
+    listens = partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # what runs in the background may not
+    command = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=listens)
     until = time.monotonic() + 60
     while not (out.is_file() and out.stat().st_size > 20_000) and time.monotonic() < until:
         time.sleep(0.02)

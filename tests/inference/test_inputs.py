@@ -41,7 +41,7 @@ def test_what_is_not_there_does_not_hide_the_rest(folder):
     assert "is not there; expected a file, a folder or a pattern" in str(missing[0][1])
     assert "has no images or videos (it is empty)" in str(missing[1][1])
     (folder / "empty" / "a.txt").touch()
-    assert "has no images or videos (left out 1 files (1 .txt))" in str(inputs.find([str(folder / "empty")])[1][0][1])
+    assert "has no images or videos (left out 1 file (1 .txt))" in str(inputs.find([str(folder / "empty")])[1][0][1])
 
 
 def test_two_spellings_of_a_path_are_one_file(folder, monkeypatch):
@@ -88,11 +88,12 @@ def test_a_folder_gives_all_that_pillow_and_opencv_read_and_counts_the_rest(tmp_
     assert [path.name for path in found.files if path.suffix.lower() != ".heic"] == names[:7]
     assert [path.name for path in filter(inputs.is_video, found.files)] == ["f.MTS", "g.mpg"]
     words = inputs.kinds_of([path for path in found.left_out if path.suffix.lower() != ".heic"])
-    assert words == "left out 6 files (1 .pdf, 1 without a suffix, 1 .eps, 1 .h5, 1 .x1, 1 others)"
+    assert words == "left out 6 files (1 .pdf, 1 without a suffix, 1 .eps, 1 .h5, 1 .x1, 1 of other kinds)"
     assert inputs.kinds_of([Path("a.HEIC"), Path("b.heic")]) == (
         "left out 2 files (2 .heic, which needs pip install 'ferlab[heif]')"
     )
     assert inputs.kinds_of([]) == ""
+    assert [inputs.counted(n, "face") for n in (0, 1, 2)] == ["0 faces", "1 face", "2 faces"]
 
 
 def test_pictures_come_in_batches_in_order_with_the_errors_of_bad_ones(folder, monkeypatch):

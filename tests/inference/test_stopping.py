@@ -11,13 +11,6 @@ from ferlab.inference.stopping import Stopped, stoppable
 KINDS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    before = [signal.getsignal(kind) for kind in KINDS]
-    yield
-    assert [signal.getsignal(kind) for kind in KINDS] == before
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_first_signal_is_an_exception_and_no_other_disturbs_what_follows(kind):
     ended = []

@@ -88,8 +88,15 @@ def kinds_of(left_out: Sequence[Path]) -> str:
     words = {ANNOTATED: "annotated before", "": "without a suffix"}
     words |= {kind: f"{kind}, which needs pip install 'ferlab[heif]'" for kind in (".heic", ".heif")}
     kinds = [f"{n} {words.get(kind, shown(kind))}" for kind, n in counts.most_common(_KINDS)]
-    kinds += [f"{rest} others"] if (rest := len(left_out) - sum(n for _, n in counts.most_common(_KINDS))) else []
-    return f"left out {len(left_out)} files ({', '.join(kinds)})" if left_out else ""
+    kinds += (
+        [f"{rest} of other kinds"] if (rest := len(left_out) - sum(n for _, n in counts.most_common(_KINDS))) else []
+    )
+    return f"left out {counted(len(left_out), 'file')} ({', '.join(kinds)})" if left_out else ""
+
+
+def counted(n: int, noun: str) -> str:
+    """As `1 file` or `2 files`."""
+    return f"{n} {noun}{'s' if n != 1 else ''}"
 
 
 def _is_input(path: Path) -> bool:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ferlab.errors import FerlabError
 from ferlab.files import shown
 from ferlab.inference.annotate import AnnotatedFolder, annotated
-from ferlab.inference.inputs import find, is_video, kinds_of, read
+from ferlab.inference.inputs import counted, find, is_video, kinds_of, read
 from ferlab.inference.prediction_files import Predictions
 from ferlab.inference.predictor import UNCERTAIN, Face, Predictor
 from ferlab.inference.stopping import Stopped, stoppable
@@ -78,11 +78,11 @@ class Session:
 
     def summary(self) -> str:
         """Numbers of faces, pictures, failures and of files that were left out, in one line."""
-        parts = [f"{self.faces} faces in {self.pictures} pictures"]
+        parts = [f"{counted(self.faces, 'face')} in {counted(self.pictures, 'picture')}"]
         parts += [f"{self.uncertain} uncertain"] if self.uncertain else []
         hint = "larger in the picture, more light, or --no-detect"
         parts += [f"no face in {self.without} ({hint})"] if self.without else []
-        parts += [f"{len(self.failures)} inputs failed"] if self.failures else []
+        parts += [f"{counted(len(self.failures), 'input')} failed"] if self.failures else []
         parts += [words] if (words := kinds_of(self.left_out)) else []
         parts += [f"stopped by {self.stopped.name}: what came after it is missing"] if self.stopped else []
         return "; ".join(parts)
