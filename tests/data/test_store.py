@@ -241,6 +241,15 @@ def test_auxiliary_twins_of_val_and_test_can_be_refused(root):
         opened(root, [FER], [AUX], leaks="keep")
 
 
+def test_a_typed_label_order_is_for_the_main_data(root):
+    faces = opened(root, [FER], [AUX], label_order="alphabetical")
+    as_stated = opened(root, [{**FER, "label_order": "alphabetical"}], [AUX])
+    assert same(faces, as_stated)
+    plain = opened(root, [FER], [AUX])
+    assert np.array_equal(faces.labels[:12], np.array([0, 1, 2, 3, 6, 4, 5])[plain.labels[:12]])
+    assert np.array_equal(faces.labels[12:], plain.labels[12:])
+
+
 def test_auxiliary_data_of_another_layout_name_their_key(root):
     shutil.move(root / "aux", root / "all")
     shutil.copytree(root / "all", root / "aux" / "train")

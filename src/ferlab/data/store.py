@@ -49,7 +49,7 @@ def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: b
     with store_folder.locked(stores, name):
         note = store_folder.read_note(folder)
         files = _raw_files(layout, raw, note, made_of, folder)
-        if note is None or not _is_current(note, made_of, raw, files, folder):
+        if note is None or not store_folder.is_current(folder, note, made_of, raw, files):
             started = time.perf_counter()
             stamps = store_folder.stamp(raw, files, sha=True)
             faces = sources.read(layout, raw, **options)
@@ -228,31 +228,7 @@ def _raw_files(layout: str, raw: Path | None, note: Note | None, made_of: Note, 
     except FerlabError as error:
         if note is None:
             raise
-        if not _same(note, made_of | {"format": note.get("format")}):
+        if not store_folder.same(note, made_of | {"format": note.get("format")}):
             raise FerlabError(f"{error}. The store {folder} was made with other options and cannot stand in") from None
         log.info("%s: the raw files are gone; the store %s is used as it is", raw, folder)
         return []
-
-
-def _same(note: Note, made_of: Note) -> bool:
-    return all(note.get(key) == value for key, value in made_of.items())
-
-
-def _is_current(note: Note, made_of: Note, raw: Path | None, files: Sequence[Path], folder: Path) -> bool:
-    if not files:
-        return True  # there is nothing to build it from anew
-    if not _same(note, made_of):
-        return False
-    stamps = store_folder.stamp(raw, files, sha=False)
-    known = [{key: stamp[key] for key in ("path", "size", "mtime_ns")} for stamp in note["raw"]]
-    if stamps == known:
-        return True
-    if [(s["path"], s["size"]) for s in stamps] != [(s["path"], s["size"]) for s in known]:
-        return False
-    stamps = store_folder.stamp(raw, files, sha=True)
-    if [s["sha256"] for s in stamps] != [s["sha256"] for s in note["raw"]]:
-        return False
-    note["raw"] = stamps
-    with contextlib.suppress(OSError):  # a read-only store is as good, only checked again next time
-        store_folder.write_note(folder, note)
-    return True

@@ -121,6 +121,32 @@ def write_note(folder: Path, note: Note) -> None:
     files.write_text(folder / NOTE, json.dumps(note))
 
 
+def same(note: Note, made_of: Note) -> bool:
+    """Whether a store was made of these layout, options and format."""
+    return all(note.get(key) == value for key, value in made_of.items())
+
+
+def is_current(folder: Path, note: Note, made_of: Note, raw: Path | None, files: Sequence[Path]) -> bool:
+    """Whether a store is that of these raw files: by size and time, else by sha256, with which the note is renewed."""
+    if not files:
+        return True  # there is nothing to build it from anew
+    if not same(note, made_of):
+        return False
+    stamps = stamp(raw, files, sha=False)
+    known = [{key: entry[key] for key in ("path", "size", "mtime_ns")} for entry in note["raw"]]
+    if stamps == known:
+        return True
+    if [(s["path"], s["size"]) for s in stamps] != [(s["path"], s["size"]) for s in known]:
+        return False
+    stamps = stamp(raw, files, sha=True)
+    if [s["sha256"] for s in stamps] != [s["sha256"] for s in note["raw"]]:
+        return False
+    note["raw"] = stamps
+    with contextlib.suppress(OSError):  # a read-only store is as good, only checked again next time
+        write_note(folder, note)
+    return True
+
+
 def load(folder: Path, note: Note, verify: bool) -> Faces:
     """Memory-mapped faces; sizes and shapes are checked, with `verify` also every array's sha256.
 

@@ -63,13 +63,17 @@ def read(
         log.warning("%s: left out %d bad rows of %d; the first: %s", path, len(bad), rows.count, bad[0])
     if not rows.numbers:
         raise FerlabError(f"{path} has a header and no {'good ' if bad else ''}rows; download it again")
-    splits = np.array(rows.splits, np.uint8)
-    labels, official = numbered.labels_of(path, np.array(rows.numbers), splits, label_order)
+    labels, official = numbered.labels_of(path, np.array(rows.numbers), np.array(rows.splits, np.uint8), label_order)
     _check_md5(path, md5.hexdigest(), strict_md5, official or label_order is not None)
+    return _faces(path, rows, labels)
+
+
+def _faces(path: Path, rows: Rows, labels: np.ndarray) -> Faces:
+    """The rows whose class FER2013 has."""
     faces = Faces(
         np.concatenate(rows.pixels).reshape(-1, SIDE, SIDE),
         hard_targets(labels),
-        splits,
+        np.array(rows.splits, np.uint8),
         np.full(len(labels), -1, np.int32),
         np.array(rows.places, np.int32),
     )

@@ -40,8 +40,7 @@ def read(
 ) -> Faces:
     """Faces of fer2013.csv in `path` with the targets of fer2013new.csv there, joined by row.
 
-    Without these, faces of FER2013Train/, FER2013Valid/ and FER2013Test/, which FER+'s own program writes: images
-    beside a label.csv that names them.
+    Without these, faces of FER2013Train/ and the others as FER+'s own program writes them: images beside a label.csv.
 
     Args:
         path: folder with both files, or with the three folders.

@@ -1,6 +1,7 @@
 """Class numbers in any order in, labels out, held against published counts: a wrong order raises no other error."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -60,15 +61,21 @@ def labels_of(path: Path, numbers: np.ndarray, split: np.ndarray, order: Order |
                 f"{path}: by {published}'s published counts its labels are numbered in the order {name}, and they were "
                 f"read in the order {stated}; give data.label_order={name}"
             )
+    if order is None:
+        _warn_of_shares(path, counts, others)
+    return labels, False
+
+
+def _warn_of_shares(path: Path, counts: np.ndarray, others: Mapping[str, np.ndarray]) -> None:
+    """Warn where the shares of the classes are FER2013's in another order rather than in its own."""
     likely = {name: float(found.sum(0) @ _LOG_SHARES) for name, found in others.items() if found.sum() == counts.sum()}
     best = max(likely, key=likely.__getitem__, default="")
-    if order is None and best and likely[best] - float(counts.sum(0) @ _LOG_SHARES) > _CLEARLY:
+    if best and likely[best] - float(counts.sum(0) @ _LOG_SHARES) > _CLEARLY:
         log.warning(
             "%s: its shares of the classes are like FER2013's if its labels are numbered in the order %s, and less so "
-            "in the order %s; if they are, give data.label_order=%s",
-            *(path, best, stated, best),
+            "in the order fer2013; if they are, give data.label_order=%s",
+            *(path, best, best),
         )
-    return labels, False
 
 
 def refuse_exchanged(path: Path, labels: np.ndarray, split: np.ndarray) -> None:
