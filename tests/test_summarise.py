@@ -14,6 +14,8 @@ def test_the_command_says_what_it_wrote(studied, typed, capsys):
 
     typed(summarise.main.__wrapped__, f"runs={studied}", "out=a/b.html", config_name="summarise")
     assert re.fullmatch(r"1 runs, 1 reports, 4 studies\n  a/b\.html, 0\.\d MB in .* s\n", capsys.readouterr().out)
-    assert Page(Path("a/b.html").read_text()).headings[0] == "small"
+    text = Path("a/b.html").read_text()
+    assert Page(text).headings[0] == "small"
+    assert str(studied.parent) not in text  # a page is for others
     with pytest.raises(SystemExit, match=r"expected the name of a page, as outputs/summary\.html"):
         typed(summarise.main.__wrapped__, f"runs={studied}", "out=a/b.md", config_name="summarise")

@@ -3,6 +3,7 @@
 import logging
 
 from ferlab.cli import Config, command
+from ferlab.commandline import typed
 
 log = logging.getLogger(__name__)
 
@@ -12,7 +13,8 @@ def main(config: Config) -> None:
     from ferlab.deploy.exporting import export
 
     for path in export(config):
-        log.info("%s and %s; next: python -m ferlab.evaluate weights=%s", path, path.with_suffix(".json").name, path)
+        sidecar, weights = path.with_suffix(".json").name, typed("weights", path)
+        log.info("%s and %s; next: python -m ferlab.evaluate %s", path, sidecar, weights)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def main(config: Config) -> None:
         raise FerlabError(f"out is {config['out']!r}; expected the name of a page, as outputs/summary.html")
     found = records.find(config["runs"])
     looks = ledger.known(config["ledger"], [record.path for record in found])
+    found = [records.portable(record) for record in found]
     reports, studies = sum(len(r.reports) for r in found), sum(len(r.studies) for r in found)
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{len(found)} runs, {reports} reports, {studies} studies")

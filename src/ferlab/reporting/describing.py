@@ -5,7 +5,6 @@ Nothing is run, counted or opened but what other commands wrote.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,10 @@ from ferlab import files
 from ferlab.data import leaks, preparing
 from ferlab.data.store import STORES
 from ferlab.data.store_folder import CARD
-from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
 from ferlab.files import refuse_name, write_text
 from ferlab.reporting import data_card, model_card, records
-from ferlab.reporting.records import Record
 from ferlab.runs import shapes
 from ferlab.studies.mistakes_record import MistakesRecord
 
@@ -35,7 +32,7 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
         raise FerlabError("nothing to describe; type runs=outputs/NAME for model cards, data=fer2013 for data cards")
     found = records.find(config["runs"]) if config["runs"] else []
     looks = ledger.known(config["ledger"], [record.path for record in found])
-    found = [_portable(record) for record in found]
+    found = [records.portable(record) for record in found]
     cards = {}
     for record in found:
         cards[f"{record.name}.md"] = model_card.render(record, looks, config["split"], config["tta"])
@@ -47,16 +44,6 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
     for name, text in cards.items():
         write_text(folder / name, text)
     return [folder / name for name in cards]
-
-
-def _portable(record: Record) -> Record:
-    """A record whose card names no place of this machine."""
-    if not record.path.is_absolute():
-        return record
-    if record.path.is_relative_to(Path.cwd()):
-        return replace(record, path=record.path.relative_to(Path.cwd()))
-    group = () if record.run else (frozen.FOLDER,)
-    return replace(record, path=Path("outputs", *group, record.path.name))
 
 
 def _prepared(data: Mapping[str, Any]) -> list[dict[str, Any]]:

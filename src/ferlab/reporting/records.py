@@ -4,7 +4,7 @@ They lie in its directory (reports/SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/met
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
@@ -147,6 +147,16 @@ def find(patterns: str | Sequence[str] | None) -> list[Record]:
         if (other := names.setdefault(record.name, path)) != path:
             raise FerlabError(f"{other} and {path} are both called {record.name}; give only one of them")
     return list(found.values())
+
+
+def portable(record: Record) -> Record:
+    """The same, so that cards and pages name no place of this machine."""
+    if not record.path.is_absolute():
+        return record
+    if record.path.is_relative_to(Path.cwd()):
+        return replace(record, path=record.path.relative_to(Path.cwd()))
+    group = () if record.run else _GROUPS[:1]
+    return replace(record, path=Path("outputs", *group, record.path.name))
 
 
 def _directories(pattern: str, known: Mapping[Path, Record]) -> dict[Path, Record]:
