@@ -20,14 +20,16 @@ _NotNegative = Annotated[float, Ge(0)]
 _Positive = Annotated[float, Gt(0)]
 _Share = Annotated[float, Ge(0), Le(1)]
 _Part = Annotated[float, Gt(0), Le(1)]
-_Path = Annotated[str, Len(1)]
+_Text = Annotated[str, Len(1)]
+_Names = _Text | Annotated[list[_Text], Len(1)]
+_Nodes = list[dict[str, Any]]
 _Batches = _Count | _Part  # as Lightning's limits: a number of batches, or a share of them
 
 # By dotted key, in any command that has it.
 _VALUES: dict[str, Any] = {
     **dict.fromkeys(("seed", "calibration.seed", "data.seed"), _Seed),
     **dict.fromkeys(("batch_size", "folds", "repeats", "parity_faces", "calibration.faces", "opset", "jobs"), _Count),
-    **dict.fromkeys(("faces", "window_px", "stride_px", "steps", "curve_steps", "sanity_faces"), _Count),
+    **dict.fromkeys(("faces", "window_px", "stride_px", "curve_steps", "sanity_faces"), _Count),
     **dict.fromkeys(("sanity_stages", "greedy.size", "save_every"), _Count),
     **dict.fromkeys(("data.n_train", "data.n_val", "data.n_test", "trainer.max_epochs"), _Count),
     **dict.fromkeys(("shown", "examples", "greedy.bags", "num_workers", "early_stopping", "unfreeze_every"), _Whole),
@@ -38,9 +40,16 @@ _VALUES: dict[str, Any] = {
     **dict.fromkeys(("class_weights_beta", "momentum", "ema_decay"), Annotated[float, Ge(0), Lt(1)]),
     **dict.fromkeys(("train_norms", "skip_finished", "each", "skip_measured", "near", "replace"), bool),
     **dict.fromkeys(("dirty", "tables", "dry", "greedy.replacement", "calibration.reduce_range"), bool),
-    **dict.fromkeys(("outputs", "data.root"), _Path),
-    "ledger": _Path | None,
+    **dict.fromkeys(("outputs", "data.root"), _Text),
+    "ledger": _Text | None,
     **dict.fromkeys(("trainer.limit_train_batches", "trainer.limit_val_batches"), _Batches),
+    **dict.fromkeys(("runs", "tta", "teacher", "only"), _Names | None),
+    **dict.fromkeys(("methods", "precision"), _Names),
+    **dict.fromkeys(("weights", "out", "into", "against"), _Text | None),
+    **dict.fromkeys(("model", "model.net", "model.input", "augment", "trainer"), dict[str, Any]),
+    **dict.fromkeys(("augment.policy", "data.sources", "data.auxiliary"), _Nodes),
+    "corruptions": _Text | list[_Text],
+    "steps": _Count | dict[str, Any],  # of an integral, or of a paper
     "plateau_patience": _Whole,
     "margin.raise_ratio": float,
     "sanity_limit": Annotated[float, Ge(-1), Le(1)],
@@ -61,6 +70,10 @@ _WORDS = {
     "a valid integer": "a whole number",
     "a valid number": "a number",
     "a valid boolean": "true or false",
+    "a valid string": "a text",
+    "a valid list": "a list",
+    "a valid dictionary": "keys and values",
+    "List should have at least 1 item after validation, not 0": "a list of at least 1",
     "greater than or equal to": "a number of at least",
     "less than or equal to": "a number of at most",
     "greater than": "a number above",
@@ -117,8 +130,10 @@ def _unread(before: str, key: str, known: Collection[str], config: Config) -> st
 
 
 def _leaves(node: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value with its dotted key; lists by their own key, and each of their items too."""
+    """Every value with its dotted key; parts and lists by their own key, and what is in them too."""
     if isinstance(node, dict):
+        if before:
+            yield before, node
         for key, value in node.items():
             yield from _leaves(value, f"{before}.{key}" if before else str(key))
     else:

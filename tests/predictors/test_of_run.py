@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 
+from ferlab.config import build
 from ferlab.errors import FerlabError
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.predictors import of_run
@@ -89,6 +90,46 @@ def test_a_backbone_of_a_foreign_run_asks_no_network_and_no_folder(backbone, own
      {"mean": ["x"]}, {"scale": 0}, {"scale": float("nan")}, {"sizes": 48}, {"size": "${oc.env:HOME}"}],
 )  # fmt: skip
 def test_an_input_that_no_face_can_be_brought_to_is_one_line(wrong, own_run):
-    with pytest.raises(FerlabError, match=r"Preprocess: |expected a plain value") as caught:
+    with pytest.raises(FerlabError, match=r"Preprocess: |expected a plain value|another type") as caught:
         of_run.predictor_of(directory.load(changed(own_run, input=wrong)))
     assert "\n" not in str(caught.value)
+
+
+def test_opening_a_net_draws_no_number_beside_its_weights_and_leaves_it_as_built(config):
+    asked = config("model.net.dropout=0.5")
+    torch.manual_seed(1)
+    built = build(asked["model"]["net"])
+    state = torch.get_rng_state()
+    torch.manual_seed(1)
+    net, _ = of_run.nets_of(asked)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert net.training
+    assert all(module.training for module in net.modules())
+    found, expected = net.state_dict(), built.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[key], expected[key]) for key in found)
+    assert all(p.grad is None for p in net.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"classes": 5}, r"gives \[2, 5\] for 2 faces, expected \[2,7\]"),
+        ({"channels": 3}, "does not take model.input"),
+        ({"_target_": "torch.nn.Flatten"}, r"gives \[2, 2304\]"),
+        ({"_target_": "torch.nn.Linear", "in_features": 5, "out_features": 7}, "does not take model.input"),
+    ],
+)
+def test_a_net_that_does_not_answer_seven_logits_is_one_line(change, message, own_run):
+    net = change if "_target_" in change else None
+    path = changed(own_run, net=net or change)
+    with pytest.raises(FerlabError, match=message) as caught:
+        list(measure(str(path), "none", "val"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [5, None, "x", [1.0]])
+def test_weights_that_are_no_tensors_are_of_another_net(run, value):
+    state = load(run.weights)["state_dict"]
+    with pytest.raises(FerlabError, match=r"1 of 30 tensors do not fit, as 0\.weight"):
+        of_run.load_net(of_run.nets_of(run.config)[0], state | {"net.0.weight": value, 7: 1}, run.weights)

@@ -1,13 +1,16 @@
 """A run directory in, its trained net as a predictor out."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ferlab.config import build
 from ferlab.errors import FerlabError
+from ferlab.expressions import K
 from ferlab.files import Config
+from ferlab.images import SIDE
 from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model
 from ferlab.runs import checkpoints
@@ -30,7 +33,30 @@ def nets_of(config: Config) -> tuple[nn.Module, Preprocess]:
     if "model" not in config:
         raise FerlabError("a run's config has no model; expected net and input in it: copy the run again")
     preprocess = {**config["model"]["input"], "_target_": f"{Preprocess.__module__}.{Preprocess.__name__}"}
-    return build(config["model"]["net"]), build(preprocess)
+    net, preprocess = build(config["model"]["net"]), build(preprocess)
+    _refuse_unfit(net, preprocess)
+    return net, preprocess
+
+
+def _refuse_unfit(net: nn.Module, preprocess: Preprocess) -> None:
+    """Let a net answer to two faces, which draws no number and changes none of its own.
+
+    Raises:
+        FerlabError: it does not take what the preprocessing gives, or does not answer with a logit a class.
+    """
+    training = net.training
+    try:
+        with torch.no_grad():
+            found = list(net.eval()(preprocess(torch.zeros(2, 1, SIDE, SIDE))).shape)
+    except Exception as error:  # whatever a net of others raises
+        raise FerlabError(f"model.net does not take model.input ({' '.join(str(error).split())[:200]})") from error
+    net.train(training)
+    if found != [2, K]:
+        raise FerlabError(f"model.net gives {found} for 2 faces, expected [2,{K}]: type model.net.classes={K}")
+
+
+def _is_weight(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and key.startswith("net.") and isinstance(value, torch.Tensor)
 
 
 def load_net(net: nn.Module, state: dict[str, torch.Tensor], source: Path) -> None:
@@ -39,7 +65,7 @@ def load_net(net: nn.Module, state: dict[str, torch.Tensor], source: Path) -> No
     Raises:
         FerlabError: a key is missing or left over, or a shape differs: the checkpoint is of another net.
     """
-    own = {key.removeprefix("net."): value for key, value in state.items() if key.startswith("net.")}
+    own = {key.removeprefix("net."): value for key, value in state.items() if _is_weight(key, value)}
     expected = net.state_dict()
     differing = [k for k in expected.keys() | own.keys() if k not in own or k not in expected]
     differing += [k for k in expected.keys() & own.keys() if expected[k].shape != own[k].shape]
