@@ -49,6 +49,7 @@ def root(tmp_path):
             leaks = {("sad", 0): faces[2], ("sad", 1): np.ascontiguousarray(faces[4, :, ::-1])}
             face = leaks.get((name, i), rng.integers(0, 256, (48, 48), np.uint8))
             Image.fromarray(face).save(tmp_path / "data" / "aux" / name / f"{i}.png")
+    (tmp_path / "data" / "aux" / "[bold]notes.txt").write_text("no face")
     return tmp_path / "data"
 
 
@@ -64,6 +65,7 @@ def test_the_command_as_typed(root, tmp_path):
         "published f8428a1edbd21e88f42c73edd2a14f95",
         "2 faces also stand in val or test and are left out: 1 exact, 1 mirrored, 0 near",
         "auxiliary jaffe: no ",
+        "\nleft out 1 files that are none of its faces, as [bold]notes.txt\n",
     ):
         assert words in out
     card = json.loads((root / "stores" / "fer2013" / "card.json").read_text())

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ferlab.cli import Config, command
@@ -45,6 +46,7 @@ def show(card: Mapping[str, Any], console: Console) -> None:
             else "published " + card["md5"]["published"]
         )
         lines.append(f"md5 of {card['md5']['file']}: {card['md5']['found']}, {same}")
+    lines += map(escape, card["left_out"])  # which hold names of files
     lines.append(f"raw: {card['raw_files']:,} files, {card['raw_bytes']:,} bytes, sha256 {card['raw_sha256']}")
     if card["build_s"] is not None:
         lines.append(f"built in {card['build_s']:.1f} s")

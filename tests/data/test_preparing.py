@@ -1,8 +1,10 @@
 """Cards of data sets: what is counted and which files are meant."""
 
 import json
+import shutil
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from ferlab.data import sources
@@ -31,3 +33,26 @@ def test_a_card_counts_faces_duplicates_and_twins(tmp_path):
     again = prepare({"data": data, "near": True})[0]
     assert again["duplicates"]["near"]["of val in train"] == 0
     assert again["pixels_sha256"] == first["pixels_sha256"]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["folder", "zip"])
+def test_a_card_names_what_was_left_out_also_when_nothing_is_read_again(tmp_path, caplog, packed):
+    write_classes(tmp_path / "faces", names=("happy", "sad", "contempt"))
+    (tmp_path / "faces" / "README").write_text("read me")
+    (tmp_path / "faces" / "sad" / "2.png").write_text("no image")
+    if packed:
+        shutil.make_archive(str(tmp_path / "faces"), "zip", tmp_path / "faces")
+        shutil.rmtree(tmp_path / "faces")
+    entry = {"name": "faces", "layout": "class_folders", "path": "faces", "strict": False}
+    expected = [
+        "left out 1 files that are none of its faces, as README",
+        "left out 4 faces of classes that FER2013 lacks",
+        "left out 1 of 8 files; the first: sad/2.png is no readable image",
+    ]
+    for _ in "ab":
+        with caplog.at_level("INFO"):
+            (card,) = prepare({"data": {"root": str(tmp_path), "sources": [entry]}, "near": False})
+        assert card["faces"] == 7
+        assert [line[: len(start)] for line, start in zip(card["left_out"], expected, strict=True)] == expected
+        assert str(tmp_path) not in str(card["left_out"])
+        assert "/tmp" not in str(card["left_out"])

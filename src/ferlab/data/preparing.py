@@ -36,6 +36,7 @@ class Card(TypedDict):
         counts: of each split the faces of each expression.
         subjects: number of persons, 0 where unknown.
         duplicates: `leaks.Leaks`.
+        left_out: lines on the files, rows and faces of the raw data that are not in it.
         build_s: seconds that the store took.
         raw_sha256: of the raw file; of several: of their sums in turn.
         auxiliary: True where all faces are for training.
@@ -49,6 +50,7 @@ class Card(TypedDict):
     counts: dict[str, dict[str, int]]
     subjects: int
     duplicates: dict[str, Any]
+    left_out: list[str]
     build_s: float | None
     raw_files: int
     raw_bytes: int
@@ -97,6 +99,7 @@ def _card(part: store.Opened, stores: Path, near: bool) -> Card:
         "counts": {split: faces.class_counts(split) for split in SPLITS},
         "subjects": _subjects(faces),
         "duplicates": asdict(leaks.find(faces, near)),
+        "left_out": facts.get("left_out", []),
         "build_s": facts.get("build_s"),
         "raw_files": len(raw),
         "raw_bytes": sum(entry["size"] for entry in raw),

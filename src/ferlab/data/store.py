@@ -52,8 +52,10 @@ def open_faces(layout: str, raw: Path | None, stores: Path, name: str, verify: b
         if note is None or not store_folder.is_current(folder, note, made_of, raw, files):
             started = time.perf_counter()
             stamps = store_folder.stamp(raw, files, sha=True)
-            faces = sources.read(layout, raw, **options)
-            made = {**made_of, "raw": stamps, "build_s": round(time.perf_counter() - started, 2)}
+            with sources.LeftOut() as left_out:
+                faces = sources.read(layout, raw, **options)
+            made = {**made_of, "raw": stamps, "left_out": left_out.lines(raw)}
+            made["build_s"] = round(time.perf_counter() - started, 2)
             note = store_folder.write(folder, faces, made)
         return store_folder.load(folder, note, verify)
 

@@ -84,9 +84,9 @@ def test_the_words_of_the_refusal_read_the_files(tmp_path, monkeypatch, make, la
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FerlabError) as error:
         sources.read("rafd", path.relative_to(tmp_path))
-    said = str(error.value)
-    assert f"It looks like {layout}: type 'data.sources=[" in said
-    (entry,) = yaml.safe_load(re.search("data.sources=(.*)'$", said)[1])
+    message = str(error.value)
+    assert f"It looks like {layout}: type 'data.sources=[" in message
+    (entry,) = yaml.safe_load(re.search("data.sources=(.*)'$", message)[1])
     assert (entry["layout"], entry.get("label_order")) == (layout, order)
     if order and "|" in order:
         entry["label_order"] = "affectnet"

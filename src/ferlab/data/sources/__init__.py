@@ -1,11 +1,13 @@
 """A path in, `Faces` out: one reader for each layout of raw data."""
 
 import inspect
+import logging
+import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ferlab.data.faces import Faces
 from ferlab.data.sources import (
@@ -23,6 +25,7 @@ from ferlab.data.sources import (
 from ferlab.data.sources.likeness import hinted
 from ferlab.data.sources.reading import with_reading
 from ferlab.errors import FerlabError
+from ferlab.files import shown
 from ferlab.images import files_under
 
 # What a layout's folder holds, for the message when it is not there; fer2013 and ferplus have their own messages.
@@ -38,6 +41,8 @@ _EXPECTED = {
     **{layout: f"{names.example} and the others" for layout, names in file_names.NAMES.items()},
 }
 ARCHIVES = archives.SUFFIXES
+_UNPACKED = "unpacked"  # folder for the content of an archive
+_LOG = logging.getLogger(__name__)  # above those of the readers
 _DRAWING = [Path(__file__).parents[1] / name for name in ("drawn.py", "drawn_figure.py")]
 
 
@@ -73,7 +78,7 @@ def read(layout: str, path: Path | None, **options: Any) -> Faces:
     check_options(layout, options)
     if path is not None and archives.is_archive(path):
         with tempfile.TemporaryDirectory() as temp:
-            folder = Path(temp) / "unpacked"
+            folder = Path(temp) / _UNPACKED
             archives.unpack(path, folder)
             try:
                 with hinted(layout, folder, path):
@@ -91,6 +96,31 @@ def _read_unpacked(layout: str, folder: Path, options: Mapping[str, Any]) -> Fac
     if len(found) != 1:
         raise FerlabError(f"{folder} holds {len(found)} csv files; expected one. Or use layout: fer2013")
     return fer2013_csv.read(found[0], **options)
+
+
+class LeftOut(logging.Handler):
+    """Collects what the readers report as left out while it is entered, for the record of a store."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self._found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _, words, rest = record.getMessage().partition("left out ")
+        if words:
+            self._found.append(shown(words + rest))
+
+    def __enter__(self) -> Self:
+        _LOG.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _LOG.removeHandler(self)
+
+    def lines(self, raw: Path | None) -> list[str]:
+        """One line each, without the place of the raw data on this machine."""
+        inside = (re.sub(rf"\S*/{_UNPACKED}/", "", line) for line in self._found)
+        return [line if raw is None else line.replace(f"{raw}/", "").replace(str(raw), raw.name) for line in inside]
 
 
 def raw_files(layout: str, path: Path | None) -> list[Path]:

@@ -1,6 +1,7 @@
 """Image files in, grey faces out."""
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +12,9 @@ import numpy as np
 from PIL import Image
 
 from ferlab.errors import FerlabError
-from ferlab.images import SIDE, Box, decode, log, picture
+from ferlab.images import SIDE, Box, decode, picture
+
+log = logging.getLogger(__name__)
 
 CROPS = ("centre", "face", "stretch")
 
