@@ -202,6 +202,15 @@ def test_a_run_whose_best_weights_are_gone_is_not_continued(config, short):
         pass
 
 
+def test_the_time_of_a_start_that_was_killed_counts_up_to_its_checkpoint(config, short):
+    info = directory.load(short / "one").info
+    killed = {key: value for key, value in info.items() if key != "seconds"} | {"status": "running"}
+    files.write_json(short / "one" / directory.INFO, killed)
+    typed = config("name=one", f"outputs={short}", "ckpt=last")
+    with resume.run_directory(typed, 0, facts_of(short), exact=True) as place:
+        assert 0 < place.seconds <= info["seconds"] + 0.1
+
+
 def test_what_a_killed_process_left_is_cleared(config, short):
     left = short / "one/checkpoints/last.ckpt.123.part"
     left.write_bytes(b"half")

@@ -1,6 +1,7 @@
 """Checkpoints that survive an interruption: written whole or not at all, and never with NaN."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ferlab.errors import FerlabError
 from ferlab.runs.checkpoints import BEFORE, BEST, LAST, load, seal, without_sidecar
 
 _OF_BEST = ("state_dict", "epoch", "global_step", "pytorch-lightning_version")
-_SCORE = "val_accuracy"  # of the best
+_SCORE, SECONDS = "val_accuracy", "seconds"
 
 
 class DurableCheckpointIO(TorchCheckpointIO):
@@ -80,7 +81,17 @@ class LastCheckpoint(ModelCheckpoint):
 
     After any other error the state may be that of half a step: what was saved before continues to the same weights.
     The last epoch is validated too, whatever its number, so that a run has a best epoch.
+
+    Args:
+        seconds: that the run has taken before; what it takes is kept too.
     """
+
+    def __init__(self, *args: Any, seconds: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._started = time.time() - seconds
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {SECONDS: time.time() - self._started}
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, SIGTERMException):

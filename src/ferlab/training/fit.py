@@ -112,7 +112,7 @@ def _recorded(place: Place, facts: RunFacts, composed: Composed, config: Config,
 
 def _fit(config: Config, composed: Composed, facts: RunFacts, place: Place, loggers: list[Logger], ranks: int) -> Path:
     """Train, note in `facts` what was reached, and return the run directory, which rank zero has made."""
-    best, last = checkpointing(place.path, config)
+    best, last = checkpointing(place.path, config, place.seconds)
     stopping = Stopping(place.path)
     trainer = None
     try:

@@ -15,6 +15,7 @@ from ferlab.files import Json
 from ferlab.predictors import of_run
 from ferlab.runs import checkpoints, directory, provenance
 from ferlab.runs.lock import alone
+from ferlab.training.durable_checkpoints import SECONDS
 from ferlab.training.run_facts import RunFacts
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Place:
         checkpoint: to continue from, or None.
         continued: of each time that the run was continued, the epoch and the step, counted from 0, from which on
             keys of the config, or the code, `changed` from one value to another.
-        seconds: that the run has taken before, as far as it is known.
+        seconds: that the run has taken before; of a start that was killed, up to its last checkpoint.
     """
 
     path: Path
@@ -206,7 +207,8 @@ def _resumed(path: Path, config: Config, facts: RunFacts, exact: bool) -> Place:
     changed = _changes({**before, **code[0]}, {**now, **code[1]})
     kept = {key: list(values) for key, values in changed.items() if key not in (*_PLACES, *_THIS_CALL)}
     entry = {"epoch": done, "step": state["global_step"], "changed": kept}
-    return Place(path, checkpoint, (*run.info.get("continued", ()), entry), run.info.get("seconds", 0.0))
+    taken = max(run.info.get("seconds", 0.0), *(kept.get(SECONDS, 0.0) for kept in state["callbacks"].values()))
+    return Place(path, checkpoint, (*run.info.get("continued", ()), entry), taken)
 
 
 def _computed_in(config: Config, precision: str) -> Config:

@@ -30,7 +30,8 @@ class RunFacts:
         teacher: see `teacher.ConsistentTeacher`; None without one.
         weights: where the net started from.
         best_epoch, val_accuracy: of best.ckpt; None until it is there.
-        epochs, seconds: of the whole training; None until its end. What a start took that was killed is not counted.
+        epochs, seconds: of the whole training; None until its end. A start that was killed counts up to its last
+            checkpoint.
         error: why it failed.
         continued: as `resume.Place` has it; None where the run was not continued.
     """

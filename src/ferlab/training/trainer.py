@@ -116,7 +116,7 @@ def precision_of(wanted: str, cuda: bool) -> str:
     return "bf16-mixed" if fast() else "32-true"
 
 
-def checkpointing(path: Path, config: Config) -> tuple[ModelCheckpoint, ModelCheckpoint]:
+def checkpointing(path: Path, config: Config, seconds: float) -> tuple[ModelCheckpoint, ModelCheckpoint]:
     folder = path / directory.CHECKPOINTS
     best = ModelCheckpoint(
         folder,
@@ -132,6 +132,7 @@ def checkpointing(path: Path, config: Config) -> tuple[ModelCheckpoint, ModelChe
         save_on_train_epoch_end=True,
         save_on_exception=True,
         enable_version_counter=False,
+        seconds=seconds,
     )
     return best, last
 
