@@ -30,6 +30,7 @@ from benchmarks import timing
 from ferlab.config import CONF, plain
 from ferlab.data import sources
 from ferlab.data.faces import Faces
+from ferlab.predictors import heap
 from ferlab.training import durable_checkpoints, loggers
 from ferlab.training import trainer as trainers
 from ferlab.training.compose import compose as composed
@@ -155,7 +156,7 @@ def main() -> None:
     places = [slice(i * args.batch, (i + 1) * args.batch) for i in range(16)]
     batches = Fixed([(pixels[p], targets[p]) for i in range(args.steps) for p in [places[i % 16]]])
     print(f"lightning_step: five_layer of width 0.05, batch {args.batch}, one thread, on {timing.processor()}")
-    trainers.keep_heap_pages()
+    heap.keep_pages()
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(Path(folder), args.batch, epochs=args.repeats + 1)
         pairs = both(config, faces, batches)[1:]  # the first epoch warms up

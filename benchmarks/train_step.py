@@ -24,11 +24,12 @@ from torch.nn import functional as F
 from benchmarks import timing
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.nets.preprocess import Preprocess
+from ferlab.predictors import heap
 from ferlab.training.classifier import ExpressionClassifier
 from ferlab.training.freeze import Learning
 from ferlab.training.optimisation import Optimisation
 from ferlab.training.targets import Targets
-from ferlab.training.trainer import keep_heap_pages, precision_of
+from ferlab.training.trainer import precision_of
 
 TARGET = 3.5  # times the plain loop, where the CPU computes in bf16
 
@@ -110,7 +111,7 @@ def child(variant: Variant, batch: int, pipe: Connection) -> None:
     """Answers each number of steps asked for with the CPU seconds they took; 0 ends it."""
     torch.set_num_threads(1)
     if variant.keep_pages:
-        keep_heap_pages()
+        heap.keep_pages()
     step = stepper(variant, batch)
     step()
     step()
