@@ -33,7 +33,7 @@ def main(config: Config) -> float:
         logging.disable(logging.ERROR)  # rank zero reports it
     run = train(config)
     if run is None:
-        log.info("trial run: one batch was trained and validated, nothing is kept")
+        log.info("trial run, nothing kept")
         return float("nan")
     accuracy: float = run.info.get("val_accuracy", float("nan"))
     log.info("val accuracy %.2f %%; next: python -m ferlab.evaluate %s", 100 * accuracy, typed("runs", run.path))
