@@ -69,7 +69,8 @@ def test_continuing_after_a_signal_gives_the_uninterrupted_weights(train, caplog
     stopped = whole.path.with_name("stopped")
     assert caplog.messages[-1] == f"stopped by {name}; run the same command with ckpt=last to continue {stopped}"
     assert signal.getsignal(number) is before
-    assert directory.load(stopped).info["status"] == "failed"
+    info = directory.load(stopped).info
+    assert (info["status"], info["error"]) == ("failed", f"stopped by {name}")
     continued = train("name=stopped", *more, "ckpt=last")
     assert weights_of(continued) == weights_of(whole)
     assert weights_of(continued, checkpoints.BEST, ["state_dict"]) == weights_of(

@@ -18,6 +18,17 @@ log = logging.getLogger(__name__)
 _SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
 
 
+class Stopped(SystemExit):
+    """Ends the process with status 128 + the signal's `number`; as a text, how the run ended."""
+
+    def __init__(self, number: int):
+        super().__init__(128 + number)
+        self._name = _SIGNALS[number]
+
+    def __str__(self) -> str:
+        return f"ferlab: stopped by {self._name}"
+
+
 class Stopping(pl.Callback):
     """Keeps a signal until no step is half done; with several ranks all of them stop at rank zero's signal.
 
@@ -38,7 +49,7 @@ class Stopping(pl.Callback):
         """Keep signals from here on; before, and after, they do what they did.
 
         Raises:
-            SystemExit: status 128 + the signal's number, after a line that says what to type.
+            Stopped: after a line that says what to type.
         """
         before = {number: signal.getsignal(number) for number in _SIGNALS}
         self._listen()
@@ -49,7 +60,7 @@ class Stopping(pl.Callback):
             hint = f"with ckpt=last to continue {self._run}" if saved else "again: no step was done"
             if not self._rank:
                 log.error("stopped by %s; run the same command %s", _SIGNALS[self._signal], hint)
-            raise SystemExit(128 + self._signal) from None
+            raise Stopped(self._signal) from None
         finally:
             with contextlib.suppress(ValueError):
                 for number, handler in before.items():
@@ -63,7 +74,7 @@ class Stopping(pl.Callback):
     def _keep(self, number: int, frame: Any) -> None:
         if self._signal and number == signal.SIGINT:  # typed twice
             log.error("ended within a step; ckpt=last continues from the last epoch that is saved")
-            raise SystemExit(128 + number)
+            raise Stopped(number)
         self._signal = 0 if self._rank else number  # rank zero decides
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
