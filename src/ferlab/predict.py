@@ -24,6 +24,9 @@ from ferlab.inference.prediction_files import Predictions
 from ferlab.inference.predictor import Face, Predictor
 from ferlab.inference.tracks import TIME_CONSTANT_S
 
+# What lies beyond is a slip; the predictor checks the other numbers.
+_MOST = {"smooth_ms": 60_000, "seconds": 10_000_000, "threads": 1024, "webcam": 1000, "batch": 1_000_000}
+
 __all__ = ["Face", "Predictor", "main"]
 
 
@@ -67,6 +70,10 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _session(args: argparse.Namespace) -> Session:
+    for name, most in _MOST.items():
+        value = getattr(args, name)
+        if value is not None and not 0 <= value <= most:  # NaN too
+            raise FerlabError(f"--{name.replace('_', '-')} is {value}; expected a number from 0 to {most}")
     detect, least = not args.no_detect, args.min_confidence
     predictor = Predictor(args.model, detect, least, args.min_score, args.batch, args.threads)
     drawings = AnnotatedFolder(args.annotated) if args.annotated else None

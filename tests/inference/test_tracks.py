@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ferlab.errors import FerlabError
 from ferlab.inference.tracks import Tracks
 
 HERE, THERE = np.array([10.0, 10, 50, 50]), np.array([200.0, 10, 60, 60])
@@ -61,3 +62,9 @@ def test_time_that_goes_back_does_not_undo_anything():
     tracks = Tracks()
     tracks.update(1.0, [HERE], A)
     assert tracks.update(0.5, [HERE], B)[1].tolist() == A.tolist()
+
+
+@pytest.mark.parametrize("constant", [-0.1, float("nan"), float("inf")])
+def test_a_time_constant_that_is_none_is_refused(constant):
+    with pytest.raises(FerlabError, match=r"time_constant_s is .*; expected a number of seconds"):
+        Tracks(constant)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferlab.errors import FerlabError
 from ferlab.inference.detector import overlap
 
 TIME_CONSTANT_S = 0.25
@@ -28,9 +29,14 @@ class Tracks:
     Args:
         time_constant_s: 0 leaves probabilities as they are.
         lost_s: in seconds.
+
+    Raises:
+        FerlabError: a time constant that is negative, infinite or NaN.
     """
 
     def __init__(self, time_constant_s: float = TIME_CONSTANT_S, lost_s: float = LOST_S):
+        if not 0 <= time_constant_s < math.inf:  # NaN too
+            raise FerlabError(f"time_constant_s is {time_constant_s}; expected a number of seconds, 0 for none")
         self.time_constant_s, self.lost_s = time_constant_s, lost_s
         self._tracks: list[_Track] = []
         self._count = 0
