@@ -1,9 +1,12 @@
 """What is typed by mistake is refused in one line, before anything is made."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
 from ferlab import values
 from ferlab.config import CONF, keys_of, plain
@@ -121,12 +124,25 @@ NUMBERS = [
 ]
 
 
+@cache
+def base(command: str) -> DictConfig:
+    """conf of a command without overrides; to compose it for each row would take most of the time."""
+    return OmegaConf.create(composed(command=command))
+
+
+def typed_after(command: str, *words: str) -> dict:
+    config = base(command).copy()
+    for override in OverridesParser.create().parse_overrides(list(words)):
+        OmegaConf.update(config, override.key_or_group, override.value(), merge=False, force_add=True)
+    return plain(config)
+
+
 @pytest.mark.parametrize(("word", "message"), [*KEYS, *NUMBERS])
-def test_train_refuses_it_before_anything_is_made(word, message, config, faces, tmp_path, monkeypatch):
+def test_train_refuses_it_before_anything_is_made(word, message, faces, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fit, "open_config", lambda *a, **k: faces)
     with pytest.raises(FerlabError) as caught:
-        fit.train(config(word))
+        fit.train(typed_after("train", "trainer.accelerator=cpu", "wandb=off", word))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -158,7 +174,7 @@ OTHERS = [
     ("robustness", "strengths=[9]", "strengths is [9]; expected a number of at most 5"),
     ("explain", "faces=0", "faces is 0; expected a number of at least 1"),
     ("analyse", "ambiguous_gap=-1", "ambiguous_gap is -1; expected a number of at least 0"),
-    ("analyse", "data=fer2013 data.name=../x", "data.name is '../x'; use letters"),
+    ("analyse", "+data.name=../x", "data.name is '../x'; use letters"),
     ("prepare", "near=maybe", "near is 'maybe'; expected true or false"),
     ("prepare", "data.n_val=0.5", "data.n_val is 0.5; expected a whole number"),
     ("compare", "+run=x", "nothing reads run; did you mean runs?"),
@@ -168,10 +184,21 @@ OTHERS = [
 ]
 
 
+TYPED = ("+lerning_rate=0.1", "lr=-1", "+tta_spce=logit", "opset=abc", "jobs=0")
+
+
 @pytest.mark.parametrize(("command", "words", "message"), OTHERS)
-def test_each_command_refuses_it_in_one_line(command, words, message, typed, tmp_path, capsys):
+def test_each_command_refuses_it(command, words, message):
+    with pytest.raises(FerlabError) as caught:
+        values.check(typed_after(command, *words.split()), keys_of(command))
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("command", "words", "message"), [one for one in OTHERS if one[1] in TYPED])
+def test_as_typed_it_is_one_line_and_nothing_is_made(command, words, message, typed, tmp_path):
     with pytest.raises(SystemExit) as stopped:
-        typed(lambda config: pytest.fail("the task ran"), *words.split(), config_name=command)
+        typed(lambda config: pytest.fail("the task ran"), words, config_name=command)
     assert str(stopped.value.code).startswith(f"ferlab: {message}")
     assert "\n" not in str(stopped.value.code)
     assert list(tmp_path.iterdir()) == []
