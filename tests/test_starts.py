@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,20 @@ def test_no_library_reports_to_its_maker(words, tmp_path):
     assert not [path for path in home.rglob("*") if path.is_file() and "matplotlib" not in path.parts]
     if calls:
         assert "AF_INET" not in (tmp_path / "calls").read_text()  # nor did it look a name up
+
+
+@pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="no checkout")
+def test_each_command_is_a_script_of_its_own():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"] == {f"ferlab-{name}": f"ferlab.{name}:main" for name in test_imports.COMMANDS}
+
+
+@pytest.mark.parametrize(("line", "words"), [("model=fi", ["model=five_layer"]), ("label_smo", ["label_smoothing="])])
+def test_a_shell_completes_choices_and_keys(line, words):
+    typed = f"ferlab-train {line}"
+    asked = os.environ | {"COMP_LINE": typed, "COMP_POINT": str(len(typed)), "COMP_CWORD": "1"}
+    script = "import sys; from ferlab.train import main; sys.argv[0] = 'ferlab-train'; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "-sc", "query=bash"], env=asked, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == words

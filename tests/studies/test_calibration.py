@@ -38,7 +38,7 @@ def test_the_command_keeps_what_it_fits_on_val_and_judges_it_on_test(tmp_path):
     assert (study.folder / "reliability.png").read_bytes()[:4] == b"\x89PNG"
     page = (study.folder / "index.html").read_text()
     assert f"temperature {found.temperature:.3f}" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "://" not in page.replace("http://www.w3.org", "")
     test = made_study(tmp_path, calibration.KIND, split="test")
     judged = calibration.calibrate(test, CONFIG)
     assert judged.temperature == found.temperature
