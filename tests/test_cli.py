@@ -167,6 +167,12 @@ def test_what_conf_does_not_have_is_named_without_a_traceback(typed, capsys, wor
     assert "Traceback" not in out + err
 
 
+@pytest.mark.parametrize("word", ["model=null", "experiment=", "data=null"])
+def test_a_group_without_a_choice_is_one_line(typed, word):
+    with pytest.raises(SystemExit, match=f"ferlab: {word} chooses nothing; leave it out, or choose "):
+        typed(lambda config: pytest.fail("the task ran"), word)
+
+
 @pytest.mark.parametrize("name", HYDRAS)
 def test_help_shows_the_keys_with_their_comments_and_the_choices_of_each_group(typed, capsys, name):
     typed(lambda config: pytest.fail("the task ran"), "--help", config_name=name)

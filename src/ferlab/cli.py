@@ -47,6 +47,7 @@ def command(name: str) -> Callable[[Callable[[Config], Any]], Callable[[], None]
                 if {"-h", "--help"} & set(sys.argv[1:]):
                     print(config.help_of(name))
                 else:
+                    config.refuse_no_choice(sys.argv[1:])
                     hydra.main(version_base="1.3", config_path=config.CONF, config_name=name)(
                         _Task(task, functools.partial(config.typed, name))
                     )()

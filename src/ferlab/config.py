@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,13 +42,16 @@ def help_of(command: str) -> str:
     first = ""
     for name, default, comment in re.findall(r"^  - (?!command\b|_self_\b)(\w+)(?:: (\S+))?(.*)$", defaults, re.M):
         if default:
-            choices = sorted(file.stem for file in Path(CONF, name).glob("[!_]*.yaml"))
-            first += f"# {' | '.join(choices)}\n{name}: {default}{comment}\n"
+            first += f"# {' | '.join(_choices(name))}\n{name}: {default}{comment}\n"
         else:  # keys that several commands share; their comment follows a line `#`
             first += (Path(CONF) / f"{name}.yaml").read_text().partition("\n#\n")[2]
     keys = keys.partition("\nhydra:\n")[0]
     own = "-m makes a job of each combination, --cfg job prints the config of a line, --hydra-help lists Hydra's flags."
     return f"{re.sub('^# ', '', head, flags=re.M)}{first}\n{keys.rstrip()}\n\n{own}"
+
+
+def _choices(group: str) -> list[str]:
+    return sorted(file.stem for file in Path(CONF, group).glob("[!_]*.yaml"))
 
 
 def plain(node: Any) -> Any:
@@ -72,6 +76,14 @@ def typed(command: str, cfg: DictConfig) -> Config:
     config: Config = plain(cfg)
     values.check(config, keys_of(command))
     return config
+
+
+def refuse_no_choice(words: Iterable[str]) -> None:
+    """Raises FerlabError for GROUP=null or GROUP= among typed words, where Hydra ends with a traceback."""
+    for word in words:
+        group, given, choice = word.partition("=")
+        if given and choice in ("", "null") and group.isidentifier() and Path(CONF, group).is_dir():
+            raise FerlabError(f"{word} chooses nothing; leave it out, or choose {', '.join(_choices(group))}")
 
 
 def keys_of(command: str) -> set[str]:

@@ -4,7 +4,9 @@ import random
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.demos.boring_classes import BoringModel
 
 from ferlab.errors import FerlabError
 from ferlab.training import trainer
@@ -86,3 +88,14 @@ def test_what_lightning_does_not_take_is_one_line(config, tmp_path, word, messag
         trainer.refuse_arguments(config(word), "32-true")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_lightning_refuses_while_it_trains_is_one_line_and_other_errors_stay():
+    model, batches = BoringModel(), torch.utils.data.DataLoader(torch.zeros(2, 32))
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    made = pl.Trainer(max_epochs=1, val_check_interval=9, accelerator="cpu", num_sanity_val_steps=0, **quiet)
+    refused = r"trainer: `val_check_interval` \(9\) must be less than or equal to"
+    with pytest.raises(FerlabError, match=refused), trainer.hinting(1):
+        made.fit(model, batches, batches)
+    with pytest.raises(ValueError, match="ours"), trainer.hinting(1):
+        raise ValueError("ours")

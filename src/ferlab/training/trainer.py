@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,7 +162,10 @@ def hinting(batch_size: int) -> Iterator[None]:
     """Errors of torch and Lightning that the user can mend become a FerlabError."""
     try:
         yield
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ValueError) as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if not frame.f_globals.get("__name__", "").startswith("pytorch_lightning."):
+            raise
         raise FerlabError(f"trainer: {' '.join(str(error).split())}") from error
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
