@@ -35,8 +35,7 @@ def look(
         path: the ledger, a .jsonl file; made when it is not there.
         runs, weights_sha256: name and checksum of each run; several make one ensemble.
         split: `test`; validation may be looked at freely.
-        commit: of the evaluating code.
-        tta: titles of the view sets that this look is for.
+        commit, tta: of the evaluating code; titles of the view sets that this look is for.
         ensemble_sha256: of an ensemble that was chosen on val.
 
     Returns:
