@@ -292,7 +292,7 @@ def typed(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedPro
 def test_the_line_of_the_readme_trains_from_any_folder(data, tmp_path):
     cwd = tmp_path / "elsewhere"
     cwd.mkdir()
-    words = ["-m", "ferlab.train", "model=senet50", "data=fer2013+aux", "trainer.fast_dev_run=true"]
+    words = ["-m", "ferlab.train", "model=senet50", "data=fer2013+aux", "trainer.max_epochs=1"]
     done = typed(*words, cwd=cwd, FERLAB_DATA=str(data))
     assert done.returncode == 0, done.stdout + done.stderr
     run = directory.load(cwd / "outputs" / "senet50-fer2013+aux-none-s0")
@@ -351,7 +351,7 @@ def test_the_wheel_trains_with_its_own_conf(wheel, data, tmp_path):
         "ferlab.train",
         "model=five_layer",
         "data=fer2013+aux",
-        "trainer.fast_dev_run=true",
+        "trainer.max_epochs=1",
         "wandb=off",
     ]
     done = typed(*words, cwd=tmp_path, PYTHONPATH=str(site), FERLAB_DATA=str(data))

@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -396,3 +397,9 @@ def test_training_never_sees_a_test_face(config, monkeypatch):
     first = training.train(config())
     monkeypatch.setattr(training, "open_config", lambda *a, **k: other)
     assert weights_of(training.train(config())) == weights_of(first)
+
+
+def test_a_clock_that_is_set_back_gives_no_negative_seconds(config, monkeypatch):
+    clock = iter(range(10**9, 0, -1000))
+    monkeypatch.setattr(time, "time", lambda: next(clock))
+    assert 0 < training.train(config("trainer.max_epochs=1")).info["seconds"] < 240

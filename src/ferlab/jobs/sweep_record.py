@@ -67,7 +67,7 @@ class Bookkeeper(Callback):
         if config.hydra.mode.name == "MULTIRUN":
             folder = Path(config.hydra.runtime.output_dir)
             self._job.enter_context(_running(folder))
-            self._started = time.time()
+            self._started = time.monotonic()
             files.write_json(folder / JOB, asdict(_job_of(config)))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **_: Any) -> None:
@@ -75,7 +75,7 @@ class Bookkeeper(Callback):
             return
         folder, job = Path(config.hydra.runtime.output_dir), _job_of(config)
         own, value = noted(folder), job_return._return_value  # the property would raise the job's error
-        job.run, job.seconds = own.run, round(time.time() - self._started, 1)
+        job.run, job.seconds = own.run, round(time.monotonic() - self._started, 1)
         if isinstance(value, BaseException):
             job.status, job.error = "failed", one_line(value)
         else:

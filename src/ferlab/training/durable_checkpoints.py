@@ -88,10 +88,10 @@ class LastCheckpoint(ModelCheckpoint):
 
     def __init__(self, *args: Any, seconds: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._started = time.time() - seconds
+        self._started = time.monotonic() - seconds
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {SECONDS: time.time() - self._started}
+        return super().state_dict() | {SECONDS: time.monotonic() - self._started}
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         if isinstance(exception, SIGTERMException):

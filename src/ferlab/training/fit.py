@@ -89,7 +89,7 @@ def _finished(config: Config, rank: int) -> directory.Run | None:
 @contextlib.contextmanager
 def _recorded(place: Place, facts: RunFacts, composed: Composed, config: Config, wandb: str) -> Iterator[list[Logger]]:
     """Keep a run's loggers open and its run.json at `running`; at the end both get the result, whatever it is."""
-    started = time.time()
+    started = time.monotonic()
     facts.continued = place.continued or None
     facts.write(place.path)
     loggers: list[Logger] = []
@@ -101,7 +101,7 @@ def _recorded(place: Place, facts: RunFacts, composed: Composed, config: Config,
         facts.status, facts.error = "failed", sweep_record.one_line(error)
         raise
     finally:
-        facts.seconds = round(place.seconds + time.time() - started, 1)
+        facts.seconds = round(place.seconds + time.monotonic() - started, 1)
         failed = facts.status == "failed"
         try:
             with contextlib.suppress(FerlabError) if failed else contextlib.nullcontext():  # the first error counts
