@@ -84,7 +84,8 @@ def run(jobs: Sequence[Job], folder: Path, devices: Sequence[str] = (), at_once:
         at_once: jobs at a time on each device.
 
     Raises:
-        FerlabError: another call works in the folder, or SIGTERM or Ctrl-C came; the children are ended then.
+        FerlabError: another call works in the folder.
+        SystemExit: status 143 after SIGTERM and 130 after Ctrl-C, when the children are ended.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ended: dict[str, Ended] = {}
@@ -103,10 +104,11 @@ def run(jobs: Sequence[Job], folder: Path, devices: Sequence[str] = (), at_once:
         finally:
             _end(running, signals)
     if waiting or running:
-        raise FerlabError(
-            f"stopped by {signal.Signals(signals[0]).name}; {len(running)} jobs were ended and {len(waiting)} had not "
-            "started; type the same command again to go on from there"
+        log.error(
+            "stopped by %s; %d jobs were ended and %d had not started; type the same command again to go on from there",
+            *(signal.Signals(signals[0]).name, len(running), len(waiting)),
         )
+        raise SystemExit(128 + signals[0])
     return [ended[job.name] for job in jobs]
 
 
