@@ -5,7 +5,6 @@ The functions import Hydra, not the module: without the extra [train] a command 
 
 import contextlib
 import functools
-import io
 import logging
 import os
 import signal
@@ -69,9 +68,7 @@ def ending() -> Iterator[None]:
     Raises:
         SystemExit: status 1, or 130 after Ctrl-C.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what is no UTF-8
+    commandline.escape_output()
     try:
         yield
         sys.stdout.flush()

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from ferlab import values
-from ferlab.errors import FerlabError, nearest
+from ferlab.errors import FerlabError, in_a_line, nearest
 from ferlab.files import Config as Config
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +144,7 @@ def _built(node: Any) -> Any:
     except FerlabError:
         raise
     except Exception as error:  # whatever a constructor raises: the arguments are the user's
-        raise FerlabError(f"{target}: {' '.join(str(error).split())}{_meant(kwargs, found)}") from error
+        raise FerlabError(f"{target}: {in_a_line(error)}{_meant(kwargs, found)}") from error
 
 
 def _meant(kwargs: dict[Any, Any], found: type) -> str:

@@ -11,6 +11,11 @@ class FerlabError(Exception):
     """
 
 
+def in_a_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split())
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that is nearest to one that is unknown, or nothing."""
     return "".join(difflib.get_close_matches(word, known, n=1))

@@ -8,13 +8,13 @@ python -m ferlab.predict --webcam 0 --model five_layer.onnx
 """
 
 import argparse
-import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from ferlab.commandline import escape_output
 from ferlab.errors import FerlabError
 from ferlab.files import shown
 from ferlab.inference.annotate import AnnotatedFolder
@@ -84,8 +84,7 @@ def _session(args: argparse.Namespace) -> Session:
 def main(words: Sequence[str] | None = None) -> int:
     """The command; its exit status: 1 where anything failed, else as `Session.run`."""
     args = _arguments(words)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without UTF-8 gets escapes, not an error
+    escape_output()
     warnings.filterwarnings("ignore", module="PIL")  # about odd files that it reads all the same
     try:
         status = _session(args).run(args.inputs, args.webcam)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ferlab.cli import Config, command
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, in_a_line
 from ferlab.jobs import plan, scheduler
 
 log = logging.getLogger(__name__)
@@ -30,9 +30,7 @@ def compose(name: str, words: list[str]) -> Config:
     try:
         composed: Config = typed(name, hydra.compose(name, overrides=words))
     except (HydraException, OmegaConfBaseException) as error:
-        raise FerlabError(
-            f"python -m ferlab.{name} refuses {' '.join(words)}: {' '.join(str(error).split())}"
-        ) from error
+        raise FerlabError(f"python -m ferlab.{name} refuses {' '.join(words)}: {in_a_line(error)}") from error
     return composed
 
 

@@ -20,6 +20,7 @@ from ferlab.jobs.overrides import flat, listed, words
         "fer2013+aux",
         "outputs/a b/it's, [x]=1",
         "ü",
+        *("12", "true", "a\\", "a\\'"),
         ["none", "flip"],
     ],
 )

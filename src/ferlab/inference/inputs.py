@@ -18,23 +18,8 @@ from ferlab.images import files_under, picture, suffixes
 from ferlab.inference.pictures import local
 
 VIDEOS = {
-    *(
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".qt",
-        ".avi",
-        ".divx",
-        ".mkv",
-        ".webm",
-        ".mpg",
-        ".mpeg",
-        ".m2v",
-        ".vob",
-        ".mts",
-        ".m2ts",
-    ),
-    *(".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".dv", ".mjpeg", ".mjpg", ".y4m"),
+    *(".mp4", ".m4v", ".mov", ".qt", ".avi", ".divx", ".mkv", ".webm", ".mpg", ".mpeg", ".m2v", ".vob", ".mts"),
+    *(".m2ts", ".wmv", ".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".dv", ".mjpeg", ".mjpg", ".y4m"),
 }
 ANNOTATED = ".faces"  # before the suffix of what AnnotatedFolder writes
 _KINDS = 5  # of files that were left out, counted by name
@@ -87,10 +72,10 @@ def kinds_of(left_out: Sequence[Path]) -> str:
     counts = Counter(ANNOTATED if _is_annotated(path) else path.suffix.lower() for path in left_out)
     words = {ANNOTATED: "annotated before", "": "without a suffix"}
     words |= {kind: f"{kind}, which needs pip install 'ferlab[heif]'" for kind in (".heic", ".heif")}
-    kinds = [f"{n} {words.get(kind, shown(kind))}" for kind, n in counts.most_common(_KINDS)]
-    kinds += (
-        [f"{rest} of other kinds"] if (rest := len(left_out) - sum(n for _, n in counts.most_common(_KINDS))) else []
-    )
+    most = counts.most_common(_KINDS)
+    kinds = [f"{n} {words.get(kind, shown(kind))}" for kind, n in most]
+    if rest := len(left_out) - sum(n for _, n in most):
+        kinds.append(f"{rest} of other kinds")
     return f"left out {counted(len(left_out), 'file')} ({', '.join(kinds)})" if left_out else ""
 
 

@@ -1,8 +1,9 @@
 """Options of a command as words that Hydra reads."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
+
+from ferlab.commandline import text
 
 
 def words(options: Mapping[str, Any]) -> list[str]:
@@ -28,7 +29,4 @@ def _value(value: Any) -> str:
         return f"[{','.join(dict.fromkeys(map(_value, value)))}]"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    text = str(value)
-    if re.fullmatch(r"[\w./+*?@-]+", text, re.ASCII):
-        return text
-    return "'" + text.replace("'", "\\'") + "'"
+    return str(value) if isinstance(value, int | float) else text(str(value))

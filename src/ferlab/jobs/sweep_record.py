@@ -17,7 +17,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from ferlab import cli, files
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, in_a_line
 from ferlab.jobs import typed
 from ferlab.jobs.scheduler import RECORD
 from ferlab.jobs.sweep_summary import GOOD, JOB, LOCK, NOTE, SWEEP, Job, Note, Sweep, noted, print_summary, summarize
@@ -106,7 +106,7 @@ def _job_of(config: DictConfig) -> Job:
 
 def one_line(error: BaseException) -> str:
     """What ended a job, for its record."""
-    text = " ".join(str(error).split())
+    text = in_a_line(error)
     if isinstance(error, FerlabError):
         return text
     if text.startswith("ferlab: "):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ferlab.config import build
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, in_a_line
 from ferlab.expressions import K
 from ferlab.files import Config
 from ferlab.images import SIDE
@@ -49,7 +49,7 @@ def _refuse_unfit(net: nn.Module, preprocess: Preprocess) -> None:
         with torch.no_grad():
             found = list(net.eval()(preprocess(torch.zeros(2, 1, SIDE, SIDE))).shape)
     except Exception as error:  # whatever a net of others raises
-        raise FerlabError(f"model.net does not take model.input ({' '.join(str(error).split())[:200]})") from error
+        raise FerlabError(f"model.net does not take model.input ({in_a_line(error)[:200]})") from error
     net.train(training)
     if found != [2, K]:
         raise FerlabError(f"model.net gives {found} for 2 faces, expected [2,{K}]: type model.net.classes={K}")

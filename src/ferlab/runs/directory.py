@@ -19,7 +19,7 @@ from ferlab import files
 from ferlab.commandline import matching
 from ferlab.data.faces import Faces
 from ferlab.data.store import open_config
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, in_a_line
 from ferlab.files import Config, Json, refuse_name, write_text
 from ferlab.runs import checkpoints, shapes
 
@@ -161,7 +161,7 @@ def load(path: str | os.PathLike) -> Run:
         shapes.read(shapes.Config, config, CONFIG, mend)
         shapes.read(shapes.Info, info, INFO, mend)
     except (OSError, ValueError, RecursionError, yaml.YAMLError, FerlabError) as error:
-        reason = " ".join(str(error).split())
+        reason = in_a_line(error)
         raise FerlabError(f"{path} is no run directory ({reason}); expected {CONFIG} and {INFO} in it") from error
     return Run(path, config, info)
 

@@ -23,7 +23,7 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from ferlab.config import Config
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, in_a_line
 from ferlab.jobs import typed
 from ferlab.training.ema import WeightEma
 
@@ -43,7 +43,7 @@ def environment() -> ClusterEnvironment:
     try:
         return SLURMEnvironment(auto_requeue=False)
     except RuntimeError as error:
-        raise FerlabError(f"{' '.join(str(error).split())}; type srun --ntasks-per-node=N") from error
+        raise FerlabError(f"{in_a_line(error)}; type srun --ntasks-per-node=N") from error
 
 
 def rank_of(config: Config) -> int:

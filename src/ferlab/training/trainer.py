@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ferlab.config import Config
-from ferlab.errors import FerlabError, nearest
+from ferlab.errors import FerlabError, in_a_line, nearest
 from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed, durable_checkpoints, progress
 from ferlab.training.ema import WeightEma
@@ -55,7 +55,7 @@ def count_ranks(config: Config) -> int:
             enable_checkpointing=False,
         )
     except (MisconfigurationException, TypeError, ValueError) as error:
-        raise FerlabError(f"trainer.devices is {wanted['devices']!r}: {' '.join(str(error).split())}") from error
+        raise FerlabError(f"trainer.devices is {wanted['devices']!r}: {in_a_line(error)}") from error
     return probe.world_size
 
 
@@ -92,7 +92,7 @@ def refuse_arguments(config: Config, precision: str) -> None:
     try:
         trainer_of(config, precision, Path(config["outputs"]), [], [])
     except (MisconfigurationException, ValueError, TypeError) as error:
-        raise FerlabError(f"trainer: {' '.join(str(error).split())}") from error
+        raise FerlabError(f"trainer: {in_a_line(error)}") from error
 
 
 def accelerator_of(config: Config) -> str:
@@ -166,7 +166,7 @@ def hinting(batch_size: int) -> Iterator[None]:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if not frame.f_globals.get("__name__", "").startswith("pytorch_lightning."):
             raise
-        raise FerlabError(f"trainer: {' '.join(str(error).split())}") from error
+        raise FerlabError(f"trainer: {in_a_line(error)}") from error
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU's allocator has no class of its own
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             hint = f"out of memory with batch_size={batch_size}; try batch_size={max(2, batch_size // 2)}"

@@ -10,6 +10,7 @@ from ferlab.data.sources import numbered
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from tests.data.sources.raw import made, rows_of, write
+from tests.inference.test_label_orders import FROM_1, PLACES
 
 # Faces of angry, disgust, fear, happy, sad, surprise, neutral; their sums are the published 28,709 and twice 3,589.
 TRAIN, VAL, TEST = (
@@ -19,12 +20,8 @@ TRAIN, VAL, TEST = (
 )
 # Numbers of angry, disgust, fear, happy, sad, surprise, neutral.
 NUMBERS = {
-    "fer2013": [0, 1, 2, 3, 4, 5, 6],
-    "alphabetical": [0, 1, 2, 3, 5, 6, 4],
-    "ferplus": [4, 5, 6, 1, 3, 2, 0],
-    "affectnet": [6, 5, 4, 1, 2, 3, 0],
-    "face-api": [3, 5, 4, 1, 2, 6, 0],
-    "rafdb": [6, 3, 2, 4, 5, 1, 7],
+    order: [place + (order in FROM_1) for place in PLACES[order]]
+    for order in ("fer2013", "alphabetical", "ferplus", "affectnet", "face-api", "rafdb")
 }
 
 

@@ -54,10 +54,7 @@ def decode_all(items: Sequence[Item], strict: bool, crop: str = "centre") -> tup
     first: FerlabError | None = None
     for i, item in enumerate(items):
         try:
-            box = (
-                item.box or {"centre": "centre", "stretch": None}.get(crop) or (_face(item) if crop == "face" else None)
-            )
-            pixels[len(good)] = decode(item.file, box, _stream(item))
+            pixels[len(good)] = decode(item.file, item.box or _box(item, crop), _stream(item))
             good.append(i)
         except FerlabError as error:
             if strict:
@@ -66,6 +63,12 @@ def decode_all(items: Sequence[Item], strict: bool, crop: str = "centre") -> tup
     if first:
         log.warning("left out %d of %d files; the first: %s", len(items) - len(good), len(items), first)
     return pixels[: len(good)], np.array(good, np.int64)
+
+
+def _box(item: Item, crop: str) -> Box | str | None:
+    if crop == "face":
+        return _face(item)
+    return "centre" if crop == "centre" else None
 
 
 def _face(item: Item) -> Box:
