@@ -1,4 +1,5 @@
-"""Exported models in onnxruntime against the same nets in torch: latency of one face, throughput of many, an ensemble.
+"""Exported models in onnxruntime against the same nets in torch: latency of one face, throughput of many, an
+ensemble, and the package's own models.
 
     python -m benchmarks.inference --run outputs/NAME
 
@@ -12,6 +13,7 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from hydra import compose, initialize_config_dir
@@ -22,6 +24,7 @@ from ferlab.config import CONF, plain
 from ferlab.data import sources
 from ferlab.deploy import graph
 from ferlab.deploy.graph import quantise, store_as_fp16, trace
+from ferlab.inference import models
 from ferlab.inference.onnx_model import INPUT, OUTPUT, rgba_of
 from ferlab.predictors import of_run
 from ferlab.predictors.of_run import predictor_of
@@ -106,6 +109,14 @@ def seven(faces: np.ndarray, repeats: int) -> None:
         timing.show(timing.in_turn(contenders, repeats), "one graph", per=batch * calls, unit="us")
 
 
+def shipped(faces: np.ndarray, repeats: int) -> None:
+    """The models of the package, one after another."""
+    crops, calls = rgba_of(faces[:1]), 100
+    contenders = {name: caller(onnx.load(models.find(name)), crops, calls) for name in models.names()}
+    print("models of the package, batch 1, a face:")
+    timing.show(timing.in_turn(contenders, repeats), "five_layer", per=calls, unit="us")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", help="a finished run directory")
@@ -116,6 +127,7 @@ def main() -> None:
     print(f"inference: {args.run or 'five_layer, random weights'}, one thread, on {timing.processor()}")
     one_model(predictor_of(directory.load(args.run)) if args.run else model_of(0), faces, args.repeats)
     seven(faces, args.repeats)
+    shipped(faces, args.repeats)
 
 
 if __name__ == "__main__":
