@@ -115,6 +115,8 @@ def test_the_same_runs_are_measured_and_tabulated_as_make_did(new):
         mine, old = of(new, command), of([job for line in MAKE for job in expanded(line)], command)
         assert [len(several(given["runs"])) for given in mine] == runs
         for now, before in zip(mine, old, strict=True):
+            if before.get("into") == "README.md":  # which publish alone writes since
+                before = without(before, "into", "name")
             assert without(now, "runs") == without(before, "runs")
             found, patterns = several(now["runs"]), several(before["runs"])
             assert all(any(fnmatch(run, pattern) for pattern in patterns) for run in found)

@@ -68,12 +68,17 @@ def test_both_readmes_hold_what_publish_writes(copied):
 
 
 def test_a_table_of_some_views_has_no_other_columns(copied):
-    (table,) = [table for table in copied if table["name"] == "fer2013"]
+    (table,) = [table for table in copied if table.get("columns")]
     Path("all.md").write_text("<!-- table:fer2013 -->\n<!-- /table -->")
     generated.write([table | {"into": "all.md"}])
     assert "flip" not in Path("all.md").read_text()
     generated.write([table | {"into": "all.md", "columns": None}])
     assert "flip" in Path("all.md").read_text()
+
+
+def test_an_unknown_layout_is_refused(copied):
+    with pytest.raises(FerlabError, match="the layout of table single is 'wide'; choose list, table2, short"):
+        generated.write([copied[0] | {"layout": "wide"}])
 
 
 def test_a_file_without_marks_is_refused(copied):

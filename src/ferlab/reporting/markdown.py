@@ -36,12 +36,12 @@ def cells(
         reports: contents of report.json files, each of one (run, split, set of views).
         split, tta: of the columns beside the accuracies; None: see `detail`.
     """
-    rows = _rows(reports)
+    rows = by_recipe(reports)
     columns = sorted({key for row in rows.values() for key in row}, key=order)
     split, tta = detail(reports, split, tta)
-    titles = {s: _title(reports, s) for s in _SPLITS}
+    titles = {s: title_of(reports, s) for s in _SPLITS}
     head = ["run", *(f"{titles[s]}, {view_title(t)}" for s, t in columns)]
-    body = [[name, *(_accuracy(row.get(key, ())) for key in columns)] for name, row in rows.items()]
+    body = [[name, *(accuracy(row.get(key, ())) for key in columns)] for name, row in rows.items()]
     for title, column in _DETAILS.items():
         found = [column(row.get((split, tta), ())) for row in rows.values()]
         if any(c != "–" for c in found):
@@ -96,7 +96,8 @@ def row_name(report: Report) -> str:
     return re.sub(rf"-s{seed}(?=-\d+$|$)", "", name)
 
 
-def _rows(reports: Sequence[Report]) -> dict[str, dict[tuple[str, str], list[Report]]]:
+def by_recipe(reports: Sequence[Report]) -> dict[str, dict[tuple[str, str], list[Report]]]:
+    """Name of each row -> (split, set of views) -> reports, one a seed; in the order of the reports."""
     groups: dict[tuple[str, str], list[Report]] = {}
     for r in reports:
         # The name alone could be chosen freely; what it stands for must agree as well.
@@ -113,7 +114,8 @@ def _rows(reports: Sequence[Report]) -> dict[str, dict[tuple[str, str], list[Rep
     return rows
 
 
-def _title(reports: Sequence[Report], split: str) -> str:
+def title_of(reports: Sequence[Report], split: str) -> str:
+    """What readers call the split of these reports."""
     titles = {split_title(str(r.get("data")), split) for r in reports if r["split"] == split}
     return titles.pop() if len(titles) == 1 else split
 
@@ -128,7 +130,8 @@ def view_title(tta: str) -> str:
     return "single view" if tta == "none" else tta
 
 
-def _accuracy(reports: Sequence[Report]) -> str:
+def accuracy(reports: Sequence[Report]) -> str:
+    """As `cell`, of the accuracies of reports, one a seed; a dash of none."""
     return cell([r.get("accuracy") for r in reports], [r.get("interval95") for r in reports])
 
 
