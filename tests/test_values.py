@@ -25,6 +25,11 @@ def test_what_conf_says_passes(command):
     values.check(composed(command=command), keys_of(command))
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in Path(CONF, "data").glob("[!_]*.yaml")))
+def test_every_data_set_passes(name):
+    values.check(composed(f"data={name}"), keys_of("train"))
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(CONF, "experiment").glob("*.yaml")))
 def test_every_recipe_passes(name):
     values.check(composed(f"experiment={name}", "teacher=x", "weights=x"), keys_of("train"))

@@ -1,6 +1,7 @@
 """The data module: its faces, their order and their targets."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -87,6 +88,23 @@ def test_a_teacher_has_its_share_of_the_targets(faces):
         assert np.array_equal(batches[1, 1][1], module.targets[index])
     module.teach(answers.astype(np.float32), 0.0)  # a second lesson replaces the first
     assert np.array_equal(module.targets, own)
+
+
+def test_a_face_without_a_label_has_its_teachers_targets_alone(faces):
+    targets = faces.targets.copy()
+    targets[10:30] = 0
+    module = module_of(replace(faces, targets=targets))
+    answers = np.random.default_rng(0).dirichlet(np.ones(K), 160)
+    module.teach(answers, 0.25)
+    expected = 0.75 * targets[:160].astype(float) + 0.25 * answers
+    expected[10:30] = answers[10:30]
+    np.testing.assert_allclose(module.targets, expected, atol=1e-7)
+    np.testing.assert_allclose(module.targets.sum(1), 1, atol=1e-6)
+    assert module.class_counts.sum() == 140
+    assert len(module_of(replace(faces, targets=targets), only=["angry", "happy"]).train) < 60
+    for balance in ("sampler", "smote"):
+        with pytest.raises(FerlabError, match="20 have a teacher's targets alone"):
+            module_of(replace(faces, targets=targets), balance=balance)
 
 
 def test_what_is_no_teacher(faces):

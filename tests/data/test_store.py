@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ferlab.data import sources, store
 from ferlab.data.faces import Faces
@@ -266,6 +267,47 @@ def test_subjects_of_different_data_sets_stay_different(tmp_path):
     other = {**JAFFE, "name": "jaffe2"}
     faces = opened(tmp_path, [JAFFE, other])
     assert faces.subject.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def persons(root, each=4, n=10):
+    """Class folders of files PERSON-N.png, `each` of every one of `n` persons."""
+    rng = np.random.default_rng(3)
+    for i in range(n * each):
+        folder = root / ("happy", "sad")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (48, 48), np.uint8)).save(folder / f"p{i // each:02d}-{i % each}.png")
+
+
+WILD = {"name": "wild", "layout": "class_folders", "path": "wild", "groups": "subject", "val_share": 0.2}
+
+
+def test_auxiliary_faces_without_those_of_their_own_val(root):
+    persons(root / "wild")
+    own = opened(root, [WILD | {"test_share": 0}])
+    both = opened(root, [FER], [WILD | {"test_share": 0, "take": "train", "labels": "teacher"}])
+    of_wild = both.take(np.array([file.startswith("wild-train: ") for file in both.files]))
+    assert [len(own.of_split(split)) for split in ("train", "val", "test")] == [32, 8, 0]  # two of ten persons
+    assert np.array_equal(of_wild.pixels, own.of_split("train").pixels)
+    assert not of_wild.targets.any()
+    assert not of_wild.split.any()
+    others = both.take(~np.isin(both.row, of_wild.row))
+    assert others.labelled.all()
+    labelled = opened(root, [FER], [WILD | {"test_share": 0, "take": "train"}])
+    assert labelled.labelled.all()
+
+
+def test_a_source_that_may_be_absent(root, caplog):
+    persons(root / "wild")
+    test = {"name": "wild_test", "layout": "class_folders", "path": "wild_test", "split": "test", "optional": True}
+    entry = WILD | {"test_share": 0}
+    with caplog.at_level("INFO"):
+        without = opened(root, [entry, test])
+    assert "wild_test: no " in caplog.text
+    assert same(without, opened(root, [entry]))
+    write_classes(root / "wild_test", each=1, names=["happy"], seed=9)
+    assert len(opened(root, [entry, test]).of_split("test")) == 1
+    with pytest.raises(FerlabError, match="none of its sources is in"):
+        opened(root, [test | {"path": "nowhere", "name": "nowhere"}])
 
 
 def test_no_auxiliary_data_at_all_is_an_error(root):

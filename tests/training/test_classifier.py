@@ -64,3 +64,19 @@ def test_class_weights_reach_the_loss_and_training_with_everything_on_learns(con
     everything = ["class_weights=balanced", "label_smoothing=0.1", "mixup=0.2", "cutmix=0.2", "ema_decay=0.9"]
     run = training.train(config(*everything, "optimizer=adamw", "lr=0.003", "trainer.max_epochs=5"))
     assert run.info["val_accuracy"] > 0.3  # chance is 1/7
+
+
+def test_what_a_target_lacks_to_one_is_the_teachers():
+    """Faces with a label, without one (zeros), and one that mixup made of both."""
+    answers = np.random.default_rng(0).dirichlet(np.ones(K), 3)
+
+    class Answers(torch.nn.Module):
+        def forward(self, faces):
+            return torch.tensor(answers)
+
+    targets = np.stack([np.eye(K)[3], np.zeros(K), 0.25 * np.eye(K)[1]])
+    module = classifier(teacher=Answers(), teacher_share=0.6)
+    found = module.distilled(torch.zeros(3, 1, 48, 48), torch.tensor(targets))
+    own = np.array([0.4, 0, 0.4 * 0.25])[:, None]
+    labels = np.stack([np.eye(K)[3], np.zeros(K), np.eye(K)[1]])
+    np.testing.assert_allclose(found, own * labels + (1 - own) * answers, atol=1e-12)

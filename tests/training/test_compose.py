@@ -1,8 +1,12 @@
 """A config's values arrive in the data module and in the classifier."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from ferlab.errors import FerlabError
 from ferlab.training import compose
 
 
@@ -45,3 +49,12 @@ def test_the_seed_alone_decides_the_first_weights(config, faces):
         states.append(compose.compose(config(), faces, cuda=False).classifier.net.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(states[0].values(), states[1].values(), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(states[0].values(), states[2].values(), strict=True))
+
+
+def test_faces_without_labels_need_a_teacher(config, faces):
+    targets = faces.targets.copy()
+    targets[:7] = 0
+    unlabelled = replace(faces, targets=targets)
+    with pytest.raises(FerlabError, match=r"7 training faces have no label.*teacher=RUNS"):
+        compose.compose(config(), unlabelled, cuda=False)
+    assert np.array_equal(unlabelled.targets, targets)

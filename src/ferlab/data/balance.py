@@ -27,7 +27,12 @@ def check(train: Faces, kind: str) -> None:
     """
     if kind not in KINDS:
         raise FerlabError(f"balance is {kind!r}; choose {', '.join(KINDS)}")
-    empty = _names(_counts(train.labels) == 0)
+    if kind != "none" and not train.labelled.all():
+        raise FerlabError(
+            f"balance={kind} needs a label for each training face, and {(~train.labelled).sum()} have a teacher's "
+            "targets alone; use balance=none"
+        )
+    empty = _names(_counts(train.labels[train.labelled]) == 0)
     if empty and kind != "none":
         raise FerlabError(f"balance={kind} needs every class in training; no face of {empty}; use balance=none")
     unseen = _names(train.targets.sum(0) == 0)  # a distribution may know a class that is no face's label

@@ -90,7 +90,8 @@ class FacesDataModule(pl.LightningDataModule):
     def teach(self, probabilities: np.ndarray, share: float) -> None:
         """Give a teacher's probabilities [N,7] of the training faces their share of the targets, before training.
 
-        Each target becomes (1 - share) * its own + share * the teacher's (Hinton et al. 2015, arXiv:1503.02531).
+        Each target becomes (1 - share) * its own + share * the teacher's (Hinton et al. 2015, arXiv:1503.02531). Of a
+        face without a label all of it is the teacher's.
 
         Raises:
             FerlabError: other shapes, or rows that are no distributions.
@@ -109,7 +110,8 @@ class FacesDataModule(pl.LightningDataModule):
                 f"{off.sum()} of {len(off)} rows of a teacher's probabilities are no distributions, as row {row}: "
                 f"{probabilities[row].tolist()}; give a teacher that was trained to its end"
             )
-        self.targets = ((1 - share) * self.train.targets + share * probabilities).astype(np.float32)
+        shares = np.where(self.train.labelled, share, 1.0)[:, None]  # [N,1]
+        self.targets = ((1 - shares) * self.train.targets + shares * probabilities).astype(np.float32)
 
     @property
     def batches(self) -> int:
@@ -174,4 +176,5 @@ def _only(faces: Faces, expressions: Sequence[str] | None) -> Faces:
     unknown = [name for name in expressions if name not in EXPRESSIONS]
     if unknown or len(set(expressions)) < 2:
         raise FerlabError(f"only is {list(expressions)}; give at least two of {', '.join(EXPRESSIONS)}")
-    return faces.take(np.isin(faces.labels, [EXPRESSIONS.index(name) for name in expressions]))
+    wanted = np.isin(faces.labels, [EXPRESSIONS.index(name) for name in expressions])
+    return faces.take(wanted & faces.labelled)

@@ -20,7 +20,8 @@ class Faces:
 
     Attributes:
         pixels: uint8 [N,48,48], grey 0..255; may be memory-mapped.
-        targets: float32 [N,7], each row a distribution over `EXPRESSIONS`; a hard label is one-hot.
+        targets: float32 [N,7], each row a distribution over `EXPRESSIONS`; a hard label is one-hot. Zeros: a training
+            face without a label, whose target a teacher gives.
         split: uint8 [N], index into `SPLITS`.
         subject: int32 [N], the person's number, -1 where unknown.
         row: int32 [N], place in the raw layout: data row of a csv (from 0), or index into `files`.
@@ -53,8 +54,13 @@ class Faces:
 
     @property
     def labels(self) -> np.ndarray:
-        """Most probable class of each target, int64 [N]; the first of equals."""
+        """Most probable class of each target, int64 [N]; the first of equals, which means nothing without a label."""
         return self.targets.argmax(1)
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which faces have a label, bool [N]."""
+        return (self.targets != 0).any(axis=1)
 
     def take(self, index: np.ndarray) -> "Faces":
         """The faces at `index` (integers or a mask), copied into memory."""
@@ -73,7 +79,7 @@ class Faces:
 
     def class_counts(self, split: str) -> dict[str, int]:
         """Number of faces per expression in a split."""
-        counts = np.bincount(self.labels[self.split == SPLITS.index(split)], minlength=K)
+        counts = np.bincount(self.labels[(self.split == SPLITS.index(split)) & self.labelled], minlength=K)
         return dict(zip(EXPRESSIONS, counts.tolist(), strict=True))
 
     def origin(self, i: int) -> str:

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ferlab.data import sources, store_folder
 from ferlab.data.faces import Faces
 from ferlab.data.leaks import Twins, twins_in
 from ferlab.data.store_folder import Note
+from ferlab.data.uses import Use
 from ferlab.errors import FerlabError
 from ferlab.files import refuse_name
 
@@ -68,6 +69,7 @@ class Opened:
     faces: Faces
     auxiliary: bool
     raw_files: Sequence[Path] = ()
+    use: Use = field(default_factory=Use)
 
 
 def open_config(data: Mapping[str, Any], recorded: bool = False, verify: bool = True) -> Faces:
@@ -120,29 +122,39 @@ def open_each(data: Mapping[str, Any], recorded: bool = False, verify: bool = Tr
         raise FerlabError("data.sources is empty; expected a list of {name, layout, path}, the main data set first")
     opened = []
     for entry in data["sources"]:
-        name, layout, raw, options = _entry(root, _typed(data, entry, "sources"), "sources")
+        use, own = Use.of(entry)
+        name, layout, raw, options = _entry(root, _typed(data, own, "sources"), "sources")
+        if use.optional and not _there(raw, root, name):
+            log.info("%s: no %s, left out", name, raw)
+            continue
         faces = open_faces(layout, raw, root / STORES, name, verify, **options)
         opened.append(Opened(name, faces, False, _raw_files_there(layout, raw)))
+    if not opened:
+        raise FerlabError(f"data={data.get('name')}: none of its sources is in {root}. See data/README.md")
     missing, auxiliary = [], data.get("auxiliary", ())
     for entry in auxiliary:
-        name, layout, raw, options = _entry(root, _typed(data, entry, "auxiliary"), "auxiliary")
+        use, own = Use.of(entry)
+        name, layout, raw, options = _entry(root, _typed(data, own, "auxiliary"), "auxiliary")
         name += "-train"  # the same folder may serve as a data set of its own, divided otherwise
-        if raw is None or raw.exists() or (root / STORES / name / store_folder.NOTE).is_file():
-            if "split" in sources.options_of(layout):
+        if _there(raw, root, name):
+            if use.take == "all" and "split" in sources.options_of(layout):
                 options["split"] = "train"
             try:
                 faces = open_faces(layout, raw, root / STORES, name, verify, **options)
             except FerlabError as error:  # which names the key of the main data
                 raise FerlabError(str(error).replace("data.sources=", "data.auxiliary=")) from None
-            if faces.split.any():
-                faces = replace(faces, split=np.zeros_like(faces.split))
-            opened.append(Opened(name, faces, True, _raw_files_there(layout, raw)))
+            opened.append(Opened(name, use.for_training(faces), True, _raw_files_there(layout, raw), use))
         else:
             log.info("auxiliary %s: no %s, left out", entry["name"], raw)
             missing.append(str(raw))
     if auxiliary and len(missing) == len(auxiliary):
         raise FerlabError(f"no auxiliary data: expected at least one of {', '.join(missing)}. See data/README.md")
     return opened
+
+
+def _there(raw: Path | None, root: Path, name: str) -> bool:
+    """Whether an entry has raw files or a store; drawn faces need none."""
+    return raw is None or raw.exists() or (root / STORES / name / store_folder.NOTE).is_file()
 
 
 def _typed(data: Mapping[str, Any], entry: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -170,8 +182,9 @@ def _without(part: Opened, twins: Twins) -> Opened:
         "auxiliary %s: left out %d faces that also stand in val or test: %s", part.name, int(twins.any.sum()), counts
     )
     classes = ", ".join(f"{n} {name}" for name, n in faces.class_counts("train").items())
-    log.info("auxiliary %s: %d faces for training: %s", part.name, len(faces), classes)
-    return Opened(part.name, faces, True)
+    known = f": {classes}" if part.use.labels == "own" else ", whose targets are a teacher's alone"
+    log.info("auxiliary %s: %d faces for training%s", part.name, len(faces), known)
+    return replace(part, faces=part.use.labelled(faces))
 
 
 def _raw_files_there(layout: str, raw: Path | None) -> list[Path]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ferlab.data.faces import SPLITS, Faces
-from ferlab.data.sources.ferplus import majority_of, refuse_other_faces, votes_of
+from ferlab.data.sources.ferplus import refuse_other_faces
+from ferlab.data.sources.ferplus_votes import majority_of, votes_of
 from ferlab.errors import FerlabError
 from ferlab.expressions import FERPLUS_COLUMNS
 

@@ -114,7 +114,9 @@ class ExpressionClassifier(pl.LightningModule):
         """Targets [B,7] of which the teacher's probabilities for these faces [B,1,48,48] are a share."""
         if self.targets.teacher is None:
             return targets
-        return targets.lerp(self.targets.teacher(faces).to(targets.dtype), self.targets.teacher_share)
+        # Of a face without a label, whose targets are zeros, all is the teacher's; of a mixed one what lacks to 1.
+        share = 1 - (1 - self.targets.teacher_share) * targets.sum(1, keepdim=True)
+        return (1 - self.targets.teacher_share) * targets + share * self.targets.teacher(faces).to(targets.dtype)
 
     def on_fit_start(self) -> None:
         self.train_sums = self.train_sums.to(self.device)

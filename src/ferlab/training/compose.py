@@ -12,6 +12,7 @@ from ferlab.data.augment import Augment
 from ferlab.data.batches import limited
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import Faces
+from ferlab.errors import FerlabError
 from ferlab.predictors import of_run, predictor
 from ferlab.training import freeze
 from ferlab.training.classifier import ExpressionClassifier
@@ -38,6 +39,11 @@ def compose(config: Config, faces: Faces, cuda: bool, pretrained: Pretrained | N
     start(net, preprocess, config["weights"], pretrained, torch.from_numpy(data.train.pixels).unsqueeze(1))
     # After the net: what a teacher draws at its making must not change the weights.
     found, temperature = teacher_of(config), config["teacher_temperature"]
+    if found is None and (unlabelled := int((~data.train.labelled).sum())):
+        raise FerlabError(
+            f"{unlabelled} training faces have no label, only a teacher's targets; type teacher=RUNS, or use their own "
+            "with labels: own in data.auxiliary"
+        )
     in_each_step = found.predictor(temperature) if isinstance(found, ConsistentTeacher) else None
     if found and not isinstance(found, ConsistentTeacher):
         probabilities = torch.from_numpy(found.probabilities(data.train.pixels, "cuda" if cuda else "cpu"))

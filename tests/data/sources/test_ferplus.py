@@ -51,6 +51,24 @@ def test_votes_become_a_majority(rated):
     assert set(np.unique(faces.targets)) == {0.0, 1.0}
 
 
+def test_val_and_test_have_the_majority_whatever_training_has(tmp_path, caplog):
+    data = made(6)
+    splits = np.array([0, 0, 1, 2, 1, 0])
+    write(tmp_path / "fer2013.csv", rows_of(*data[:2], splits))
+    #         neu hap sur sad ang dis fea con unk NF
+    split = [5, 0, 0, 0, 5, 0, 0, 0, 0, 0]
+    votes = [split, [0, 10, 0, 0, 0, 0, 0, 0, 0, 0], split, [6, 0, 0, 4, 0, 0, 0, 0, 0, 0]]
+    votes += [[0, 0, 0, 0, 0, 0, 0, 7, 3, 0], [0, 0, 0, 0, 0, 0, 0, 0, 8, 2]]
+    write_votes(tmp_path / "fer2013new.csv", splits, votes)
+    caplog.set_level("INFO")
+    faces = sources.read("ferplus", tmp_path, targets="probability", evaluated="majority", unnamed="drop")
+    assert faces.row.tolist() == [0, 1, 3]
+    assert faces.targets[0].tolist() == [0.5, 0, 0, 0, 0, 0, 0.5]  # training
+    assert faces.targets[2].tolist() == np.eye(7)[6].tolist()  # test
+    why = "left out 3 faces without usable votes: 1 contempt, 1 unknown or no face, 1 disputed, 0 that FER+ has not"
+    assert why in caplog.text
+
+
 def test_votes_are_joined_by_row_of_the_csv(rated):
     path = rated[0]
     lines = (path / "fer2013.csv").read_text().splitlines()
@@ -93,7 +111,7 @@ def test_votes_of_other_faces_are_refused_though_number_and_usage_agree(tmp_path
 
 def test_votes_that_do_not_fit(rated):
     path, data, votes = rated
-    for options in ({"targets": "soft"}, {"unnamed": "maybe"}):
+    for options in ({"targets": "soft"}, {"unnamed": "maybe"}, {"evaluated": "never"}):
         with pytest.raises(FerlabError, match="choose"):
             sources.read("ferplus", path, **options)
     write_votes(path / "fer2013new.csv", (data[2] + np.array([0, 0, 1, 0, 0, 0])) % 3, votes)
@@ -124,7 +142,7 @@ def test_the_folders_that_ferplus_own_program_writes(rated, caplog):
         save(folder / f"fer{i:07d}.png", face.reshape(48, 48))
         with (folder / "label.csv").open("a", newline="") as file:
             csv.writer(file).writerow([f"fer{i:07d}.png", "(0, 0, 48, 48)", *counts])
-    for options in ({}, {"targets": "majority"}):
+    for options in ({}, {"targets": "majority"}, {"targets": "probability", "evaluated": "majority"}):
         faces = sources.read("ferplus", path / "folders", **options)
         expected = sources.read("ferplus", path, unnamed="drop", **options)
         order = [int(faces.origin(i)[-11:-4]) for i in range(len(faces))]

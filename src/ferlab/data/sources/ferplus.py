@@ -8,21 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from ferlab.data.faces import Faces, hard_targets
+from ferlab.data.faces import Faces
 from ferlab.data.sources import fer2013, fer2013_csv, image_folders
-from ferlab.data.sources.fer2013_rows import USAGES
+from ferlab.data.sources.ferplus_votes import CONTEMPT, majority_of, targets_of, votes_of
 from ferlab.data.sources.images import Item
 from ferlab.data.sources.reading import Reading
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS, FERPLUS_COLUMNS, K, index_of
+from ferlab.expressions import EXPRESSIONS, FERPLUS_COLUMNS
 from ferlab.images import files_under
 from ferlab.inference.label_orders import Order
 
 log = logging.getLogger(__name__)
 
 VOTES, LABELS = "fer2013new.csv", "label.csv"
-_COLUMNS = [index_of(name) for name in FERPLUS_COLUMNS]
-_EXPRESSION = np.array([-1 if k is None else k for k in _COLUMNS])
+TARGETS, EVALUATED = ("probability", "majority", "distribution"), ("majority", "targets")
 # The published votes have no key but their row. Of FER2013's rated faces with a majority 72 % agree with their label,
 # and 62 % or more of any 200 in turn; of rows in a random order 19 %, and 27 % at most.
 AGREEMENT = 0.5
@@ -34,6 +33,7 @@ def read(
     path: Path,
     targets: str = "distribution",
     unnamed: str = "keep",
+    evaluated: str = "targets",
     strict: bool = True,
     strict_md5: bool = False,
     label_order: Order | None = None,
@@ -44,32 +44,44 @@ def read(
 
     Args:
         path: folder with both files, or with the three folders.
-        targets: `distribution`, the shares of the votes for the seven expressions; or `majority`, one-hot at the
-            expression with more than half of all ten votes. Faces without such votes are left out and counted.
+        targets: as `targets_of`. Faces without such a target are left out and counted.
         unnamed: `keep` FER2013's label of rows without an image name, which FER+ has not rated; or `drop` them.
+        evaluated: what val and test have in place of `targets`: `majority`, as FER+'s own program; or `targets`.
         strict, strict_md5, label_order: as for fer2013.csv.
 
     Raises:
         FerlabError: a file is missing, or the two do not describe the same rows.
     """
-    if targets not in ("distribution", "majority"):
-        raise FerlabError(f"targets is {targets!r}; choose distribution or majority")
-    if unnamed not in ("keep", "drop"):
-        raise FerlabError(f"unnamed is {unnamed!r}; choose keep or drop")
+    _refuse_unknown(targets=(targets, TARGETS), unnamed=(unnamed, ("keep", "drop")), evaluated=(evaluated, EVALUATED))
+    how = (targets, targets if evaluated == "targets" else evaluated)
     if folders := _folders(path):
-        return _read_folders(path, folders, targets, Reading(strict=strict))
+        return _read_folders(path, folders, how, Reading(strict=strict))
     pixels_csv, votes_csv = raw_files(path)
     usage, named, votes = votes_of(votes_csv)
     faces = fer2013_csv.read(pixels_csv, strict, strict_md5, label_order=label_order)
     _refuse_other_rows(faces, pixels_csv, usage, votes_csv, strict)
     row = faces.row
     refuse_other_faces(faces.labels, row, votes[row], named[row], votes_csv)
-    table, rated = _targets(votes[row], targets)
-    # Unrated rows are blank or damaged images; they stay by default so that splits stay FER2013's.
+    table, rated = _by_split(votes[row], faces.split, how)
+    # Unrated rows are blank or damaged images.
     table[~named[row]] = faces.targets[~named[row]]
     kept = np.where(named[row], rated, unnamed == "keep")
-    log.info("%s: left out %d faces without usable votes", votes_csv, (~kept & named[row]).sum())
+    unrated = f", {(~named[row]).sum()} that FER+ has not rated" if unnamed == "drop" else ""
+    log.info("%s: left out %s%s", votes_csv, _left_out(votes[row], rated | ~named[row]), unrated)
     return replace(faces, targets=table).take(kept)
+
+
+def _refuse_unknown(**options: tuple[str, Sequence[str]]) -> None:
+    for name, (value, choices) in options.items():
+        if value not in choices:
+            raise FerlabError(f"{name} is {value!r}; choose {', '.join(choices[:-1])} or {choices[-1]}")
+
+
+def _left_out(votes: np.ndarray, rated: np.ndarray) -> str:
+    """Why faces of these votes [N,10] have no target, in words: by what most people saw."""
+    most = votes[~rated].argmax(1)
+    others = {"contempt": most == CONTEMPT, "unknown or no face": most > CONTEMPT, "disputed": most < CONTEMPT}
+    return f"{(~rated).sum()} faces without usable votes: " + ", ".join(f"{n.sum()} {k}" for k, n in others.items())
 
 
 def _refuse_other_rows(faces: Faces, pixels_csv: Path, usage: np.ndarray, votes_csv: Path, strict: bool) -> None:
@@ -108,11 +120,6 @@ def refuse_other_faces(
         )
 
 
-def majority_of(votes: np.ndarray) -> np.ndarray:
-    """Votes [N,10] -> the expression with more than half of them, int [N]; -1 where there is none of FER2013's."""
-    return np.where(votes.max(1) * 2 > votes.sum(1), _EXPRESSION[votes.argmax(1)], -1)
-
-
 def _folders(path: Path) -> list[Path]:
     """Folders with images and a label.csv, where there are no fer2013.csv and fer2013new.csv."""
     if (path / VOTES).is_file() or not path.is_dir():
@@ -120,7 +127,7 @@ def _folders(path: Path) -> list[Path]:
     return [folder for folder in image_folders.subfolders(path) if (folder / LABELS).is_file()]
 
 
-def _read_folders(path: Path, folders: Sequence[Path], targets: str, reading: Reading) -> Faces:
+def _read_folders(path: Path, folders: Sequence[Path], how: tuple[str, str], reading: Reading) -> Faces:
     items: list[Item] = []
     counts: list[list[int]] = []
     for folder in folders:
@@ -129,11 +136,12 @@ def _read_folders(path: Path, folders: Sequence[Path], targets: str, reading: Re
             raise FerlabError(
                 f"{folder}: expected FER2013Train, FER2013Valid or FER2013Test; rename it or move it away"
             )
-        for name, votes in _rated(folder / LABELS):
+        for name, row in _rated(folder / LABELS):
             items.append(Item(folder / name, "", code))
-            counts.append(votes)
-    table, rated = _targets(np.array(counts).reshape(-1, len(FERPLUS_COLUMNS)), targets)
-    log.info("%s: left out %d faces without usable votes", path, (~rated).sum())
+            counts.append(row)
+    votes = np.array(counts).reshape(-1, len(FERPLUS_COLUMNS))
+    table, rated = _by_split(votes, np.array([item.split for item in items]), how)
+    log.info("%s: left out %s", path, _left_out(votes, rated))
     kept = np.flatnonzero(rated)
     labelled = [replace(items[i], label=EXPRESSIONS[table[i].argmax()]) for i in kept]
     known = [*(folder / LABELS for folder in folders), *(item.file for item in items)]
@@ -170,44 +178,8 @@ def raw_files(path: Path) -> list[Path]:
     return [pixels_csv, votes_csv]
 
 
-def _targets(votes: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Votes [N,10] -> (float32 [N,7], mask [N] of those that have a target)."""
-    seven = np.zeros((len(votes), K))
-    for column, k in enumerate(_COLUMNS):
-        if k is not None:  # contempt, unknown and NF are no expression of FER2013
-            seven[:, k] = votes[:, column]
-    if how == "majority":
-        majority = majority_of(votes)
-        return hard_targets(majority), majority >= 0
-    total = seven.sum(1, keepdims=True)
-    return (seven / np.maximum(total, 1)).astype(np.float32), total[:, 0] > 0
-
-
-def votes_of(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(split codes uint8 [N], has an image name bool [N], votes int64 [N,10]) of the rows of fer2013new.csv.
-
-    Raises:
-        FerlabError: the file cannot be read or a row is none.
-    """
-    usage, named, votes = [], [], []
-    wanted = ("Usage", "Image name", *FERPLUS_COLUMNS)
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in wanted if name not in (reader.fieldnames or ())]
-            if missing:
-                raise FerlabError(f"{path}, line 1: no column {', '.join(missing)}; expected {', '.join(wanted)}")
-            for fields in reader:
-                usage.append(USAGES[fields["Usage"].strip().lower()])
-                named.append(bool(fields["Image name"].strip()))
-                votes.append([int(fields[name]) for name in FERPLUS_COLUMNS])
-                if min(votes[-1]) < 0:
-                    raise ValueError("a negative number of votes")
-    except (KeyError, ValueError, AttributeError, TypeError, csv.Error) as error:
-        line = len(usage) + 2 if len(usage) == len(votes) else len(votes) + 2
-        raise FerlabError(f"{path}, line {line}: expected Usage, Image name and ten counts ({error})") from None
-    except OSError as error:
-        raise FerlabError(f"{path} cannot be read ({error.strerror})") from None
-    if not votes:
-        raise FerlabError(f"{path} has no rows; download it again from github.com/microsoft/FERPlus")
-    return np.array(usage, np.uint8), np.array(named), np.array(votes)
+def _by_split(votes: np.ndarray, split: np.ndarray, how: tuple[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """As `targets_of`, of training faces in the first way, of val and test in the second."""
+    train, others = (targets_of(votes, one) for one in how)
+    table = np.where((split == 0)[:, None], train, others)
+    return table, table.sum(axis=1) > 0
