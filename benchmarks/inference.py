@@ -1,7 +1,8 @@
 """Exported models in onnxruntime against the same nets in torch: latency of one face, throughput of many, an
-ensemble, and the package's own models.
+ensemble, and the models at hand.
 
     python -m benchmarks.inference --run outputs/NAME
+    python -m benchmarks.inference --write     # the models at hand alone, into their NAME.measured.json
 
 Without --run a five-layer net with random weights is timed, which costs the same. Each contender takes its turn within
 one process, so that the ratios are of the same minutes on the same machine. One thread each, CPU time of a call from
@@ -13,7 +14,6 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from hydra import compose, initialize_config_dir
@@ -25,7 +25,8 @@ from ferlab.data import sources
 from ferlab.deploy import graph
 from ferlab.deploy.graph import quantise, store_as_fp16, trace
 from ferlab.inference import models
-from ferlab.inference.onnx_model import INPUT, OUTPUT, rgba_of
+from ferlab.inference.catalogue import REFERENCE
+from ferlab.inference.onnx_model import INPUT, OUTPUT, OnnxModel, rgba_of
 from ferlab.predictors import of_run
 from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.predictor import Ensemble, Model
@@ -109,25 +110,37 @@ def seven(faces: np.ndarray, repeats: int) -> None:
         timing.show(timing.in_turn(contenders, repeats), "one graph", per=batch * calls, unit="us")
 
 
-def shipped(faces: np.ndarray, repeats: int) -> None:
-    """The models of the package, one after another."""
-    crops, calls = rgba_of(faces[:1]), 100
-    contenders = {name: caller(onnx.load(models.find(name)), crops, calls) for name in models.names()}
-    print("models of the package, batch 1, a face:")
-    timing.show(timing.in_turn(contenders, repeats), "five_layer", per=calls, unit="us")
+def shipped(faces: np.ndarray, repeats: int, write: bool) -> None:
+    """The models at hand, one after another; `write` notes their times in NAME.measured.json."""
+    crops, calls = rgba_of(faces[:1]), 20
+    opened = {name: OnnxModel.open(path, threads=1) for name, path in models.found().items()}
+
+    def calling(model: OnnxModel) -> Callable[[], None]:
+        return lambda: [model(crops) for _ in range(calls)][-1]
+
+    times = timing.in_turn({name: calling(model) for name, model in opened.items()}, repeats)
+    print("models at hand, batch 1, a face:")
+    timing.show(times, REFERENCE, per=calls, unit="us")
+    ms = {name: 1e3 / calls * min(seconds) for name, seconds in times.items()}  # other programs only add to it
+    where = {"threads": 1, "cpu": timing.processor(), "onnxruntime": onnxruntime.__version__}
+    for name, model in opened.items() if write else ():
+        speed = {"ms_per_face": ms[name], "relative_to": {REFERENCE: ms[REFERENCE]}, **where}
+        models.note(model.path, speed=speed)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", help="a finished run directory")
     parser.add_argument("--repeats", type=int, default=11)
+    parser.add_argument("--write", action="store_true", help="time the models at hand and note it beside them")
     args = parser.parse_args()
     torch.set_num_threads(1)
     faces = sources.read("drawn", None, n_train=512, n_val=7, n_test=7, seed=0).of_split("train").pixels
     print(f"inference: {args.run or 'five_layer, random weights'}, one thread, on {timing.processor()}")
-    one_model(predictor_of(directory.load(args.run)) if args.run else model_of(0), faces, args.repeats)
-    seven(faces, args.repeats)
-    shipped(faces, args.repeats)
+    if not args.write:
+        one_model(predictor_of(directory.load(args.run)) if args.run else model_of(0), faces, args.repeats)
+        seven(faces, args.repeats)
+    shipped(faces, args.repeats, args.write)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,12 @@ from typing import Any
 
 
 def processor() -> str:
-    """The CPU's model name."""
+    """The CPU's model name, and on Linux whether it has VNNI, on which the speed of eight-bit nets hangs."""
     if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        about = Path("/proc/cpuinfo").read_text()
+        for line in about.splitlines():
             if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+                return f"{line.split(':', 1)[1].strip()} {'with' if 'vnni' in about else 'without'} VNNI"
     return platform.processor() or platform.machine()
 
 

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "training": ("nets", "data", "runs", "predictors", "ensembling", "jobs"),
     "studies": ("data", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation"),
     "deploy": ("nets", "data", "inference", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation"),
-    "reporting": ("data", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation", "studies"),
+    "reporting": ("data", "inference", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation", "studies"),
 }
 # Each library, and the packages and commands that may import it.
 LIBRARIES = {

@@ -225,7 +225,7 @@ def test_the_home_folder_counts_where_no_shell_expands_it(monkeypatch, tmp_path,
 def test_nothing_typed_is_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         main([])
-    assert "expected images, videos, folders or --webcam 0" in capsys.readouterr().err
+    assert "expected images, videos, folders, --webcam 0 or --list" in capsys.readouterr().err
 
 
 def test_video_on_the_command_line(clip, model, tmp_path, capsys):
@@ -319,3 +319,10 @@ finally:
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1 + 1 + 20
     assert "19 faces in 21 pictures" in done.stderr
+
+
+def test_the_models_are_listed_without_any_input(capsys):
+    assert predict.main(["--list"]) == 0
+    said = capsys.readouterr().out
+    assert "five_layer" in said
+    assert "face_short" in said

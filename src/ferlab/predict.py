@@ -4,7 +4,8 @@ from ferlab import Predictor
 faces = Predictor("five_layer")("photo.jpg")     # [Face(label="happy", confidence=0.93, ...), ...]
 
 python -m ferlab.predict photos/ 'more/*.jpg' clip.mp4 --model five_layer.onnx --out faces.csv --annotated out
-python -m ferlab.predict --webcam 0 --model five_layer.onnx
+python -m ferlab.predict --webcam 0 --model accurate
+python -m ferlab.predict --list
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 from ferlab.commandline import escape_output
 from ferlab.errors import FerlabError
 from ferlab.files import shown
+from ferlab.inference import catalogue
 from ferlab.inference.annotate import AnnotatedFolder
 from ferlab.inference.label_orders import LABEL_ORDERS
 from ferlab.inference.predicting import Session
@@ -46,8 +48,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--model",
         type=_path,
-        help=".onnx of ferlab.export with its .json beside it, or a name (default: five_layer, of the package)",
+        help=".onnx of ferlab.export with its .json beside it, or a name of --list (default: five_layer)",
     )
+    add("--list", action="store_true", help="print the models at hand: size, accuracy, speed; predict nothing")
     out = "faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)"
     add("--out", type=os.path.expanduser, help=out)
     add("--annotated", type=_path, metavar="FOLDER", help="write pictures and videos with their faces drawn on them")
@@ -64,8 +67,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--batch", type=int, default=64, help="largest number of faces in one call of the model (%(default)s)")
     add("--threads", type=int, default=0, help="0 for all cores")
     args = parser.parse_args(words)
-    if not args.inputs and args.webcam is None:
-        parser.error("expected images, videos, folders or --webcam 0")
+    if not args.inputs and args.webcam is None and not args.list:
+        parser.error("expected images, videos, folders, --webcam 0 or --list")
     return args
 
 
@@ -87,7 +90,7 @@ def main(words: Sequence[str] | None = None) -> int:
     escape_output()
     warnings.filterwarnings("ignore", module="PIL")  # about odd files that it reads all the same
     try:
-        status = _session(args).run(args.inputs, args.webcam)
+        status = catalogue.show() if args.list else _session(args).run(args.inputs, args.webcam)
     except (FerlabError, OSError) as error:
         print(f"ferlab: {shown(error)}", file=sys.stderr)
         status = 1

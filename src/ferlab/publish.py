@@ -8,7 +8,7 @@ from ferlab.errors import FerlabError
 
 @command("publish")
 def main(config: Config) -> None:
-    from ferlab.reporting import generated, publishable
+    from ferlab.reporting import generated, model_figures, publishable
 
     if not config["runs"] and not config["tables"]:
         raise FerlabError("nothing to publish; type runs=outputs/NAME for its measurements, tables=true for tables")
@@ -18,7 +18,7 @@ def main(config: Config) -> None:
         measured = sum(len(entry.reports) for entry in entries)
         print(f"{len(new)} published; {into} holds {len(entries)} runs and ensembles with {measured} measurements")
     if config["tables"]:
-        for path in generated.write(config["written"]):
+        for path in [*model_figures.record(Path(config["into"])), *generated.write(config["written"])]:
             print(path)
 
 

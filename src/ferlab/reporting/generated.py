@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ferlab.errors import FerlabError
-from ferlab.reporting import markdown, recipes, reports
+from ferlab.reporting import markdown, model_figures, recipes, reports
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.table2_markdown import poster_table
 
@@ -31,7 +31,7 @@ def write(tables: Sequence[Table]) -> list[Path]:
 
 
 def _reports(table: Table) -> list[Report]:
-    found = reports.read(table["runs"])
+    found = reports.read(table["runs"]) if "runs" in table else []
     if chosen := table.get("recipes"):
         found = recipes.reports_of(recipes.listed(found, chosen))
     return [r for r in found if r["tta"] in (table.get("columns") or (r["tta"],))]
@@ -49,4 +49,13 @@ def _short(table: Table, found: Sequence[Report]) -> str:
     return recipes.table(recipes.listed(found, table["recipes"]), table["recipes"]["views"])
 
 
-_LAYOUTS: dict[str, Callable[[Table, Sequence[Report]], str]] = {"list": _list, "table2": _table2, "short": _short}
+def _models(table: Table, found: Sequence[Report]) -> str:
+    return model_figures.table()
+
+
+_LAYOUTS: dict[str, Callable[[Table, Sequence[Report]], str]] = {
+    "list": _list,
+    "table2": _table2,
+    "short": _short,
+    "models": _models,
+}

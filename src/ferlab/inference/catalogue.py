@@ -1,0 +1,116 @@
+"""What is known of the models at hand, a row each, and the table that `python -m ferlab.predict --list` prints.
+
+Every figure comes from the JSON beside a file. This file alone decides what a row says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ferlab.files import Json, shown
+from ferlab.inference import models
+
+PACKAGE, ZOO = "ferlab", "ferlab-zoo"  # distributions
+REFERENCE = "five_layer"  # whose time a face is stated beside a model's
+UNKNOWN = "–"
+_WIDTH = 112  # characters, where the terminal has fewer or is none
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model.
+
+    Attributes:
+        what: the net or nets, and the views.
+        bytes: of its files.
+        val, test: n, correct, accuracy, interval95 and the same `without_twins`; None where not measured.
+        speed: ms_per_face on one thread, `relative_to` the ms of `REFERENCE` in the same run; None where not measured.
+        place: the distribution that holds it, or what installs it.
+    """
+
+    name: str
+    what: str
+    bytes: int
+    precision: str
+    val: Json | None
+    test: Json | None
+    speed: Json | None
+    place: str
+
+    def as_json(self) -> Json:
+        return asdict(self)
+
+
+def rows() -> list[Row]:
+    """Every expression model at hand, then those that only the zoo holds and that are not installed."""
+    at_hand = [of_model(name, path) for name, path in models.found().items()]
+    missing = f"not here: {models.INSTALL}"
+    return at_hand + [Row(**{**row, "place": missing}) for row in models.not_installed()]
+
+
+def of_model(name: str, path: Path) -> Row:
+    stated, measured = models.stated(path), models.measured(path)
+    place = ZOO if models.is_of_the_zoo(path) else PACKAGE
+    of_file = {split: measured.get(split) for split in ("test", "speed")}
+    val = measured.get("val") or stated.get("val")
+    return Row(name, _what(stated), stated["bytes"], stated["precision"], val, **of_file, place=place)
+
+
+def _what(stated: Mapping[str, Any]) -> str:
+    """As `resnet18, distilled` or `ensemble of 7, views12`."""
+    runs = [run["info"] for run in stated["runs"]]
+    nets = f"ensemble of {len(runs)}" if len(runs) > 1 else str(runs[0].get("model"))
+    taught = ["distilled"] if all("teacher" in info for info in runs) else []
+    views = [stated["tta"]] if stated["tta"] != "none" else []
+    return ", ".join([nets, *taught, *views])
+
+
+def figure(found: Mapping[str, Any] | None) -> str:
+    """An accuracy in percent with its 95 % interval, as `73.5 (72.1–74.9)`."""
+    if not found or found.get("accuracy") is None:
+        return UNKNOWN
+    low, high = found["interval95"]
+    return f"{100 * found['accuracy']:.1f} ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def milliseconds(speed: Mapping[str, Any] | None) -> str:
+    """Least CPU time of a face on one thread, as `2.58`."""
+    return f"{speed['ms_per_face']:.2f}" if speed else UNKNOWN
+
+
+def show(console: Console | None = None) -> int:
+    """Print the table of the models and of the face detectors; gives the exit status."""
+    console = console or Console()
+    console.width = max(console.width, _WIDTH)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for head, justify in (
+        *(("model", "left"), ("what", "left"), ("MB", "right"), ("", "left")),
+        *(("PublicTest, %\nwithout twins", "left"), ("PrivateTest, %\nwithout twins", "left")),
+        *(("ms", "right"), ("in", "left")),
+    ):
+        table.add_column(head, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for row in rows():
+        accuracies = [f"{figure(one)}\n{figure((one or {}).get('without_twins'))}" for one in (row.val, row.test)]
+        cells = [row.name, row.what, f"{row.bytes / 1e6:.1f}", row.precision]
+        table.add_row(*_safe([*cells, *accuracies, milliseconds(row.speed), row.place]))
+    for path in models.detectors():
+        stated = models.stated(path)
+        what, size = f"face detector, {stated['name']}", f"{stated['bytes'] / 1e6:.1f}"
+        table.add_row(*_safe([path.stem, what, size, "", UNKNOWN, UNKNOWN, UNKNOWN, PACKAGE]))
+    console.print(table)
+    console.print(
+        "Accuracies with 95 % intervals, below them without the faces whose pixels also stand in the training split. "
+        "ms: least CPU time of a face on one thread; NAME.measured.json names the processor.",
+        style="dim",
+        highlight=False,
+    )
+    return 0
+
+
+def _safe(cells: list[str]) -> list[Text]:
+    return [Text("\n".join(shown(line) for line in cell.split("\n"))) for cell in cells]
