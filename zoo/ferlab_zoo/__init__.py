@@ -1,0 +1,1 @@
+"""Files of exported models; `ferlab.inference.models` finds them here."""
