@@ -1,5 +1,6 @@
 """The tables of both READMEs from results/: McNemar's tests as they were published, and files that are up to date."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ def test_p_values_corrected_for_a_table_are_as_they_were():
 def copied(tmp_path, monkeypatch):
     """The repository's two READMEs, and what declares their tables."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "results").symlink_to(RESULTS)
+    for folder in ("results", "docs"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
     tables = declared()
     for table in tables:
         file = Path(table["into"])
@@ -60,7 +62,24 @@ def test_every_mcnemar_row_of_table_2_is_as_it_was(copied):
         assert f"| {' | '.join(row)} |" in text
 
 
+def drawn(file):
+    """Points and words of the picture: places of the rest depend on matplotlib's version."""
+    text = Path(file).read_text()
+    return re.findall(r'id="((?:accuracy|parameters|time)-[^"]*)"', text), re.findall(r"<text[^>]*>([^<]*)<", text)
+
+
+def test_both_pictures_show_what_publish_draws(copied):
+    pictures = [table for table in copied if table.get("layout") == "picture"]
+    before = {table["into"]: drawn(table["into"]) for table in pictures}
+    assert len(before) == 2
+    generated.write(pictures)
+    for path, shown in before.items():
+        assert drawn(path) == shown, f"{path}: type python -m ferlab.publish tables=true"
+        assert len(shown[0]) > 20
+
+
 def test_both_readmes_hold_what_publish_writes(copied):
+    copied = [table for table in copied if table.get("layout") != "picture"]
     before = {table["into"]: Path(table["into"]).read_text() for table in copied}
     assert sorted(map(str, generated.write(copied))) == sorted(before)
     for path, text in before.items():
@@ -77,7 +96,7 @@ def test_a_table_of_some_views_has_no_other_columns(copied):
 
 
 def test_an_unknown_layout_is_refused(copied):
-    with pytest.raises(FerlabError, match="the layout of table single is 'wide'; choose list, table2, short"):
+    with pytest.raises(FerlabError, match="the layout of single is 'wide'; choose list, table2, short"):
         generated.write([copied[0] | {"layout": "wide"}])
 
 

@@ -1,11 +1,14 @@
-"""The tables of README.md and results/README.md, from what was published; conf/publish.yaml declares them."""
+"""The tables of README.md and results/README.md, and a picture, from what was published, as conf/publish.yaml says."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ferlab import files
 from ferlab.errors import FerlabError
-from ferlab.reporting import markdown, model_figures, recipes, reports
+from ferlab.inference import catalogue
+from ferlab.pages import figures
+from ferlab.reporting import field, field_figure, markdown, model_figures, recipes, reports
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.table2_markdown import poster_table
 
@@ -13,20 +16,24 @@ Table = Mapping[str, Any]
 
 
 def write(tables: Sequence[Table]) -> list[Path]:
-    """Write each table into its Markdown file, and return the files.
+    """Write each table into its Markdown file, and each picture into its own, and return the files.
 
     Args:
-        tables: of each `into` (a file), `name` (as in <!-- table:NAME -->), `layout` and `runs`; what else they hold is
-            said in conf/publish.yaml.
+        tables: of each `into` (a file), `name` (as in <!-- table:NAME -->; a picture has none), `layout` and `runs`;
+            what else they hold is said in conf/publish.yaml.
 
     Raises:
         FerlabError: no such layout, runs or views, or a file without the two marks.
     """
     for table in tables:
-        layout = table.get("layout", "list")
+        layout, name = table.get("layout", "list"), table.get("name")
         if layout not in _LAYOUTS:
-            raise FerlabError(f"the layout of table {table['name']} is {layout!r}; choose {', '.join(_LAYOUTS)}")
-        markdown.splice(table["into"], table["name"], _LAYOUTS[layout](table, _reports(table)))
+            raise FerlabError(f"the layout of {name or table['into']} is {layout!r}; choose {', '.join(_LAYOUTS)}")
+        text = _LAYOUTS[layout](table, _reports(table))
+        if name is None:
+            files.write_text(Path(table["into"]), text)
+        else:
+            markdown.splice(table["into"], name, text)
     return list(dict.fromkeys(Path(table["into"]) for table in tables))
 
 
@@ -46,11 +53,35 @@ def _table2(table: Table, found: Sequence[Report]) -> str:
 
 
 def _short(table: Table, found: Sequence[Report]) -> str:
-    return recipes.table(recipes.listed(found, table["recipes"]), table["recipes"]["views"])
+    rows = [row for row in recipes.listed(found, table["recipes"]) if row.kind != "file"]  # which `models` lists
+    return recipes.table(rows, table["recipes"]["views"])
 
 
 def _models(table: Table, found: Sequence[Report]) -> str:
     return model_figures.table()
+
+
+def _field(table: Table, found: Sequence[Report]) -> str:
+    return field.table(_systems(table, found))
+
+
+def _beside(table: Table, found: Sequence[Report]) -> str:
+    return field.beside(field.of_others(Path(table["field"])), recipes.listed(found, table["recipes"]))
+
+
+def _picture(table: Table, found: Sequence[Report]) -> str:
+    speeds = [
+        field_figure.Speed(row.name, row.test["accuracy"], row.speed["ms_per_face"])
+        for row in catalogue.rows()
+        if row.test and row.speed
+    ]
+    content = field_figure.Content(_systems(table, found), speeds)
+    return figures.drawn(field_figure.draw, content, table["theme"], "svg").decode()
+
+
+def _systems(table: Table, found: Sequence[Report]) -> list[field.System]:
+    rows = recipes.listed(found, table["recipes"])
+    return field.listed(Path(table["field"]), rows, table["recipes"]["views"])
 
 
 _LAYOUTS: dict[str, Callable[[Table, Sequence[Report]], str]] = {
@@ -58,4 +89,7 @@ _LAYOUTS: dict[str, Callable[[Table, Sequence[Report]], str]] = {
     "table2": _table2,
     "short": _short,
     "models": _models,
+    "field": _field,
+    "beside": _beside,
+    "picture": _picture,
 }

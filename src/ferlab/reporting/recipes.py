@@ -102,7 +102,7 @@ def table(rows: Sequence[Recipe], views: str) -> str:
 
 CAPTION = (
     "Percent, with 95 % intervals (Wilson) over the choice of faces; several seeds as mean ± sample standard deviation "
-    "with the mean of their intervals. Other views than {views} are named. Order: nets, files, ensembles, each by "
+    "with the mean of their intervals. Other views than {views} are named. Order: nets, then ensembles, by "
     "accuracy on {val}."
 )
 

@@ -1,0 +1,223 @@
+"""What others report on a test split (docs/field.yaml) beside what we measured: one list of systems, and its two texts.
+
+The rows of others are data that anybody may add to; ours come from results/ alone.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Annotated, Any, Literal, NotRequired
+
+import yaml
+from annotated_types import Ge, Le
+from typing_extensions import TypedDict
+
+from ferlab.errors import FerlabError
+from ferlab.files import Json
+from ferlab.metrics.statistics import interval95
+from ferlab.reporting import markdown, recipes
+from ferlab.reporting.markdown import Report
+from ferlab.reporting.recipes import Recipe
+from ferlab.runs import directory, shapes
+
+IMAGES = 3589  # of PrivateTest; an accuracy whose source does not say its images has the interval of so many
+OURS, POSTER, FIELD = "ours", "poster", "field"
+LOW = "low"  # the trust of a figure against which something is known
+
+
+class _Row(TypedDict):
+    system: str
+    year: Annotated[int, Ge(2013)]
+    accuracy: Annotated[float, Ge(1), Le(100)]
+    images: Annotated[int, Ge(1)] | None
+    nets: Annotated[int, Ge(1)] | None
+    parameters: Annotated[int, Ge(1)] | None
+    extra_data: str | None
+    protocol: str
+    trust: Literal["full", "plausible", "low"]
+    source: str
+    group: Literal["poster", "field"]
+    ours: NotRequired[str]
+
+
+class _Rows(TypedDict):
+    rows: list[_Row]
+
+
+@dataclass(frozen=True)
+class System:
+    """A row of the list. None is not known.
+
+    Attributes:
+        accuracy, interval: ratios in 0..1; the interval is Wilson's of 95 %, of several seeds the mean of theirs.
+        images: on which it was measured.
+        parameters: of all nets together.
+        trust: full, plausible or low, as docs/field.yaml defines them.
+        group: OURS, POSTER or FIELD.
+        ours: name of our row that builds the same system.
+    """
+
+    name: str
+    year: int
+    accuracy: float
+    interval: tuple[float, float]
+    images: int | None
+    nets: int | None
+    parameters: int | None
+    extra_data: str | None
+    protocol: str
+    trust: str
+    source: str
+    group: str
+    ours: str | None = None
+
+    @property
+    def part(self) -> str:
+        """The name without what stands before its comma: `five layers` of `poster, five layers`."""
+        return self.name.partition(", ")[2] or self.name
+
+
+def of_others(path: Path) -> list[System]:
+    """The rows of docs/field.yaml, in its order.
+
+    Raises:
+        FerlabError: the file is missing or no YAML, or a row lacks a field or has another type of one.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise FerlabError(f"{path} cannot be read ({' '.join(str(error).split())}); restore it from git") from None
+    rows = shapes.read(_Rows, {"rows": content}, path, "its first lines say which fields a row has, and of which type")
+    return [_of_row(row) for row in rows["rows"]]
+
+
+def _of_row(row: _Row) -> System:
+    n = row["images"] or IMAGES
+    low, high = interval95(round(n * row["accuracy"] / 100), n) or (0.0, 1.0)
+    known = {key: value for key, value in row.items() if key not in ("system", "accuracy")}
+    return System(name=row["system"], accuracy=row["accuracy"] / 100, interval=(low, high), **known)  # type: ignore[arg-type]
+
+
+def of_ours(rows: Sequence[Recipe], views: str) -> list[System]:
+    """Rows of results/, each in `views`, or in what it was measured in where it was not measured in these."""
+    return [_of_recipe(row, *row.best_known("test", views)) for row in rows]
+
+
+def _of_recipe(row: Recipe, views: str, found: Sequence[Report]) -> System:
+    first = found[0]
+    low, high = (statistics.mean(r["interval95"][end] for r in found) for end in (0, 1))
+    return System(
+        name=row.title,
+        year=int(first["evaluated_at"][:4]),
+        accuracy=statistics.mean(r["accuracy"] for r in found),
+        interval=(low, high),
+        images=first["n"],
+        nets=len(first["members"]),
+        parameters=first["parameters"],
+        extra_data=_extra_data(first),
+        protocol=_protocol(row, views, first),
+        trust="full",
+        source=f"results/, {row.name}",
+        group=OURS,
+    )
+
+
+def listed(others: Path, rows: Sequence[Recipe], views: str) -> list[System]:
+    """Others' systems and ours by falling accuracy; raises FerlabError as `of_others`."""
+    return sorted([*of_others(others), *of_ours(rows, views)], key=lambda one: (-one.accuracy, one.name))
+
+
+def table(systems: Sequence[System]) -> str:
+    """The list as Markdown; ours are bold."""
+    head = [
+        "system",
+        "year",
+        "PrivateTest",
+        "images",
+        "nets",
+        "parameters",
+        "extra data",
+        "trust",
+        "protocol",
+        "source",
+    ]
+    body = [
+        [
+            f"**{one.name}**" if one.group == OURS else one.name,
+            str(one.year),
+            markdown.with_interval(one.accuracy, one.interval),
+            *(_known(value) for value in (one.images, one.nets)),
+            _known(one.parameters and f"{one.parameters / 1e6:.1f} M"),
+            _known(one.extra_data),
+            one.trust,
+            one.protocol,
+            one.source,
+        ]
+        for one in systems
+    ]
+    return markdown.markdown(head, body) + "\n\n" + CAPTION
+
+
+CAPTION = (
+    "Percent, by falling accuracy, with 95 % intervals (Wilson): of our seeds the mean of theirs; where the number of "
+    f"images is not known, as if it were {IMAGES:,}. Ours are bold. A dash: not known."
+)
+
+
+def beside(others: Sequence[System], rows: Sequence[Recipe]) -> str:
+    """A sentence with the poster's figures and ours: nets in a single view, ensembles in the views that they have.
+
+    Raises:
+        FerlabError: no row of results/ has the name that `ours` gives.
+    """
+    parts, by_name = [], {row.name: row for row in rows}
+    for one in (one for one in others if one.ours):
+        if one.ours not in by_name:
+            raise FerlabError(f"ours is {one.ours!r} for {one.name}; choose one of {', '.join(sorted(by_name))}")
+        parts.append(f"{one.part} {100 * one.accuracy:.1f} → {_own(by_name[one.ours])}")
+    return f"Accuracy on PrivateTest in percent, the poster's → ours (95 % interval): {', '.join(parts)}."
+
+
+def _own(row: Recipe) -> str:
+    views = recipes.SINGLE if row.of("test", recipes.SINGLE) else row.best_known("test", recipes.SINGLE)[0]
+    found = row.of("test", views)
+    mean = statistics.mean(r["accuracy"] for r in found)
+    ends = markdown.interval([r["interval95"] for r in found])
+    return f"**{100 * mean:.1f}** ({ends}{'' if views == recipes.SINGLE else f', {views}'})"
+
+
+def _known(value: Any) -> str:
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _configs(report: Report) -> list[Mapping[str, Any]]:
+    """The config of each training that a report is of."""
+    if "export" in report:
+        return [run["config"] for run in report["export"]["runs"]]
+    config: Json = report["config"]
+    return [config] if len(report["members"]) == 1 else list(config.values())
+
+
+def _extra_data(report: Report) -> str:
+    """What the trainings learned from besides FER2013: auxiliary faces, foreign weights, a teacher's probabilities."""
+    configs = _configs(report)
+    found = sorted({f"faces of {config['data']['name']}" for config in configs if config["data"].get("auxiliary")})
+    weights = {str(config.get("weights", "none")) for config in configs} - {"none"}
+    if names := sorted(PurePath(one).stem for one in weights if not one.endswith(directory.WEIGHTS[-1])):
+        found.append(f"weights {', '.join(names)}")
+    found += ["its teacher's"] if _distilled(configs) else []
+    return "; ".join(found) or "none"
+
+
+def _distilled(configs: Sequence[Mapping[str, Any]]) -> bool:
+    return any(config.get("teacher") for config in configs)
+
+
+def _protocol(row: Recipe, views: str, report: Report) -> str:
+    words = [f"mean of {row.runs} seeds"] if row.runs > 1 else []
+    words += [markdown.view_title(views)]
+    words += ["distilled"] if _distilled(_configs(report)) else []
+    words += ["members chosen on PublicTest"] if "chosen_on" in report else []
+    text = ", ".join(words)
+    return f"{text[0].upper()}{text[1:]}."
