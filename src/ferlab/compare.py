@@ -19,7 +19,7 @@ def main(config: Config) -> None:
         raise FerlabError(f"layout is {config['layout']!r}; choose list or table2")
     if config["layout"] == "table2" and config["against"]:
         raise FerlabError("against is for layout=list: layout=table2 tests its rows; leave out one of them")
-    reports, split, tta = read(config["runs"]), config["split"], config["tta"]
+    reports, split, tta = read(config["runs"], config["data"]), config["split"], config["tta"]
     if config["layout"] == "table2":
         markdown = poster_table(reports, config["table2"], split, tta)
     else:

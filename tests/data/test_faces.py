@@ -58,6 +58,9 @@ def test_twins_are_identical_to_the_pixel():
         ("drawn", "test", "test"),
         ("fer2013, drawn", "val", "validation"),
         ("fer2013like", "test", "test"),
+        ("ferplus", "test", "FER+ PrivateTest"),
+        ("ferplus+wild", "val", "FER+ PublicTest"),
+        ("fer2013, ferplus", "val", "validation"),
     ],
 )
 def test_only_fer2013_has_a_private_test(data, split, title):

@@ -171,3 +171,15 @@ def test_weights_are_typed_alone():
     config = config_of("evaluate", "weights=x.onnx", "tta=flip")
     with pytest.raises(FerlabError, match="leave out tta"):
         list(evaluate._exported(config))
+
+
+def test_other_data_need_no_training_faces_and_state_both_label_systems(trained, copied, tmp_path, monkeypatch):
+    path = copied()
+    other = directory.load(trained).config["data"] | {"name": "others", "root": str(trained.parent)}
+    monkeypatch.setattr(directory.Run, "faces", lambda run: (_ for _ in ()).throw(FerlabError("not here")))
+    found = exported.evaluate_exported(path, Door("val", data=other, ledger_path="l"), tmp_path)
+    assert found == tmp_path / "exported/copied/elsewhere/others-val-none"
+    told = json.loads((found / "report.json").read_text())
+    stated = json.loads(path.with_suffix(".json").read_text())
+    assert told["correct"] == stated["val"]["correct"]  # they are the same faces under another name
+    assert (told["label_system"], told["trained_label_system"], stated["label_system"]) == ("others", "drawn", "drawn")

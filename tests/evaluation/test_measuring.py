@@ -12,7 +12,7 @@ from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
 from ferlab.predictors.predictor import Ensemble, Model, TestTimeAugmentation, predict
 from ferlab.predictors.views import VIEWS
-from ferlab.runs import directory
+from ferlab.runs import directory, split
 from tests.conftest import measure
 from tests.evaluation.fake_runs import (
     FakeRun,
@@ -342,3 +342,22 @@ def test_a_glob_takes_one_training_of_a_name(made):
     list(measure("outputs/a-s0-2", split="test", each=True))
     assert [e["runs"] for e in looks()] == [["a-s1"], ["b-s2"], ["a-s0-2"]]
     measure("outputs/ensembles/a-s0__a-s0-2", "flip")
+
+
+def test_other_data_are_measured_beside_a_runs_own(made, monkeypatch):
+    (own,) = measure("outputs/a-s0")
+    before = contents()
+    others = faces_of(9)
+    monkeypatch.setattr(split, "open_config", lambda data: others)
+    wild = {"name": "wild", "root": "data", "sources": [{"layout": "class_folders"}]}
+    (folder,) = measure("outputs/a-s0", data=wild)
+    assert folder == Path("outputs/a-s0/elsewhere/wild-val-none")
+    assert {path: kept for path, kept in contents().items() if path in before} == before
+    report = told(folder)
+    expected = predict(made[Path("outputs/a-s0")].predictor(), others.of_split("val").pixels).argmax(1)
+    assert report["correct"] == (expected == others.of_split("val").labels).sum()
+    assert (report["data"], report["label_system"], report["trained_label_system"]) == ("wild", "wild", "fer2013")
+    assert told(own)["label_system"] == told(own)["trained_label_system"] == "fer2013"
+    (test,) = measure("outputs/a-s0", split="test", data=wild)
+    assert test.name == "wild-test-none"
+    assert [(look["data"], look["split"]) for look in looks()] == [("wild", "test")]

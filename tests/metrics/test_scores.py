@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from sklearn import metrics
+from statsmodels.stats.proportion import proportion_confint
 
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.errors import FerlabError
@@ -115,3 +116,22 @@ def test_corners_give_null_instead_of_nan(p, labels, twins):
 def test_what_is_no_probability_is_refused(p, n, message):
     with pytest.raises(FerlabError, match=message):
         scores.measure(p, made_faces(np.arange(n)), np.zeros(n, bool))
+
+
+def test_recall_has_wilsons_intervals_and_a_mean_over_classes_of_enough_faces():
+    rng = np.random.default_rng(4)
+    labels = np.repeat(np.arange(7), [40, 39, 0, 100, 60, 1, 200])
+    p = rng.dirichlet(np.ones(7), len(labels))
+    m = scores.measure(p, made_faces(labels), np.zeros(len(labels), bool))
+    right = p.argmax(1) == labels
+    for k, name in enumerate(EXPRESSIONS):
+        mine, n = m["recall_interval95"][name], int((labels == k).sum())
+        if n:
+            theirs = proportion_confint(int(right[labels == k].sum()), n, method="wilson")
+            np.testing.assert_allclose(mine, theirs, atol=1e-9)
+        else:
+            assert mine is None
+    frequent = [0, 3, 4, 6]
+    assert m["frequent_recall"]["classes"] == [EXPRESSIONS[k] for k in frequent]
+    theirs = metrics.recall_score(labels, p.argmax(1), labels=frequent, average="macro")
+    assert m["frequent_recall"]["mean"] == pytest.approx(theirs)

@@ -140,3 +140,34 @@ def test_reports_that_disagree_are_refused(tmp_path):
     write(tmp_path / "c/reports/x", "same", correct=1)
     with pytest.raises(FerlabError, match="both same, val, none"):
         reports.read(str(tmp_path / "?"))
+
+
+def test_reports_of_several_label_systems_share_no_table(made):
+    changed = "outputs/five_layer-fer2013-none-s0"
+    for path in Path(changed).glob("reports/*/report.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"label_system": "ferplus"}))
+    found = reports.read("outputs/*")
+    text = reports.compare(found, split="test", tta="none")
+    first, second = sorted(text.split("Measured with the labels of ")[1:])
+    assert (first.partition(":")[0], second.partition(":")[0]) == ("fer2013", "ferplus")
+    names = {r["name"] for r in found}
+    for part, own in ((first, names - {Path(changed).name}), (second, {Path(changed).name})):
+        others = [r for r in found if r["name"] in own]
+        assert part.partition(":\n\n")[2].strip() == reports.compare(others, split="test", tta="none").strip()
+    with pytest.raises(FerlabError, match="against='nobody' has no report"):
+        reports.compare(found, against="nobody")
+
+
+def test_reports_on_other_data_lie_apart_and_are_asked_for(made):
+    own = reports.read("outputs/*")
+    for name, n in (("five_layer-fer2013-none-s0", 3), ("senet50-fer2013+aux-none-s0", 5)):
+        kept = next(p for p in Path("outputs", name, "reports").iterdir() if p.name.endswith("none"))
+        there = Path("outputs", name, "elsewhere", "wild-val-none")
+        there.mkdir(parents=True)
+        (there / "report.json").write_text(
+            json.dumps(json.loads((kept / "report.json").read_text()) | {"data": "wild", "split": "val", "correct": n})
+        )
+    assert reports.read("outputs/*") == own
+    assert sorted(r["correct"] for r in reports.read("outputs/*", "wild")) == [3, 5]
+    with pytest.raises(FerlabError, match=r"no elsewhere/rafdb-\*/report\.json; .* data=rafdb first"):
+        reports.read("outputs/*", "rafdb")

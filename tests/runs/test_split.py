@@ -18,8 +18,10 @@ def runs(monkeypatch):
     known = {"one": made_faces(20, 8, 6), "other": made_faces(20, 8, 6, seed=1)}
     known["one"].pixels[20] = known["one"].pixels[3]  # the first val face stands in training too
     opened = []
-    monkeypatch.setattr(Run, "faces", lambda run: opened.append(run.name) or known[run.config["data"]])
-    return [Run(Path(name), {"data": data}, {}) for name, data in (("a", "one"), ("b", "one"), ("c", "other"))], opened
+    monkeypatch.setattr(Run, "faces", lambda run: opened.append(run.name) or known[run.config["data"]["name"]])
+    named = (("a", "one"), ("b", "one"), ("c", "other"))
+    data = {"layout": "fer2013"}
+    return [Run(Path(name), {"data": {"name": of, "sources": [data]}}, {}) for name, of in named], opened
 
 
 def test_shared_faces_are_opened_once_with_their_twins_and_checksum(runs):
@@ -51,3 +53,27 @@ def test_other_data_count_twins_of_every_runs_training_faces(runs, monkeypatch):
     monkeypatch.setattr(split, "open_config", lambda data: made_faces(4, 0, 6))
     with pytest.raises(FerlabError, match="data=others has no val faces"):
         split.Splits("val").of_data({"name": "others"}, [a])
+
+
+def test_runs_for_different_labels_are_not_one_predictor(runs):
+    (a, b, _), _ = runs
+    b.config["data"] |= {"sources": [{"layout": "ferplus"}]}
+    split.refuse_mixed([a])
+    with pytest.raises(FerlabError, match=r"different labels \(a for fer2013, b for ferplus\)"):
+        split.Splits("val").of_data({"name": "others"}, [a, b])
+
+
+def test_training_faces_that_are_elsewhere_are_known_to_be_none_only_where_they_may_be(runs, monkeypatch, caplog):
+    (a, *_), _ = runs
+    faces = made_faces(4, 8, 6)
+    monkeypatch.setattr(split, "open_config", lambda data: faces)
+
+    def gone(run):
+        raise FerlabError("no fer2013.csv")
+
+    monkeypatch.setattr(Run, "faces", gone)
+    with pytest.raises(FerlabError, match=r"no fer2013\.csv"):
+        split.Splits("val").of_data({"name": "others"}, [a])
+    found = split.Splits("val").of_data({"name": "others"}, [a], needed=False)
+    assert not found.twins.any()
+    assert "its training faces are not here" in caplog.text

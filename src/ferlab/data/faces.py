@@ -114,6 +114,9 @@ def have_twin_in(pixels: np.ndarray, others: np.ndarray) -> np.ndarray:
 def split_title(data: str, split: str) -> str:
     """What readers call a split of `data` (names joined by ", "): FER2013's own names only where all are FER2013."""
     names = {"train": "training", "val": "validation", "test": "test"}
-    if all(name.split("+")[0] == "fer2013" for name in data.split(", ")):
-        names = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+    known = {"fer2013": "", "ferplus": "FER+ "}  # the same faces, with other labels
+    systems = {name.split("+")[0] for name in data.split(", ")}
+    if len(systems) == 1 and systems <= known.keys():
+        official = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+        return known[systems.pop()] + official[split]
     return names[split]

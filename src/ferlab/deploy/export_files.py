@@ -120,6 +120,7 @@ def facts(one: Subject, opened: OpenedRuns, margin: Mapping[str, float], opset: 
         "exported_at": of.evaluated_at,
         "environment": {**of.environment, **packages},
         "data": one.runs[0].info.get("data"),
+        "label_system": of.label_system,
         "val_faces_sha256": of.faces_sha256,
         "reports": _reports(one, view_set.title),
         "runs": [

@@ -15,10 +15,11 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from ferlab.data.faces import Faces
+from ferlab.data.labels import labels_of
 from ferlab.ensembling import named
 from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
-from ferlab.evaluation import ledger
+from ferlab.evaluation import ledger, report
 from ferlab.files import refuse_name, refuse_unwritable
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.predictors.predictor import device_of
@@ -155,6 +156,17 @@ class Door:
         self._splits, self._tta, self._space, self._data = Splits(split), tta, space, data
         self.split, self.device, self.ledger_path = split, device_of(device), Path(ledger_path)
 
+    def folder_of(self, home: Path, views: str) -> Path:
+        """Where the report of a subject's directory in a view set goes; what is of other data lies apart."""
+        if self._data is None:
+            return home / "reports" / f"{self.split}-{views}"
+        return home / report.ELSEWHERE / f"{self._data['name']}-{self.split}-{views}"
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this door opens other data than the subjects' own."""
+        return self._data is not None
+
     def open(self, subject: Subject) -> OpenedRuns:
         """A subject on the split.
 
@@ -174,13 +186,13 @@ class Door:
             split=self.split,
             faces_sha256=faces.sha256,
             evaluated_on=str(self.device),
-            data=self._data["name"] if self._data else None,
+            data=self._data,
             ensemble=subject.chosen_how,
         )
         return OpenedRuns(faces.faces, faces.twins, found, self.ledger_path, subject, view_sets, self.device)
 
     def open_exported(self, model: OnnxModel) -> Opened:
-        """An exported model on the split of the data that its JSON names.
+        """An exported model on the split of this door's data, else of the data that its JSON names.
 
         Raises:
             FerlabError: no such data or faces.
@@ -193,12 +205,16 @@ class Door:
             refuse_name(run["name"], f"the name of a run in {file}", found=True)
             data = run["config"]["data"] | {"root": "data"}  # as export writes it: no other folder of this machine
             runs.append(Run(Path(run["name"]), run["config"] | {"data": data}, run["info"]))
-        faces, one = self._splits.shared(runs), runs[0].info if len(runs) == 1 else {}
+        # Whoever has the file alone may measure it on other data, without the faces that it was trained on.
+        faces = self._splits.of_data(self._data, runs, needed=False) if self._data else self._splits.shared(runs)
+        one, trained = runs[0].info if len(runs) == 1 else {}, labels_of(runs[0].config["data"])
         found = Provenance(
             name=model.path.stem,
             model=f"{one.get('model', 'ensemble')}, {stated['precision']} ONNX",
             members=[run.name for run in runs],
-            data=stated["data"],
+            data=self._data["name"] if self._data else stated["data"],
+            label_system=labels_of(self._data) if self._data else trained,
+            trained_label_system=trained,
             split=self.split,
             weights_sha256=[stated["sha256"]],
             faces_sha256=faces.sha256,

@@ -22,10 +22,10 @@ _SAME = 0.002  # by how much an accuracy may differ from the stated one: process
 def evaluate_exported(
     path: str | Path, door: Door, outputs: Path = Path("outputs"), skip_measured: bool = False
 ) -> Path:
-    """Measure an exported model by onnxruntime on a split of the data that its JSON names.
+    """Measure an exported model by onnxruntime on a split of the door's data, else of the data that its JSON names.
 
     Returns:
-        The folder of its report, outputs/exported/NAME/reports/SPLIT-VIEWS.
+        The folder of its report, outputs/exported/NAME/reports/SPLIT-VIEWS or .../elsewhere/DATA-SPLIT-VIEWS.
 
     Raises:
         FerlabError: as `OnnxModel.open`; no such data; on val another accuracy than the JSON states.
@@ -33,7 +33,7 @@ def evaluate_exported(
     model = OnnxModel.open(path)
     opened = door.open_exported(model)
     of = opened.provenance
-    folder = outputs / FOLDER / of.name / "reports" / f"{of.split}-{of.tta}"
+    folder = door.folder_of(outputs / FOLDER / of.name, str(of.tta))
     there = report.read(folder)
     same = (there.get("weights_sha256"), there.get("faces_sha256")) == (of.weights_sha256, of.faces_sha256)
     if skip_measured and same:
@@ -46,7 +46,7 @@ def evaluate_exported(
     opened = opened.look([str(of.tta)], [folder])
     measured = scores.measure(probabilities, opened.faces, opened.twins)
     report.write_report(folder, measured, opened.provenance.as_json(), probabilities, opened.faces)
-    if of.split == "val":
+    if of.split == "val" and not door.elsewhere:
         _compare(model, measured["correct"] / measured["n"], opened)
     return folder
 

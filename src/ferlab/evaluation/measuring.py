@@ -92,18 +92,18 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
     opened = door.open(one)
     one = one.settled(options.outputs, name)
     opened = replace(opened, subject=one, provenance=replace(opened.provenance, name=one.name))
-    folders = {one.folder / "reports" / f"{door.split}-{view_set.title}": view_set for view_set in opened.view_sets}
+    folders = {door.folder_of(one.folder, view_set.title): view_set for view_set in opened.view_sets}
     left = dict(folders)
     if options.skip_measured:
         left = {folder: wanted for folder, wanted in folders.items() if not _is_report_of(folder, opened, wanted)}
         if there := [view_set.title for folder, view_set in folders.items() if folder not in left]:
             log.info("%s, %s: measured already: %s", one.name, door.split, ", ".join(there))
     if left:
-        _write(left, opened, options.batch_size)
+        _write(left, opened, options.batch_size, own=not door.elsewhere)
     return list(folders)
 
 
-def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int) -> None:
+def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int, own: bool) -> None:
     """The reports of several view sets, which share the views that they have in common and are one look."""
     one, faces = opened.subject, opened.faces
     opened.refuse_unwritable(list(wanted))  # before minutes of work
@@ -116,7 +116,7 @@ def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int) 
         measured = scores.measure(probabilities, faces, opened.twins)
         kept = [list(view) for view in view_set.views]
         stated = replace(opened.provenance, tta=view_set.title, tta_space=view_set.space, views=kept).as_json()
-        if one.choice and stated["split"] == "test":
+        if one.choice and own and stated["split"] == "test":
             stated["hindsight"] = selection_gap.gap(one, by_run, faces.labels, measured["correct"] / measured["n"])
         report.write_report(folder, measured, stated, probabilities, faces, rows)
 

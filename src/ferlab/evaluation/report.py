@@ -14,6 +14,8 @@ from ferlab.errors import FerlabError
 from ferlab.files import Json
 from ferlab.runs import shapes
 
+ELSEWHERE = "elsewhere"  # in a subject's directory: reports on other data than its own, which no table mixes with these
+
 
 def read(folder: Path) -> Json:
     """What report.json in a folder holds; nothing where there is none, or a damaged one."""

@@ -8,9 +8,10 @@ import numpy as np
 from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.metrics.statistics import Accuracy, accuracy_of
+from ferlab.metrics.statistics import Accuracy, accuracy_of, interval95
 from ferlab.metrics.temperature import SMALLEST
 
+FREQUENT = 40  # faces of a class from which on its recall counts in `frequent_recall`
 BINS = 15  # of the reliability diagram and of the calibration error, as Guo et al. 2017 (arXiv 1706.04599)
 
 Value = TypeVar("Value")
@@ -25,6 +26,14 @@ class Bin(TypedDict):
     accuracy: float | None
 
 
+class FrequentRecall(TypedDict):
+    """Mean recall of the classes with at least so many faces; that of a few faces would move it by chance."""
+
+    at_least: int
+    classes: list[str]
+    mean: float | None
+
+
 class ByClass(TypedDict):
     """What a confusion matrix tells; its rows are the truth, its columns the prediction."""
 
@@ -33,6 +42,8 @@ class ByClass(TypedDict):
     recall: dict[str, float | None]
     precision: dict[str, float | None]
     f1: dict[str, float | None]
+    recall_interval95: dict[str, list[float] | None]
+    frequent_recall: FrequentRecall
     support: dict[str, int]
     disgust_misclassification: float | None
     confusion_matrix: list[list[int]]
@@ -86,12 +97,19 @@ def by_class(confusion: np.ndarray) -> ByClass:
     hits, support, predictions = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     recall, f1 = _ratio(hits, support), _ratio(2 * hits, support + predictions)
     disgust = recall[EXPRESSIONS.index("disgust")]
+    frequent = [k for k in range(K) if support[k] >= FREQUENT]
     return {
         "macro_recall": _mean(recall),
         "macro_f1": _mean(f1),
         "recall": _by_class(recall),
         "precision": _by_class(_ratio(hits, predictions)),
         "f1": _by_class(f1),
+        "recall_interval95": _by_class([interval95(int(a), int(b)) for a, b in zip(hits, support, strict=True)]),
+        "frequent_recall": {
+            "at_least": FREQUENT,
+            "classes": [EXPRESSIONS[k] for k in frequent],
+            "mean": _mean([recall[k] for k in frequent]),
+        },
         "support": _by_class(support.tolist()),
         "disgust_misclassification": None if disgust is None else 1.0 - disgust,
         "confusion_matrix": confusion.tolist(),

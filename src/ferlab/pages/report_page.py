@@ -73,6 +73,8 @@ _PROVENANCE = [
     "model",
     "members",
     "data",
+    "label_system",
+    "trained_label_system",
     "class_weights",
     "seed",
     "best_epoch",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ferlab import files
+from ferlab.data import labels
 from ferlab.data.faces import split_title
 from ferlab.errors import FerlabError
 from ferlab.metrics.statistics import holm, interval95, mcnemar
@@ -20,6 +21,14 @@ from ferlab.metrics.statistics import holm, interval95, mcnemar
 _VIEWS = ("none", "flip", "poster8", "views8", "views12", "views24")  # order of columns; other sets follow by name
 _SPLITS = ("val", "test")
 Report = Mapping[str, Any]
+
+
+def by_labels(reports: Sequence[Report]) -> dict[str, list[Report]]:
+    """Reports by the label system that they were measured with: those of one are compared with each other alone."""
+    found: dict[str, list[Report]] = {}
+    for r in reports:
+        found.setdefault(r.get("label_system") or labels.named(str(r.get("data"))), []).append(r)
+    return found
 
 
 def table(reports: Sequence[Report], split: str | None = None, tta: str | None = None) -> str:

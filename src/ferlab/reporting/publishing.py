@@ -33,7 +33,8 @@ _COLUMNS = (
     *("split", "tta", "tta_space", "n", "correct", "accuracy", "interval95", "without_train_twins", "ece", "nll"),
     *("brier", "looks_before", "looks_before_at_data", "faces_sha256", "evaluated_commit", "evaluated_at"),
     *("evaluated_on", "environment", "views", "predicted", "labels", "reliability", "macro_recall", "macro_f1"),
-    *("recall", "precision", "f1", "support", "disgust_misclassification", "confusion_matrix"),
+    *("recall", "recall_interval95", "frequent_recall", "precision", "f1", "support"),
+    *("disgust_misclassification", "confusion_matrix"),
 )
 _ELSEWHERE = (*_COLUMNS, "config", "run", "folder")
 

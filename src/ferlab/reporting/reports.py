@@ -1,5 +1,6 @@
 """Written reports: found, read, and compared. No model is run."""
 
+import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,16 +10,18 @@ import numpy as np
 from ferlab import files
 from ferlab.commandline import matching, typed
 from ferlab.errors import FerlabError
+from ferlab.evaluation.report import ELSEWHERE
 from ferlab.reporting import markdown, published
 from ferlab.reporting.markdown import Report
 from ferlab.runs import shapes
 
 
-def read(runs: str | Sequence[str] | None) -> list[Report]:
+def read(runs: str | Sequence[str] | None, data: str | None = None) -> list[Report]:
     """All reports of run, ensemble and exported model directories, and of published runs (results, results/NAME).
 
     Args:
         runs: a path, a glob or a list of them.
+        data: name of another data set than their own, whose reports are meant.
 
     Returns:
         Contents of report.json, and `folder`, where it was found. The same report found twice counts once.
@@ -29,7 +32,7 @@ def read(runs: str | Sequence[str] | None) -> list[Report]:
     if not runs:
         raise FerlabError("nothing to compare; type runs='outputs/*' or runs=results")
     kept: dict[tuple[str, str, str], Report] = {}
-    for report in (one for pattern in _several(runs) for one in _named(pattern)):
+    for report in (one for pattern in _several(runs) for one in _named(pattern, data)):
         other = kept.setdefault((report["name"], report["split"], report["tta"]), report)
         if (other["n"], other["correct"]) != (report["n"], report["correct"]):
             raise FerlabError(
@@ -40,19 +43,21 @@ def read(runs: str | Sequence[str] | None) -> list[Report]:
     return list(kept.values())
 
 
-def _named(pattern: str) -> list[Report]:
-    entries = published.named(pattern)
+def _named(pattern: str, data: str | None) -> list[Report]:
+    entries = published.named(pattern) if data is None else None
     if entries is not None:
         return [report for entry in entries for report in entry.reports]
     # outputs/* also holds outputs/ensembles, whose reports lie one folder deeper.
-    globs = ("reports/*/report.json", "*/reports/*/report.json")
+    inner = "reports/*" if data is None else f"{ELSEWHERE}/{glob.escape(data)}-*"
+    globs = (f"{inner}/report.json", f"*/{inner}/report.json")
     paths = sorted({path for place in matching(pattern) for one in globs for path in place.glob(one)})
     if not paths:
         raise FerlabError(
-            f"runs={pattern!r} has no reports/*/report.json; "
-            f"type python -m ferlab.evaluate {typed('runs', pattern)} tta=none split=val first"
+            f"runs={pattern!r} has no {inner}/report.json; type python -m ferlab.evaluate {typed('runs', pattern)} "
+            f"tta=none split=val{f' data={data}' if data else ''} first"
         )
-    return [load_report(path) for path in paths]
+    found = [load_report(path) for path in paths]
+    return found if data is None else [report for report in found if report.get("data") == data]
 
 
 class Tests(NamedTuple):
@@ -69,6 +74,8 @@ def compare(
 ) -> str:
     """The table over reports that `read` gave, and McNemar's test of each run against one, as Markdown.
 
+    Reports of several label systems, as FER2013's and FER+'s, make a table and tests each.
+
     Args:
         against: name of that one; None: the best on val.
         split, tta: of the tests and the detailed columns; None: what most runs have.
@@ -76,6 +83,22 @@ def compare(
     Raises:
         FerlabError: no report is of that split and views, or none of `against`.
     """
+    groups = markdown.by_labels(reports)
+    if len(groups) == 1:
+        return _compared(reports, against, split, tta)
+    if against is not None and all(r["name"] != against for r in reports):
+        raise FerlabError(
+            f"against={against!r} has no report; choose {', '.join(sorted({r['name'] for r in reports}))}"
+        )
+    parts = []
+    for name, group in groups.items():
+        asked = {"name": against, "split": split, "tta": tta}
+        here = [wanted if any(r[key] == wanted for r in group) else None for key, wanted in asked.items()]
+        parts.append(f"Measured with the labels of {name}:\n\n{_compared(group, *here)}")
+    return "\n\n".join(parts)
+
+
+def _compared(reports: Sequence[Report], against: str | None, split: str | None, tta: str | None) -> str:
     split, tta = detail(reports, split, tta)
     found = mcnemar_tests(reports, split, tta, against)
     parts = [markdown.table(reports, split, tta), found.title]

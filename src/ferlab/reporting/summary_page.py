@@ -76,7 +76,14 @@ def _accuracies(
     without = study_tables.evaluate([record for record, report in shown if report is None], split, tta)
     if not reports:
         return Section("Accuracy", "No run has a report yet.", commands=without)
-    made = [PageTable(*markdown.cells(reports, split, tta), markdown.CAPTION)]
+    groups = markdown.by_labels(reports)
+    made = [
+        PageTable(
+            *markdown.cells(group, *markdown.detail(group, split, tta)),
+            markdown.CAPTION + (f" Measured with the labels of {name}." if len(groups) > 1 else ""),
+        )
+        for name, group in groups.items()
+    ]
     tested = mcnemar_tests(reports, split, tta, against)
     left_out = f"Left out: {'; '.join(tested.left_out)}." if tested.left_out else ""
     if tested.rows:

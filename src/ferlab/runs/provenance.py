@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
 
+from ferlab.data.labels import labels_of
 from ferlab.files import Json
 from ferlab.runs import directory
 from ferlab.runs.directory import Run
@@ -54,6 +55,7 @@ class Provenance:
         model: its kind; `ensemble` for several runs.
         members: names of the runs.
         data, split: names, several data sets joined by ", ".
+        label_system, trained_label_system: of the faces and of the training (`data.labels`).
         weights_sha256: of each run, or of the exported file.
         faces_sha256: of the split's pixels and labels.
         evaluated_on: the device.
@@ -78,6 +80,8 @@ class Provenance:
     commit: Any = None
     best_epoch: Any = None
     parameters: Any = None
+    label_system: str | None = None
+    trained_label_system: str | None = None
     evaluated_commit: str = field(default_factory=lambda: commit())  # the function, not the key
     evaluated_at: str = field(default_factory=now)
     environment: Mapping[str, str] = field(default_factory=environment)
@@ -109,14 +113,14 @@ def of_runs(
     split: str,
     faces_sha256: str,
     evaluated_on: str,
-    data: str | None = None,
+    data: Mapping[str, Any] | None = None,
     ensemble: Mapping[str, Any] | None = None,
 ) -> Provenance:
     """The provenance of one run, or of several as an ensemble, which states what its members share.
 
     Args:
         alone: one run by itself; else an ensemble, of which one member may be left.
-        data: name of the data where they are not the runs' own.
+        data: config of the data where they are not the runs' own.
     """
     facts: Json = {}
     for key in _OF_A_RUN:
@@ -125,13 +129,16 @@ def of_runs(
         facts[key] = values[0] if all(value == values[0] for value in values) else values
     if not alone and None not in (counts := [run.info.get("parameters") for run in runs]):
         facts["parameters"] = sum(counts)
+    trained = labels_of(runs[0].config.get("data", {}))  # of all: runs of several are refused
     configs = {run.name: portable(run.config, run.config) for run in runs}
     infos = {run.name: portable(run.info, run.config) for run in runs}
     return Provenance(
         name=name,
         model=runs[0].info.get("model") if alone else "ensemble",
         members=[run.name for run in runs],
-        data=data or ", ".join(dict.fromkeys(str(run.info.get("data")) for run in runs)),
+        data=data["name"] if data else ", ".join(dict.fromkeys(str(run.info.get("data")) for run in runs)),
+        label_system=labels_of(data) if data else trained,
+        trained_label_system=trained,
         split=split,
         weights_sha256=[run.weights_sha256 for run in runs],
         faces_sha256=faces_sha256,

@@ -1,16 +1,20 @@
 """The faces of one split that several runs are measured on."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ferlab.data.faces import SPLITS, Faces, faces_sha256, have_twin_in
+from ferlab.data.labels import labels_of
 from ferlab.data.store import open_config
 from ferlab.errors import FerlabError
 from ferlab.runs import directory
 from ferlab.runs.directory import Run
+
+log = logging.getLogger(__name__)
 
 
 class Split(NamedTuple):
@@ -55,12 +59,16 @@ class Splits:
             twins |= other.twins
         return first._replace(twins=twins)
 
-    def of_data(self, data: Mapping[str, Any], runs: Sequence[Run]) -> Split:
+    def of_data(self, data: Mapping[str, Any], runs: Sequence[Run], needed: bool = True) -> Split:
         """The split of a data config (conf/data/*.yaml) that the runs need not have been trained on.
 
+        Args:
+            needed: False leaves out of the twins what a run was trained on that is not on this machine.
+
         Raises:
-            FerlabError: the data have no such faces.
+            FerlabError: the data have no such faces, or the runs were trained for several label systems.
         """
+        refuse_mixed(runs)
         faces = open_config(data).of_split(self.name)
         if not len(faces):
             raise FerlabError(
@@ -68,7 +76,7 @@ class Splits:
             )
         twins = np.zeros(len(faces), bool)
         for run in runs:
-            twins |= have_twin_in(faces.pixels, run.faces().of_split("train").pixels)
+            twins |= have_twin_in(faces.pixels, _trained_on(run, needed))
         return Split(faces, twins, faces_sha256(faces))
 
     def _of(self, run: Run) -> Split:
@@ -83,3 +91,22 @@ class Splits:
             twins = have_twin_in(own.pixels, faces.pixels[faces.split == SPLITS.index("train")])
             self._opened[key] = Split(own, twins, faces_sha256(own))
         return self._opened[key]
+
+
+def refuse_mixed(runs: Sequence[Run]) -> None:
+    """Raise FerlabError where runs were trained for several label systems, which one probability cannot serve."""
+    known = {labels_of(run.config.get("data", {})): run.name for run in runs}
+    if len(known) > 1:
+        which = ", ".join(f"{name} for {labels}" for labels, name in known.items())
+        raise FerlabError(f"these runs were trained for different labels ({which}); an ensemble needs one label system")
+
+
+def _trained_on(run: Run, needed: bool) -> np.ndarray:
+    """Training faces of a run, uint8 [N,48,48]; none where they are not here and not needed."""
+    try:
+        return run.faces().of_split("train").pixels
+    except FerlabError as error:
+        if needed:
+            raise
+        log.warning("%s: its training faces are not here, so none of these is known to be one: %s", run.name, error)
+        return np.zeros((0, 48, 48), np.uint8)

@@ -8,6 +8,7 @@ from typing import Any
 from ferlab import files
 from ferlab.config import Config
 from ferlab.data.faces import faces_sha256
+from ferlab.data.labels import labels_of
 from ferlab.expressions import EXPRESSIONS
 from ferlab.runs import directory, provenance
 from ferlab.training import freeze
@@ -39,6 +40,7 @@ class RunFacts:
     status: str
     model: str
     data: str
+    label_system: str
     class_weights: str
     seed: int
     commit: str
@@ -67,6 +69,7 @@ class RunFacts:
             status="running",
             model=config["model"]["name"],
             data=config["data"]["name"],
+            label_system=labels_of(config["data"]),
             class_weights=config["class_weights"],
             seed=config["seed"],
             commit=provenance.commit(),
