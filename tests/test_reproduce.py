@@ -24,9 +24,8 @@ from ferlab.jobs import scheduler
 from ferlab.jobs.plan import FOLDER, Plan, plan
 
 ROOT = Path(__file__).resolve().parents[1]
-# What `make -n paper` printed when the papers were macros of the Makefile: 11 commands of table2, then 10 more.
+# What `make -n table2` printed when the paper was a macro of the Makefile.
 MAKE = (ROOT / "tests/golden/make_paper.txt").read_text().replace("_backbone", "_start").splitlines()  # renamed since
-TABLE2_COMMANDS = 11
 OUT = "outputs/table2"
 
 
@@ -70,7 +69,16 @@ def run_of(training: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def new(tmp_path_factory) -> list[tuple[str, dict[str, str]]]:
-    done = typed("paper=readme", "dry=true", cwd=tmp_path_factory.mktemp("dry"))
+    return printed("table2", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def readme(tmp_path_factory) -> list[tuple[str, dict[str, str]]]:
+    return printed("readme", tmp_path_factory)
+
+
+def printed(paper: str, tmp_path_factory) -> list[tuple[str, dict[str, str]]]:
+    done = typed(f"paper={paper}", "dry=true", cwd=tmp_path_factory.mktemp("dry"))
     assert done.returncode == 0, done.stderr
     return [parsed(line) for line in done.stdout.splitlines()]
 
@@ -86,7 +94,7 @@ def without(given: dict[str, str], *keys: str) -> dict[str, str]:
 def test_the_same_trainings_as_make_ran_each_once(new):
     mine = of(new, "train")
     old = of([job for line in MAKE for job in expanded(line)], "train")
-    assert len(mine) == 4 + 3 + 12 + 6 + 6 + 6
+    assert len(mine) == 4 + 3 + 12
     assert all(given.pop("trainer.enable_progress_bar") == "false" for given in mine)
     for given in mine:  # what conf says of these, the plan says with the runs' own paths
         if "teacher_tta" not in given:
@@ -111,24 +119,38 @@ def test_teachers_and_starts_are_those_that_conf_names(new):
 
 
 def test_the_same_runs_are_measured_and_tabulated_as_make_did(new):
-    for command, runs in (("evaluate", [12, 6, 6, 12, 6, 6, 21, 21, 1, 1]), ("compare", [14, 24])):
+    for command, runs in (("evaluate", [12, 6, 6, 12, 6, 6]), ("compare", [14])):
         mine, old = of(new, command), of([job for line in MAKE for job in expanded(line)], command)
         assert [len(several(given["runs"])) for given in mine] == runs
         for now, before in zip(mine, old, strict=True):
-            if before.get("into") == "README.md":  # which publish alone writes since
-                before = without(before, "into", "name")
             assert without(now, "runs") == without(before, "runs")
             found, patterns = several(now["runs"]), several(before["runs"])
             assert all(any(fnmatch(run, pattern) for pattern in patterns) for run in found)
             assert all(any(fnmatch(run, pattern) for run in found) for pattern in patterns)
 
 
-def test_ensembles_are_chosen_among_all_runs_that_are_there_by_then(new):
-    mine, old = of(new, "ensemble"), of([job for line in MAKE for job in expanded(line)], "ensemble")
-    assert [without(given, "runs") for given in mine] == [without(given, "runs") for given in old]
-    modules = [module for module, _ in new]
-    for given, place in zip(mine, (k for k, module in enumerate(modules) if module == "ferlab.ensemble"), strict=True):
-        assert several(given["runs"]) == sorted(run_of(training) for training in of(new[:place], "train"))
+def test_readme_chooses_its_ensembles_among_all_nets_but_the_small_ones(readme):
+    trained = [directory_of(given) for given in of(readme, "train")]
+    assert len(trained) == len(set(trained)) == 5 + 5 + 6 + 10
+    chosen = {given["name"]: several(given["runs"]) for given in of(readme, "ensemble")}
+    assert chosen["teacher"] == sorted(trained[:5])
+    assert chosen["seven"] == chosen["any"] == sorted(trained[:10] + trained[16:])
+
+
+def test_readme_opens_test_after_val_and_for_ensembles_after_they_are_frozen(readme):
+    modules = [module for module, _ in readme]
+    splits = [given["split"] for given in of(readme, "evaluate")]
+    assert splits == ["val"] * 8 + ["test"] * 8 + ["val", "test"]
+    frozen = [place for place, module in enumerate(modules) if module == "ferlab.ensemble"]
+    last_two = [place for place, module in enumerate(modules) if module == "ferlab.evaluate"][-2:]
+    assert frozen[-1] < last_two[0]
+
+
+def directory_of(training: dict[str, str]) -> str:
+    """The run directory, by conf's own rules for names."""
+    words = [f"{key}={value}" for key, value in training.items() if key not in ("teacher", "weights")]
+    with initialize_config_dir(CONF, version_base="1.3"):
+        return f"outputs/readme/{plain(compose('train', overrides=[*words, 'weights=none']))['name']}"
 
 
 def by_rule(command: str, words: list[str]) -> dict:
@@ -146,24 +168,19 @@ def steps_of(*overrides: str) -> list[str]:
     return list(dict.fromkeys(job.name.split("/")[0] for job in made.jobs))
 
 
-def test_table2_is_the_first_part_of_readme():
-    table2, readme = (plain(composed(f"paper={paper}")) for paper in ("table2", "readme"))
-    assert list(readme["steps"].items())[: len(table2["steps"])] == list(table2["steps"].items())
-    commands = [job.line()[0] for job in plan(table2, by_rule).jobs]
-    assert commands == [module for line in MAKE[:TABLE2_COMMANDS] for module, _ in expanded(line)]
+def test_the_commands_come_in_the_order_of_make():
+    commands = [job.line()[0] for job in plan(plain(composed("paper=table2")), by_rule).jobs]
+    assert commands == [module for line in MAKE for module, _ in expanded(line)]
 
 
-def test_with_kept_answers_nothing_is_trained_to_teach(new):
-    config = plain(composed("paper=readme", "teacher=results/ensembles/teachers/answers.npz"))
+def test_with_kept_answers_nothing_is_trained_to_teach():
+    config = plain(composed("paper=table2", "teacher=results/ensembles/teachers/answers.npz"))
     made = plan(config, by_rule)
-    assert set(steps_of("paper=readme")) - {job.name.split("/")[0] for job in made.jobs} == {"teachers", "chosen"}
+    assert set(steps_of("paper=table2")) - {job.name.split("/")[0] for job in made.jobs} == {"teachers"}
     taught = [job for job in made.jobs if any(word.startswith("teacher=") for word in job.line())]
-    assert {job.name.split("/")[0] for job in taught} == {"starts", "cells", "students"}
+    assert {job.name.split("/")[0] for job in taught} == {"starts", "cells"}
     for job in taught:
         assert {"teacher=results/ensembles/teachers/answers.npz", "teacher_tta=frozen"} <= set(job.line())
-    (best,) = [job.line() for job in made.jobs if job.name == "best"]
-    assert "vgg16_bn" not in " ".join(best)  # which is a teacher alone
-    assert "resnet18-fer2013-none-s2" in " ".join(best)
 
 
 # The command
@@ -258,15 +275,15 @@ def test_a_paper_that_is_killed_in_the_middle_goes_on_to_its_tables(tmp_path):
     second = typed(*words, cwd=tmp_path, **environment)
     assert second.returncode == 0, second.stdout[-3000:] + second.stderr[-3000:]
     assert contents(out, *(str(path.relative_to(out)) for path in before)) == before
-    assert len(finished(out)) == 2 + 1 + 2 + 1 + 1 + 1
+    assert len(finished(out)) == 2 + 1 + 2 + 1 + 1 + 1  # teachers, a start, cells, a member, baseline, a student
 
     looks = [json.loads(text) for text in (out / "ledger.jsonl").read_text().splitlines()]
-    assert len(looks) == 2 + 1 + 4 + 1  # the cells, their ensemble, the recipes, the best ensemble: each once
+    assert len(looks) == 2 + 1 + 4 + 2  # the cells, their ensemble, the recipes, the two ensembles: each once
     table = (out / "table2.md").read_text()
     assert "`ensemble-drawn`" in table
     assert "–" not in table.split("Disgust")[0]
-    for name in ("baseline-drawn-none", "five_layer_taught-drawn-none", "five_layer-drawn-balanced", "best"):
+    for name in ("baseline-drawn-none", "five_layer_taught-drawn-none", "five_layer-drawn-none", "seven", "any"):
         assert f"| {name}" in (out / "paper.md").read_text()
-    chosen = json.loads((out / "ensembles/teachers/members.json").read_text())
+    chosen = json.loads((out / "ensembles/teacher/members.json").read_text())
     (student,) = [run for run in finished(out) if run.name.startswith("five_layer_taught-")]
     assert json.loads((student / "run.json").read_text())["teacher"]["ensemble_sha256"] == chosen["sha256"]

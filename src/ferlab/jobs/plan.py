@@ -4,7 +4,7 @@ A step's name is the set of runs that it makes or measures, and the steps below 
 
 train     a run of each combination of the lists; `teacher` names the steps that teach it, `weights` a file, or the
           step that holds the run of the same model from which it starts
-evaluate  `runs`, each by itself or as one ensemble called `name`; with `by: data` an ensemble of each data set
+evaluate  `runs`, each by itself or as one ensemble called `name`; with `by: data` a job or an ensemble a data set
 ensemble  an ensemble called `name`, chosen on val among `runs`
 compare   a table of the reports of `runs`
 select    those of `runs` whose facts are as the other keys say; it runs nothing
@@ -167,7 +167,7 @@ class _Planner:
         own = {**body, "skip_measured": True, "ledger": self.config["ledger"]}
         own |= {**self._shared, **flat(self.config["evaluation"])}
         for value, members in _grouped(runs, by).items():
-            called = f"{name}-{value}" if by else name
+            called = "-".join(part for part in (name, value) if part)
             job = f"{step}/{called}" if by else step
             options = {"runs": _alone_or_all(members), **own}
             if body.get("each") or len(members) == 1:
