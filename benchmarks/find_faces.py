@@ -17,7 +17,8 @@ import numpy as np
 
 from benchmarks import timing
 from ferlab.data import sources
-from ferlab.inference.detector import FaceDetector, square
+from ferlab.inference.detector import FaceDetector
+from ferlab.inference.framing import square
 
 WIDTH, HEIGHT = 640, 480
 SIDE_RATIO, RAISE_RATIO = 1.17, 0.078

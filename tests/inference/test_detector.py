@@ -21,7 +21,7 @@ from ferlab.data import sources
 from ferlab.data.drawn import draw
 from ferlab.errors import FerlabError
 from ferlab.inference import detector
-from ferlab.inference.detector import RANGES, Detection, FaceDetector, crop, letterbox, merge, placed, square
+from ferlab.inference.detector import RANGES, Detection, FaceDetector, letterbox, merge, placed
 from tests import reference_detector
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -140,11 +140,6 @@ def test_placing(case):
     assert list(placed(case["width"], case["height"], case["side"])) == case["is"]
 
 
-@pytest.mark.parametrize("case", VECTORS["square"], ids=str)
-def test_square(case):
-    assert list(square(case["box"], case["side_ratio"], case["raise_ratio"])) == case["is"]
-
-
 def test_letterbox_keeps_the_whole_picture_between_black_bars():
     picture = np.full((100, 200, 3), (10, 120, 250), np.uint8)
     out = letterbox(picture, 128)
@@ -153,28 +148,6 @@ def test_letterbox_keeps_the_whole_picture_between_black_bars():
     assert (out[32:96, :, :3] == (10, 120, 250)).all()
     assert not out[:32, :, :3].any()
     assert not out[96:, :, :3].any()
-
-
-def test_crop_repeats_the_rim_of_the_picture():
-    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
-    for box in ((10, 10, 96, 96), (-30, -40, 96, 96), (50, 30, 96, 96)):
-        left, top = box[:2]
-        rows, columns = np.clip(np.arange(top, top + 96), 0, 59), np.clip(np.arange(left, left + 96), 0, 79)
-        cut = crop(picture, box, 1.0, 0.0)
-        np.testing.assert_array_equal(cut[..., :3], picture[rows][:, columns])
-        assert (cut[..., 3] == 255).all()
-
-
-@pytest.mark.parametrize("box", [(500, 500, 20, 20), (-500, -9, 20, 20), (3, 3, 0.01, 0.01), (0, 0, 3000, 3000)])
-def test_crop_of_any_box_is_a_face_in_size(box):
-    picture = np.random.default_rng(0).integers(0, 256, (60, 80, 4), dtype=np.uint8)
-    assert crop(picture, box, 1.17, 0.078).shape == (96, 96, 4)
-
-
-def test_crop_shrinks_by_averaging():
-    lines = np.zeros((192, 192, 3), np.uint8)
-    lines[::2] = 255
-    np.testing.assert_allclose(crop(lines, (0, 0, 192, 192), 1.0, 0.0)[..., :3], 128, atol=1)
 
 
 @pytest.mark.parametrize("side", [350, 240, 160])

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
-from ferlab.inference.detector import square
+from ferlab.inference.framing import square
 from ferlab.inference.predictor import Predictor
 from tests.pictures import expected, photo, two_faces, write_clip, write_model
 

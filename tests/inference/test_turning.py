@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from ferlab.inference.detector import Detection, FaceDetector, crop
+from benchmarks.tilted_faces import scene
+from ferlab.data.drawn import draw
+from ferlab.inference.detector import Detection, FaceDetector
+from ferlab.inference.framing import crop
 from ferlab.inference.onnx_model import Margin
 from ferlab.inference.turning import crop_of, turned, turned_box, upright
 from tests.pictures import photo
@@ -34,6 +37,26 @@ def test_a_turned_face_is_cut_out_as_the_upright_one(turn):
     lying = np.ascontiguousarray(np.rot90(image, -turn))  # so that `turn` makes it upright
     face = Detection(turned_box(box, (120, 90), -turn), 0.9, np.zeros((6, 2)), turn)
     np.testing.assert_array_equal(crop_of(lying, face, MARGIN), crop(image, box, *MARGIN))
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_what_is_left_of_the_tilt_after_quarter_turns_is_taken_out(turn):
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    box, eyes = np.array([30.0, 20, 40, 44]), np.array([[40.0, 30], [60, 45], *[[0, 0]] * 4])
+    lying = np.ascontiguousarray(np.rot90(image, -turn))
+    face = Detection(turned_box(box, (120, 90), -turn), 0.9, turned(eyes, (120, 90), -turn), turn)
+    tilt = np.arctan2(15, 20) - np.radians(10)
+    np.testing.assert_array_equal(crop_of(lying, face, MARGIN), crop(image, box, *MARGIN, tilt))
+
+
+@pytest.mark.parametrize("tilt", [-40, -25, 0, 25, 40])
+def test_the_crop_of_a_tilted_face_shows_it_tilted_by_ten_degrees_at_most(find, tilt):
+    picture = scene(draw(7, 7, 7, 1).pixels[1], 240, tilt, 0)
+    (face,) = find([picture])[0]
+    wide = crop_of(picture, face, Margin(2.0, 0.078))[..., :3]
+    (again,) = find([wide])[0]
+    x, y = again.keypoints[1] - again.keypoints[0]
+    assert abs(np.degrees(np.arctan2(y, x))) < 15  # the keypoints err by some degrees
 
 
 @pytest.mark.parametrize("turn", [0, 1, 2, 3])

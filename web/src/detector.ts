@@ -1,12 +1,15 @@
 /**
- * Where a picture goes in the detector's square, which boxes are one face, and what of a face is cut out.
+ * Where a picture goes in the detector's square, and which boxes are one face.
  * The same as src/ferlab/inference/detector.py; both are tested on the same vectors.
  */
-import type { Box } from './protocol';
+import { blank, resized, type Picture, type Pixels } from './framing';
+import type { Box, Point } from './protocol';
 
 export interface Found {
   box: Box;
   score: number;
+  /** The person's right eye, left eye, nose tip, mouth, right ear and left ear, in pixels of the picture. */
+  keypoints: Point[];
 }
 
 /** Left, top, width and height that a picture takes, whole and centred, in a square. */
@@ -17,24 +20,44 @@ export function placed(width: number, height: number, side: number): Box {
   return [Math.floor((side - w) / 2), Math.floor((side - h) / 2), w, h];
 }
 
+/** A picture, whole and centred, in a black square. */
+export function letterbox(picture: Picture, side: number): Pixels {
+  const [left, top, width, height] = placed(picture.width, picture.height, side);
+  const small = resized(picture, width, height);
+  const out = blank(side, side);
+  new Uint32Array(out.data.buffer).fill(0xff000000); // opaque black
+  for (let row = 0; row < height; row++) {
+    out.data.set(small.data.subarray(4 * width * row, 4 * width * (row + 1)), 4 * (side * (top + row) + left));
+  }
+  return out;
+}
+
 /**
- * Boxes [A,4] and scores [A] in 0..1 of the square -> its faces, the most certain first, by MediaPipe's weighted
- * non-maximum suppression: a box and all that overlap it are one face, their mean weighted by score.
+ * Boxes [A,4], keypoints [A,6,2] and scores [A] in 0..1 of the square -> its faces, the most certain first, by
+ * MediaPipe's weighted non-maximum suppression: a box and all that overlap it are one face, their mean weighted by score.
  */
-export function merge(boxes: Float32Array, scores: Float32Array, minScore: number, minOverlap: number): Found[] {
-  let left: Found[] = [];
+export function merge(
+  boxes: Float32Array,
+  keypoints: Float32Array,
+  scores: Float32Array,
+  minScore: number,
+  minOverlap: number,
+): Found[] {
+  let left: { box: Box; score: number; values: number[] }[] = [];
   scores.forEach((score, i) => {
     const box = [...boxes.subarray(4 * i, 4 * i + 4)] as Box;
-    if (score >= minScore && box[2] > 0 && box[3] > 0) left.push({ box, score });
+    if (!(score >= minScore && box[2] > 0 && box[3] > 0)) return;
+    left.push({ box, score, values: [...box, ...keypoints.subarray(12 * i, 12 * i + 12)] });
   });
   left.sort((a, b) => b.score - a.score); // stable, as the Python one
   const faces: Found[] = [];
   for (let best = left[0]; best; best = left[0]) {
-    const { box: first, score } = best;
-    const together = left.filter((face) => overlap(first, face.box) > minOverlap);
+    const { box: first, score, values } = best;
+    const together = left.filter((face) => face === best || overlap(first, face.box) > minOverlap);
     const total = together.reduce((sum, face) => sum + face.score, 0);
-    const mean = (axis: number) => together.reduce((sum, { box, score }) => sum + (score / total) * box[axis]!, 0);
-    faces.push({ box: [mean(0), mean(1), mean(2), mean(3)], score });
+    const mean = values.map((_, n) => together.reduce((sum, face) => sum + (face.score / total) * face.values[n]!, 0));
+    const points = Array.from({ length: 6 }, (_, n): Point => [mean[4 + 2 * n]!, mean[5 + 2 * n]!]);
+    faces.push({ box: mean.slice(0, 4) as Box, score, keypoints: points });
     left = left.filter((face) => !together.includes(face));
   }
   return faces;
@@ -58,24 +81,10 @@ export function same(a: Box, b: Box): boolean {
 }
 
 /** From 0..1 of the square to pixels of the picture that was put in it. */
-export function inPixels([x, y, w, h]: Box, width: number, height: number, side: number): Box {
+export function inPixels({ box, score, keypoints }: Found, width: number, height: number, side: number): Found {
   const [left, top, placedWidth, placedHeight] = placed(width, height, side);
   const [scaleX, scaleY] = [width / placedWidth, height / placedHeight];
-  return [(x * side - left) * scaleX, (y * side - top) * scaleY, w * side * scaleX, h * side * scaleY];
-}
-
-/** What of a face is cut out, in units of its box; from the classifier's JSON. */
-export interface Margin {
-  /** Side of the square by the longer side of the box. */
-  sideRatio: number;
-  /** How far its centre stands above the box's, by the height of the box. */
-  raiseRatio: number;
-}
-
-/** Left, top and side in whole pixels of the square that frames a face as the training data frame it. */
-export function square([left, top, width, height]: Box, margin: Margin): [left: number, top: number, side: number] {
-  const side = Math.max(Math.floor(margin.sideRatio * Math.max(width, height) + 0.5), 1);
-  const x = left + width / 2 - side / 2;
-  const y = top + height / 2 - margin.raiseRatio * height - side / 2;
-  return [Math.floor(x + 0.5), Math.floor(y + 0.5), side];
+  const point = ([x, y]: Point): Point => [(x * side - left) * scaleX, (y * side - top) * scaleY];
+  const [x, y, w, h] = box;
+  return { box: [...point([x, y]), w * side * scaleX, h * side * scaleY], score, keypoints: keypoints.map(point) };
 }

@@ -1,4 +1,6 @@
 /** Opened files: a photo becomes a canvas of moderate size, a video an address that plays. */
+import { pictureOf } from './canvas';
+import { resized } from './framing';
 import { TOO_SMALL, badFile, otherFile } from './messages';
 
 const LONGEST = 1280; // px: faces are read at 96, and a canvas of an 8k photo takes 130 MB
@@ -25,13 +27,11 @@ async function openPhoto(file: File): Promise<ImageBitmap> {
     throw new Error(TOO_SMALL);
   }
   const scale = Math.min(1, LONGEST / Math.max(whole.width, whole.height));
-  const [width, height] = [Math.round(whole.width * scale), Math.round(whole.height * scale)];
-  const canvas = new OffscreenCanvas(Math.max(width, 1), Math.max(height, 1));
-  const context = canvas.getContext('2d', { alpha: false })!;
-  context.fillStyle = 'white'; // behind what is transparent
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(whole, 0, 0, canvas.width, canvas.height);
-  whole.close();
-  return canvas.transferToImageBitmap();
+  const [width, height] = [whole.width, whole.height].map((n) => Math.max(Math.round(n * scale), 1));
+  try {
+    const { data } = resized(pictureOf(whole, 'white'), width!, height!); // white behind what is transparent
+    return await createImageBitmap(new ImageData(data, width!, height!));
+  } finally {
+    whole.close();
+  }
 }

@@ -1,7 +1,7 @@
 /** Opens the networks that the page comes with, and refuses those that are not what their JSON says. */
 import * as ort from 'onnxruntime-web/wasm';
 
-import type { Margin } from './detector';
+import type { Margin } from './framing';
 import type { Model } from './protocol';
 
 const FORMAT = 1; // of the classifier's JSON, as in src/ferlab/inference/onnx_model.py

@@ -3,6 +3,9 @@
 /** Left, top, width and height in pixels of the picture. */
 export type Box = [left: number, top: number, width: number, height: number];
 
+/** In pixels of the picture. */
+export type Point = [x: number, y: number];
+
 export interface Face {
   box: Box;
   score: number;

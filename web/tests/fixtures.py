@@ -21,8 +21,9 @@ from ferlab.deploy.export_files import write
 from ferlab.deploy.graph import Crops, store_as_fp16, trace
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.inference.detector import FaceDetector, crop
+from ferlab.inference.detector import FaceDetector
 from ferlab.inference.onnx_model import FORMAT, OnnxModel
+from ferlab.inference.turning import crop_of
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model
@@ -90,6 +91,7 @@ def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
     Image.fromarray(frame(face, side=90)).save(folder / "far.png")  # too small for the short-range detector
     two = np.concatenate([frame(face), frame(other)], 1)
     Image.fromarray(two).save(folder / "two.png")
+    Image.fromarray(two).rotate(38, Image.Resampling.BICUBIC, fillcolor=(120, 118, 112)).save(folder / "tilted.png")
     Image.fromarray(frame(face, 0, (7680, 4320), 2600)).save(folder / "8k.jpg", quality=85)
     cv2.imwrite(str(folder / "16bit.png"), frame(face)[..., ::-1].astype(np.uint16) * 257)
     alpha = np.dstack([frame(face), np.full((HEIGHT, WIDTH), 255, np.uint8)])
@@ -140,12 +142,15 @@ def write_golden(folder: Path, model: OnnxModel, faces: np.ndarray) -> None:
 
 
 def write_whole(folder: Path, model: OnnxModel) -> None:
-    """What Python finds and reads in two.png, from the pixels of the photo to the probabilities."""
-    picture, out = np.asarray(Image.open(folder / "two.png")), []
-    for face in FaceDetector(threads=1)([picture], everyone=True)[0]:
-        rgba = crop(picture, face.box, *model.margin)
-        out.append({"box": face.box.tolist(), "probabilities": model(rgba[None])[0].tolist()})
-    (folder / "two.json").write_text(json.dumps(out))
+    """What Python finds and reads in two.png and tilted.png, from the pixels of the photo to the probabilities."""
+    detect = FaceDetector(threads=1)
+    for name in ("two", "tilted"):
+        picture, out = np.asarray(Image.open(folder / f"{name}.png")), []
+        for face in detect([picture], everyone=True)[0]:
+            rgba = crop_of(picture, face, model.margin)
+            known = {"box": face.box.tolist(), "keypoints": face.keypoints.tolist(), "pixels": rgba.ravel().tolist()}
+            out.append(known | {"probabilities": model(rgba[None])[0].tolist()})
+        (folder / f"{name}.json").write_text(json.dumps(out))
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from fixtures import frame
 
 from ferlab.data.store import open_config
-from ferlab.inference.detector import FaceDetector, crop
+from ferlab.inference.detector import FaceDetector
+from ferlab.inference.framing import crop
 from ferlab.inference.onnx_model import OnnxModel
 
 FACES = 1000

@@ -1,8 +1,8 @@
-"""Images in, the boxes of their faces in pixels out, and the square of each face that a classifier takes.
+"""Images in, the boxes of their faces in pixels out.
 
 Two BlazeFace graphs (models/face_*.onnx; Bazarevsky et al. 2019, arXiv:1907.05047) give 896 decoded boxes each. This
-module alone decides how an image is put into their square, which boxes are one face, and which part of an image is cut
-out. web/ has the same in TypeScript; tests/golden/detector.json holds the results that both must give.
+module alone decides how an image is put into their square, and which boxes are one face. web/ has the same in
+TypeScript; tests/golden/detector.json holds the results that both must give.
 """
 
 import json
@@ -13,15 +13,14 @@ from importlib import resources
 from itertools import islice
 from typing import Literal, NamedTuple
 
-import cv2
 import numpy as np
 import onnxruntime
 
 from ferlab.errors import FerlabError
+from ferlab.inference.framing import resized
 
 RANGES = ("short", "back")  # the second runs where the first finds nothing
 _TOGETHER = 16  # images in one call of a graph, whose memory grows by 10 MB an image
-CROP_SIDE = 96  # twice a face's side in the data, so that the model's own resizing decides
 
 
 @dataclass(frozen=True)
@@ -153,12 +152,6 @@ def letterbox(image: np.ndarray, side: int) -> np.ndarray:
     return out
 
 
-def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Averaged where it shrinks, so that nothing is skipped; bilinear where it grows."""
-    shrinks = width * height < image.shape[0] * image.shape[1]
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
 def merge(
     boxes: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, min_score: float, min_overlap: float
 ) -> list[Detection]:
@@ -198,31 +191,3 @@ def _in_pixels(face: Detection, width: int, height: int, side: int) -> Detection
     scale = np.array([width / w, height / h])
     corner, size = (face.box[:2] * side - (left, top)) * scale, face.box[2:] * side * scale
     return Detection(np.concatenate([corner, size]), face.score, (face.keypoints * side - (left, top)) * scale)
-
-
-def square(box: Sequence[float] | np.ndarray, side_ratio: float, raise_ratio: float) -> tuple[int, int, int]:
-    """Left, top and side in whole pixels of the square that frames a face as the data frame it.
-
-    Args:
-        box: left, top, width, height.
-        side_ratio: side of the square by the longer side of the box.
-        raise_ratio: how far its centre stands above the box's, by the height of the box.
-    """
-    left, top, width, height = box
-    side = max(int(np.floor(side_ratio * max(width, height) + 0.5)), 1)
-    x, y = left + width / 2 - side / 2, top + height / 2 - raise_ratio * height - side / 2
-    return int(np.floor(x + 0.5)), int(np.floor(y + 0.5)), side
-
-
-def crop(image: np.ndarray, box: Sequence[float] | np.ndarray, side_ratio: float, raise_ratio: float) -> np.ndarray:
-    """The face in a box of an image uint8 [H,W,3 or 4] as RGBA uint8 [96,96,4]; outside, the image's rim goes on."""
-    left, top, side = square(box, side_ratio, raise_ratio)
-    height, width = image.shape[:2]
-    # One row and column of the image at least, wherever the box lies.
-    x0, y0 = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
-    x1, y1 = min(max(left + side, x0 + 1), width), min(max(top + side, y0 + 1), height)
-    above, below, before, after = (max(n, 0) for n in (y0 - top, top + side - y1, x0 - left, left + side - x1))
-    whole = cv2.copyMakeBorder(image[y0:y1, x0:x1, :3], above, below, before, after, cv2.BORDER_REPLICATE)
-    out = np.full((CROP_SIDE, CROP_SIDE, 4), 255, np.uint8)
-    out[..., :3] = resized(whole, CROP_SIDE, CROP_SIDE)
-    return out

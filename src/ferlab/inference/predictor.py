@@ -11,8 +11,9 @@ import numpy as np
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.inference import models
-from ferlab.inference.detector import Detection, FaceDetector, resized
+from ferlab.inference.detector import Detection, FaceDetector
 from ferlab.inference.everyone import every_face
+from ferlab.inference.framing import resized
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.inference.pictures import Picture, rgb
 from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks

@@ -6,7 +6,8 @@ surer of an upright face, so each face of which it is unsure is shown to it in f
 
 import numpy as np
 
-from ferlab.inference.detector import Detection, FaceDetector, crop
+from ferlab.inference.detector import Detection, FaceDetector
+from ferlab.inference.framing import crop, excess_tilt
 from ferlab.inference.onnx_model import Margin
 
 # benchmarks/small_faces.py measures what these give and cost.
@@ -41,9 +42,10 @@ def _in_the_middle(face: Detection, side: int) -> bool:
 
 
 def crop_of(image: np.ndarray, face: Detection, margin: Margin) -> np.ndarray:
-    """The face as `crop` cuts it out of the image uint8 [H,W,3 or 4], which is turned so that the face is upright."""
-    box = turned_box(face.box, (image.shape[1], image.shape[0]), face.turn)
-    return crop(np.rot90(image, face.turn), box, *margin)
+    """The face as `crop` cuts it out of the image uint8 [H,W,3 or 4], upright by its quarter turns and its tilt."""
+    size = image.shape[1], image.shape[0]
+    box, points = turned_box(face.box, size, face.turn), turned(face.keypoints, size, face.turn)
+    return crop(np.rot90(image, face.turn), box, *margin, excess_tilt(box, points))
 
 
 def turned(points: np.ndarray, size: tuple[int, int], turn: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from PIL import Image
 from ferlab.data import sources
 from ferlab.data.sources.images import Item, decode_all
 from ferlab.errors import FerlabError
-from ferlab.inference.detector import square
+from ferlab.inference.framing import square
 from ferlab.inference.predictor import Predictor
 from tests.data.sources.raw import class_tree, picture, save
 from tests.pictures import photo

@@ -73,7 +73,7 @@ def _box(item: Item, crop: str) -> Box | str | None:
 
 def _face(item: Item) -> Box:
     """The square around the most certain face, framed as FER2013's faces are."""
-    from ferlab.inference.detector import square  # its libraries take a second to load, and few need it
+    from ferlab.inference.framing import square  # its libraries take a second to load, and few need it
 
     detector, margin = _detector()
     found = detector([picture(item.file, _stream(item))])[0]

@@ -1,0 +1,209 @@
+/**
+ * How pixels are resized, and what of a picture is cut out for a face: its upright square.
+ * The same as src/ferlab/inference/framing.py; both are tested on the same vectors. A canvas would resize otherwise
+ * in each browser.
+ */
+import type { Box, Point } from './protocol';
+
+export const CROP_SIDE = 96; // px, as in framing.py: twice a face's side in the data
+const KEPT_TILT = (10 * Math.PI) / 180; // radians; up to this tilt labels are as good, so that a crop keeps it
+const LEAST_EYES = 0.25; // distance of the eyes by the box's longer side; below it their line says nothing
+
+/** RGBA, as in ImageData. */
+export interface Pixels {
+  data: Uint8ClampedArray<ArrayBuffer>;
+  width: number;
+  height: number;
+}
+
+/** A picture whose pixels are read part by part, since all of them together may be more than a phone has room for. */
+export interface Picture {
+  width: number;
+  height: number;
+  /** A part that lies within the picture. */
+  read(left: number, top: number, width: number, height: number): Pixels;
+}
+
+export const blank = (width: number, height: number): Pixels => ({
+  data: new Uint8ClampedArray(4 * width * height),
+  width,
+  height,
+});
+
+const STRIP = 256; // rows of a picture that are read together
+
+/** Pixels of row after row, and where the row begins in them; a row may be asked for again until the next one is. */
+function rowsOf(from: Pixels | Picture): (y: number) => [data: Uint8ClampedArray, start: number] {
+  if ('data' in from) return (y) => [from.data, 4 * from.width * y];
+  let [strip, top] = [blank(0, 0), 0];
+  return (y) => {
+    if (y < top || y >= top + strip.height) {
+      strip = from.read(0, y, from.width, Math.min(STRIP, from.height - y));
+      top = y;
+    }
+    return [strip.data, 4 * from.width * (y - top)];
+  };
+}
+
+/** Averaged where it shrinks, so that nothing is skipped; bilinear where it grows. */
+export function resized(from: Pixels | Picture, width: number, height: number): Pixels {
+  const rows = rowsOf(from);
+  const taps = width * height < from.width * from.height ? areas : neighbours;
+  const [across, down] = [taps(from.width, width), taps(from.height, height)];
+  const out = blank(width, height);
+  const row = new Float32Array(3 * from.width);
+  for (let y = 0; y < height; y++) {
+    row.fill(0);
+    for (let n = down.from[y]!; n < down.from[y + 1]!; n++) {
+      const weight = down.weight[n]!;
+      const [data, start] = rows(down.index[n]!);
+      for (let i = 0, at = start; i < row.length; i += 3, at += 4) {
+        row[i]! += weight * data[at]!;
+        row[i + 1]! += weight * data[at + 1]!;
+        row[i + 2]! += weight * data[at + 2]!;
+      }
+    }
+    for (let x = 0; x < width; x++) {
+      let red = 0;
+      let green = 0;
+      let blue = 0;
+      for (let n = across.from[x]!; n < across.from[x + 1]!; n++) {
+        const weight = across.weight[n]!;
+        const i = 3 * across.index[n]!;
+        red += weight * row[i]!;
+        green += weight * row[i + 1]!;
+        blue += weight * row[i + 2]!;
+      }
+      const at = 4 * (width * y + x);
+      out.data[at] = red; // which rounds
+      out.data[at + 1] = green;
+      out.data[at + 2] = blue;
+      out.data[at + 3] = 255;
+    }
+  }
+  return out;
+}
+
+/** Of each pixel of an axis: what it is made of, `weight[n]` of the pixel `index[n]`, n from `from[i]` to `from[i + 1]`. */
+interface Taps {
+  from: Int32Array;
+  index: Int32Array;
+  weight: Float32Array;
+}
+
+function tapsOf(pixels: [index: number, weight: number][][]): Taps {
+  const from = new Int32Array(pixels.length + 1);
+  pixels.forEach((taps, i) => (from[i + 1] = from[i]! + taps.length));
+  const all = pixels.flat();
+  return { from, index: Int32Array.from(all, ([i]) => i), weight: Float32Array.from(all, ([, weight]) => weight) };
+}
+
+/** Each pixel is the mean of what it covers. */
+function areas(before: number, after: number): Taps {
+  const scale = before / after;
+  const pixels = Array.from({ length: after }, (_, i) => {
+    const [start, end] = [i * scale, Math.min((i + 1) * scale, before)];
+    const covered = Array.from({ length: Math.ceil(end - 1e-9) - Math.floor(start + 1e-9) }, (_, n) => {
+      const index = Math.floor(start + 1e-9) + n;
+      return [index, (Math.min(index + 1, end) - Math.max(index, start)) / (end - start)] as [number, number];
+    });
+    return covered;
+  });
+  return tapsOf(pixels);
+}
+
+/** Each pixel is the mean of the two nearest, weighted by nearness. */
+function neighbours(before: number, after: number): Taps {
+  const pixels = Array.from({ length: after }, (_, i) => {
+    const place = Math.min(Math.max(((i + 0.5) * before) / after - 0.5, 0), before - 1);
+    const [index, part] = [Math.floor(place), place % 1];
+    return [[index, 1 - part], ...(part ? [[index + 1, part]] : [])] as [number, number][];
+  });
+  return tapsOf(pixels);
+}
+
+/** What of a face is cut out, in units of its box; from the classifier's JSON. */
+export interface Margin {
+  /** Side of the square by the longer side of the box. */
+  sideRatio: number;
+  /** How far its centre stands above the box's, by the height of the box. */
+  raiseRatio: number;
+}
+
+/** Left, top and side in whole pixels of the square that frames a face as the training data frame it. */
+export function square([left, top, width, height]: Box, margin: Margin): [left: number, top: number, side: number] {
+  const side = Math.max(Math.floor(margin.sideRatio * Math.max(width, height) + 0.5), 1);
+  const x = left + width / 2 - side / 2;
+  const y = top + height / 2 - margin.raiseRatio * height - side / 2;
+  return [Math.floor(x + 0.5), Math.floor(y + 0.5), side];
+}
+
+/** By how many radians a face is tilted, clockwise, beyond the tilt that its crop keeps; 0 where the eyes do not say. */
+export function excessTilt([, , width, height]: Box, [right, left]: Point[]): number {
+  const [x, y] = [left![0] - right![0], left![1] - right![1]];
+  if (!(Math.hypot(x, y) >= LEAST_EYES * Math.max(width, height))) return 0;
+  const tilt = Math.atan2(y, x);
+  return Math.sign(tilt) * Math.max(Math.abs(tilt) - KEPT_TILT, 0);
+}
+
+/** The square around a face, 96 px a side, with `tilt` taken out; outside the picture its rim goes on. */
+export function crop(picture: Picture, box: Box, margin: Margin, tilt: number): Pixels {
+  if (!tilt) return resized(part(picture, ...square(box, margin)), CROP_SIDE, CROP_SIDE);
+  const [left, top, width, height] = box;
+  const [cos, sin] = [Math.cos(tilt), Math.sin(tilt)];
+  const side = margin.sideRatio * Math.max(width, height);
+  const x = left + width / 2 + sin * margin.raiseRatio * height;
+  const y = top + height / 2 - cos * margin.raiseRatio * height;
+  const grown = Math.abs(cos) + Math.abs(sin);
+  const whole = Math.max(Math.floor(side * grown + 0.5), 1);
+  const pixels = Math.floor(CROP_SIDE * grown + 0.5);
+  const [x0, y0] = [Math.floor(x - whole / 2 + 0.5), Math.floor(y - whole / 2 + 0.5)];
+  const around = resized(part(picture, x0, y0, whole), pixels, pixels);
+  const out = blank(CROP_SIDE, CROP_SIDE);
+  const scale = pixels / whole;
+  for (let row = 0; row < CROP_SIDE; row++) {
+    const down = ((row + 0.5) / CROP_SIDE - 0.5) * side;
+    for (let column = 0; column < CROP_SIDE; column++) {
+      const across = ((column + 0.5) / CROP_SIDE - 0.5) * side;
+      const atX = (x + cos * across - sin * down - x0) * scale - 0.5;
+      const atY = (y + sin * across + cos * down - y0) * scale - 0.5;
+      bilinear(around, atX, atY, out.data, 4 * (CROP_SIDE * row + column));
+    }
+  }
+  return out;
+}
+
+/** Writes the value at (x, y), where pixel n is at n, to `out` from `at` on. */
+function bilinear({ data, width, height }: Pixels, x: number, y: number, out: Uint8ClampedArray, at: number): void {
+  x = Math.min(Math.max(x, 0), width - 1);
+  y = Math.min(Math.max(y, 0), height - 1);
+  const [left, top] = [Math.floor(x), Math.floor(y)];
+  const [right, low] = [Math.min(left + 1, width - 1), Math.min(top + 1, height - 1)];
+  for (let channel = 0; channel < 3; channel++) {
+    const value = (column: number, row: number) => data[4 * (width * row + column) + channel]!;
+    const upper = value(left, top) * (left + 1 - x) + value(right, top) * (x - left);
+    const lower = value(left, low) * (left + 1 - x) + value(right, low) * (x - left);
+    out[at + channel] = upper * (top + 1 - y) + lower * (y - top);
+  }
+  out[at + 3] = 255;
+}
+
+/** A square of a picture; outside, the picture's rim goes on. */
+function part({ width, height, read }: Picture, left: number, top: number, side: number): Pixels {
+  // One row and column of the picture at least, wherever the square lies.
+  const [x0, y0] = [Math.min(Math.max(left, 0), width - 1), Math.min(Math.max(top, 0), height - 1)];
+  const x1 = Math.min(Math.max(left + side, x0 + 1), width);
+  const y1 = Math.min(Math.max(top + side, y0 + 1), height);
+  const inside = read(x0, y0, x1 - x0, y1 - y0);
+  if (inside.width === side && inside.height === side) return inside;
+  const out = blank(side, side);
+  const [from, to] = [new Uint32Array(inside.data.buffer), new Uint32Array(out.data.buffer)];
+  const clamp = (n: number, first: number, count: number) => Math.min(Math.max(n - first, 0), count - 1);
+  for (let row = 0; row < side; row++) {
+    const start = inside.width * clamp(top + row, y0, inside.height);
+    for (let column = 0; column < side; column++) {
+      to[side * row + column] = from[start + clamp(left + column, x0, inside.width)]!;
+    }
+  }
+  return out;
+}
