@@ -115,7 +115,7 @@ def test_ours_say_what_they_learned_from_and_how_they_were_measured(ours):
 
 
 def test_the_list_falls_and_ours_are_bold(ours, written):
-    listed = field.listed(written(ROW, ROW | {"system": "top", "accuracy": 99.0}), ours, "views12")
+    listed = field.listed(written(ROW, ROW | {"system": "top", "accuracy": 99.0}), ours, [], "views12")
     assert [one.accuracy for one in listed] == sorted((one.accuracy for one in listed), reverse=True)
     head, body = rows(field.table(listed))
     assert next(iter(body)) == "top"
@@ -126,6 +126,19 @@ def test_the_list_falls_and_ours_are_bold(ours, written):
     assert given["extra data"] == "–"
     low, high = proportion_confint(round(0.7 * 3456), 3456, method="wilson")
     assert given["PrivateTest"] == f"70.0 ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def test_a_measured_file_takes_the_place_of_what_was_reported(ours, written):
+    (one,) = put("net9", views=("none",), splits=("test",), export={"sha256": "x"}, commit=None, **told()).values()
+    found = reports.read("*")
+    assert [row.name for row in recipes.listed(found, RULES)] == [row.name for row in ours]
+    foreign = [row for row in recipes.rows_of(found) if row.kind == recipes.FOREIGN]
+    (entered,) = field.listed(written(ROW | {"measured": "net9"}), [], foreign, "views12")
+    assert (entered.name, entered.trust, entered.images) == (ROW["system"], "full", 500)
+    assert entered.accuracy == one["accuracy"]
+    assert entered.interval == pytest.approx(proportion_confint(one["correct"], 500, method="wilson"), abs=1e-9)
+    with pytest.raises(FerlabError, match=r"measured is 'gone' for poster, a net, and no foreign file"):
+        field.listed(written(ROW | {"measured": "gone"}), [], foreign, "views12")
 
 
 def test_the_posters_figure_stands_beside_ours(ours, written):

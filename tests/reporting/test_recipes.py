@@ -14,7 +14,9 @@ RULES = {"seeds": 3, "views": "views12", "without": []}
 
 
 def put(name, kind="net", seed=0, right=0.7, views=("none", "views12"), splits=("val", "test"), **fields):
-    fields |= {"file": {"export": {"precision": "int8"}}, "net": {}}.get(kind, {"members": ["x", "y"], "seed": [0, 1]})
+    fields |= {"file": {"export": {"precision": "int8"}, "commit": "abc"}, "net": {}}.get(
+        kind, {"members": ["x", "y"], "seed": [0, 1]}
+    )
     return {
         (split, tta): write(
             Path(name, "reports", f"{split}-{tta}"), name, split, tta, right, **{"seed": seed, **fields}

@@ -7,7 +7,7 @@ is known; this file alone writes the ledger.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NotRequired, Self
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from ferlab.evaluation import ledger, report
 from ferlab.files import refuse_name, refuse_unwritable
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.predictors.predictor import device_of
-from ferlab.predictors.views import ViewSet
+from ferlab.predictors.views import VIEWS, ViewSet
 from ferlab.runs import provenance, shapes
 from ferlab.runs.directory import Run, refuse_unfinished
 from ferlab.runs.provenance import Provenance
@@ -113,16 +113,20 @@ class _StatedVal(TypedDict):
 
 
 class _Stated(TypedDict):
-    """What the JSON of an exported model must hold to be evaluated."""
+    """What the JSON of an exported model must hold to be evaluated; a foreign one may lack what has `_UNSTATED`."""
 
-    precision: str
+    precision: NotRequired[str]
     data: str
-    commit: str
-    tta: str
-    views: list[Any]
-    val_faces_sha256: str
-    val: _StatedVal
+    commit: NotRequired[str]
+    tta: NotRequired[str]
+    views: NotRequired[list[Any]]
+    val_faces_sha256: NotRequired[str]
+    val: NotRequired[_StatedVal]
     runs: Annotated[list[_StatedRun], Field(min_length=1)]
+
+
+# Of a model that ferlab did not export: without a commit of ferlab it is known as foreign.
+_UNSTATED = {"precision": "foreign", "commit": None, "tta": "none", "views": [list(view) for view in VIEWS["none"]]}
 
 
 class Door:
@@ -198,7 +202,8 @@ class Door:
             FerlabError: no such data or faces.
         """
         file = model.path.with_suffix(".json")
-        shapes.read(_Stated, stated := model.sidecar, file, "export the run anew")
+        shapes.read(_Stated, model.sidecar, file, "export the run anew, or see docs/field.md for a foreign model")
+        stated = {"file": model.path.name, **_UNSTATED, **model.sidecar}
         refuse_name(stated["tta"], f"tta in {file}", found=True)  # its report is called so
         runs = []
         for run in stated["runs"]:

@@ -54,6 +54,9 @@ def evaluate_exported(
 def _compare(model: OnnxModel, accuracy: float, opened: Opened) -> None:
     """Compare the accuracy on val with the one that the JSON states of the same faces."""
     stated = model.sidecar
+    if "val" not in stated or "val_faces_sha256" not in stated:
+        log.info("%s states no accuracy; nothing to compare", model.path.name)
+        return
     if stated["val_faces_sha256"] != opened.provenance.faces_sha256:
         log.warning("these are not the val faces that %s states an accuracy of; nothing to compare", model.path.name)
         return

@@ -22,6 +22,7 @@ FORMAT = 1  # of the JSON; raise it when a key changes its meaning
 INPUT, OUTPUT = "rgba", "probabilities"
 _SUM_TOLERANCE = 1e-2  # of a row of probabilities: half precision rounds
 _LARGEST = 10  # ratio of a margin: the picture's rim is repeated that far
+_FOREIGN = "Of a model that ferlab did not export, docs/field.md shows"
 THRESHOLD = 0.0  # where the JSON states none, as in web/src/models.ts: no label is withheld
 
 
@@ -122,11 +123,14 @@ def read_sidecar(path: Path) -> Json:
     """The JSON beside an .onnx file, checked but for the checksum; raises FerlabError as `OnnxModel.open`."""
     file, mend = path.with_suffix(".json"), "copy it again, or export the run anew"
     if not file.exists():
-        raise FerlabError(f"{file} is missing; an exported model is {path.name} with {file.name} beside it")
+        raise FerlabError(
+            f"{file} is missing; an exported model is {path.name} with {file.name} beside it. {_FOREIGN} the shortest"
+        )
     sidecar = read_json(file, mend)
     needed = {"format", "sha256", "expressions", "margin"}
     if not isinstance(sidecar, dict) or needed - sidecar.keys():
-        raise FerlabError(f"{file} is not of an exported model: expected {', '.join(sorted(needed))} in it")
+        lacks = ", ".join(sorted(needed - (sidecar.keys() if isinstance(sidecar, dict) else set())))
+        raise FerlabError(f"{file} is not of an exported model: it lacks {lacks}. {_FOREIGN} the shortest")
     if sidecar["format"] != FORMAT:
         raise FerlabError(f"{file} has format {sidecar['format']}, expected {FORMAT}; export the run anew")
     if not isinstance(sidecar["sha256"], str):
@@ -154,7 +158,7 @@ def _check_graph(path: Path, session: onnxruntime.InferenceSession, sidecar: Map
         )
     inside = session.get_modelmeta().custom_metadata_map.get("expressions")
     if inside is None:
-        raise FerlabError(f"{path} holds no class names; expected the metadata that ferlab.export writes")
+        raise FerlabError(f"{path} holds no class names: expected `expressions` in its metadata. {_FOREIGN} how")
     try:
         order = json.loads(inside)
     except (ValueError, RecursionError):

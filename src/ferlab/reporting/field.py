@@ -5,7 +5,7 @@ The rows of others are data that anybody may add to; ours come from results/ alo
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -39,6 +39,7 @@ class _Row(TypedDict):
     source: str
     group: Literal["poster", "field"]
     ours: NotRequired[str]
+    measured: NotRequired[str]
 
 
 class _Rows(TypedDict):
@@ -56,6 +57,7 @@ class System:
         trust: full, plausible or low, as docs/field.yaml defines them.
         group: OURS, POSTER or FIELD.
         ours: name of our row that builds the same system.
+        measured: name of the row of results/ that holds our measurement of its file.
     """
 
     name: str
@@ -71,6 +73,7 @@ class System:
     source: str
     group: str
     ours: str | None = None
+    measured: str | None = None
 
     @property
     def part(self) -> str:
@@ -106,26 +109,46 @@ def of_ours(rows: Sequence[Recipe], views: str) -> list[System]:
 
 def _of_recipe(row: Recipe, views: str, found: Sequence[Report]) -> System:
     first = found[0]
-    low, high = (statistics.mean(r["interval95"][end] for r in found) for end in (0, 1))
     return System(
         name=row.title,
         year=int(first["evaluated_at"][:4]),
-        accuracy=statistics.mean(r["accuracy"] for r in found),
-        interval=(low, high),
-        images=first["n"],
         nets=len(first["members"]),
         parameters=first["parameters"],
         extra_data=_extra_data(first),
         protocol=_protocol(row, views, first),
-        trust="full",
+        **_measured(found),
         source=f"results/, {row.name}",
         group=OURS,
     )
 
 
-def listed(others: Path, rows: Sequence[Recipe], views: str) -> list[System]:
-    """Others' systems and ours by falling accuracy; raises FerlabError as `of_others`."""
-    return sorted([*of_others(others), *of_ours(rows, views)], key=lambda one: (-one.accuracy, one.name))
+def _measured(found: Sequence[Report]) -> Json:
+    """What reports, one a seed, say of a system."""
+    low, high = (statistics.mean(r["interval95"][end] for r in found) for end in (0, 1))
+    accuracy = statistics.mean(r["accuracy"] for r in found)
+    return {"accuracy": accuracy, "interval": (low, high), "images": found[0]["n"], "trust": "full"}
+
+
+def listed(others: Path, rows: Sequence[Recipe], foreign: Sequence[Recipe], views: str) -> list[System]:
+    """Others' systems and ours by falling accuracy.
+
+    Args:
+        rows: ours.
+        foreign: what was measured of others' files; such a figure takes the place of the one that was reported.
+
+    Raises:
+        FerlabError: as `of_others`, or a file that a row calls measured was not.
+    """
+    known = {row.name: row.best_known("test", views)[1] for row in foreign}
+    theirs = []
+    for one in of_others(others):
+        if one.measured and not known.get(one.measured):
+            raise FerlabError(
+                f"measured is {one.measured!r} for {one.name}, and no foreign file of that name was published with its "
+                f"accuracy on test; type python -m ferlab.evaluate weights={one.measured}.onnx split=test"
+            )
+        theirs.append(replace(one, **_measured(known[one.measured])) if one.measured else one)
+    return sorted([*theirs, *of_ours(rows, views)], key=lambda one: (-one.accuracy, one.name))
 
 
 def table(systems: Sequence[System]) -> str:

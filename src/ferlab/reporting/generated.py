@@ -80,8 +80,9 @@ def _picture(table: Table, found: Sequence[Report]) -> str:
 
 
 def _systems(table: Table, found: Sequence[Report]) -> list[field.System]:
-    rows = recipes.listed(found, table["recipes"])
-    return field.listed(Path(table["field"]), rows, table["recipes"]["views"])
+    foreign = [row for row in recipes.rows_of(reports.read(table["runs"])) if row.kind == recipes.FOREIGN]
+    rows, views = recipes.listed(found, table["recipes"]), table["recipes"]["views"]
+    return field.listed(Path(table["field"]), rows, foreign, views)
 
 
 _LAYOUTS: dict[str, Callable[[Table, Sequence[Report]], str]] = {

@@ -103,9 +103,10 @@ def _refuse_unmeasured(record: Record) -> None:
 
 
 def _refuse_dirty(record: Record) -> None:
-    """A number that no commit's code gives again is not published by oversight."""
+    """A number that no commit's code gives again is not published by oversight; of a foreign file we have the file."""
+    foreign = record.exported and record.info.get("commit") is None
     for what, commit in [
-        ("trained", record.info.get("commit")),
+        *([] if foreign else [("trained", record.info.get("commit"))]),
         *((f"measured ({r['split']}, tta={r['tta']})", r.get("evaluated_commit")) for r in record.reports),
         *((f"studied ({s.kind})", s.content.get("evaluated_commit")) for s in record.studies),
     ]:

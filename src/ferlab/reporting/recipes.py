@@ -14,6 +14,7 @@ from ferlab.reporting import markdown
 from ferlab.reporting.markdown import Report
 
 KINDS = ("net", "file", "ensemble")  # in the order of the rows
+FOREIGN = "foreign"  # a file that ferlab did not export: measured here, and nobody's here
 SINGLE = "none"  # the set of views that is the face alone
 
 
@@ -23,7 +24,7 @@ class Recipe:
 
     Attributes:
         name: of the recipe without seeds, of the file or of the ensemble.
-        kind: one of KINDS.
+        kind: one of KINDS, or FOREIGN.
         reports: by (split, set of views), one a seed.
     """
 
@@ -63,21 +64,26 @@ class Recipe:
         return found, self.of(split, found)
 
 
+def rows_of(reports: Sequence[Report]) -> list[Recipe]:
+    """Every row of contents of report.json; those of other faces than most reports of their split are left out."""
+    faces = {split: _most(r["faces_sha256"] for r in reports if r["split"] == split) for split in ("val", "test")}
+    reports = [r for r in reports if r["faces_sha256"] == faces[r["split"]]]
+    return [Recipe(name, _kind(next(iter(row.values()))[0]), row) for name, row in markdown.by_recipe(reports).items()]
+
+
 def listed(reports: Sequence[Report], recipes: Mapping[str, Any]) -> list[Recipe]:
     """The rows of a short list: nets of enough seeds, all files and all ensembles, each by its accuracy on val.
 
     Args:
-        reports: contents of report.json. Those of other faces than most reports of their split are left out.
+        reports: as for `rows_of`.
         recipes: `seeds`, trainings that a net needs, `without`, globs of the rows that are left out, and `views`, those
             in which accuracies on val are compared.
     """
-    faces = {split: _most(r["faces_sha256"] for r in reports if r["split"] == split) for split in ("val", "test")}
-    reports = [r for r in reports if r["faces_sha256"] == faces[r["split"]]]
-    rows = [Recipe(name, _kind(next(iter(row.values()))[0]), row) for name, row in markdown.by_recipe(reports).items()]
     kept = [
         row
-        for row in rows
-        if (row.kind != "net" or row.runs >= recipes["seeds"])
+        for row in rows_of(reports)
+        if row.kind in KINDS
+        and (row.kind != "net" or row.runs >= recipes["seeds"])
         and not any(fnmatchcase(row.name, pattern) for pattern in recipes["without"])
         and any(split == "test" for split, _ in row.reports)
     ]
@@ -121,7 +127,7 @@ def _on_val(row: Recipe, views: str) -> float:
 
 def _kind(report: Report) -> str:
     if "export" in report:
-        return "file"
+        return FOREIGN if report.get("commit") is None else "file"
     return "ensemble" if len(report["members"]) > 1 or "ensemble_sha256" in report else "net"
 
 
