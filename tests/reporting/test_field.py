@@ -179,7 +179,8 @@ def test_ours_are_what_results_holds():
     for one in systems:
         name = re.escape(one.source.removeprefix("results/, "))
         here = measured[measured.name.str.fullmatch(rf"{name}(-s\d)?") & (measured.split == "test")]
-        here = here[here.views == next(v for v in ("views12", "views12-logit", "none") if (here.views == v).any())]
+        several = sorted({*here.views} - {"none"}, key=lambda views: views != "views12")
+        here = here[here.views == (several[0] if several else "none")]
         ends = [proportion_confint(r.correct, r.n, method="wilson") for r in here.itertuples()]
         assert one.accuracy == pytest.approx((here.correct / here.n).mean())
         assert one.interval == pytest.approx([sum(e) / len(ends) for e in zip(*ends, strict=True)], abs=1e-9)

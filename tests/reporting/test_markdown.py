@@ -71,6 +71,11 @@ def test_a_second_run_of_one_seed_is_not_another_seed():
     assert found == ["x-none", "x-none", "x-none-2", "x-none-s01", "free"]
 
 
+def test_columns_of_words_stand_to_the_left():
+    text = markdown.markdown(["a", "n", "w"], [["x", "1", "y"]], words=["w"])
+    assert text.splitlines()[1] == "| --- | ---: | --- |"
+
+
 def test_splice_replaces_what_stands_between_the_marks(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("a\n<!-- table:x -->\nold\n<!-- /table -->\nb\n<!-- table:y -->\n<!-- /table -->\nc\n")

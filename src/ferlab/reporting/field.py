@@ -179,7 +179,7 @@ def table(systems: Sequence[System]) -> str:
         ]
         for one in systems
     ]
-    return markdown.markdown(head, body) + "\n\n" + CAPTION
+    return markdown.markdown(head, body, words=("extra data", "trust", "protocol", "source")) + "\n\n" + CAPTION
 
 
 CAPTION = (

@@ -183,9 +183,9 @@ def interval(intervals: Sequence[Sequence[float] | None]) -> str:
     return "–".join(f"{100 * statistics.mean(ends):.1f}" for ends in zip(*intervals, strict=True))
 
 
-def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table, its first column to the left and the others to the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *body]
+def markdown(head: Sequence[str], body: Sequence[Sequence[str]], words: Sequence[str] = ()) -> str:
+    """A table: to the left its first column and those whose heads are in `words`, to the right the others."""
+    lines = [head, ["---" if title in (head[0], *words) else "---:" for title in head], *body]
     return "\n".join("| " + " | ".join(safe(text).replace("|", "\\|") for text in line) + " |" for line in lines)
 
 
