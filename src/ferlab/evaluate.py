@@ -63,7 +63,7 @@ def _exported(config: Config) -> Iterator[Path]:
     for key, expected in fixed.items():
         if config[key] != expected:
             raise FerlabError(f"weights={config['weights']} is one file with its views inside; leave out {key}")
-    door = Door(config["split"], data=config["data"], device=config["device"], ledger_path=config["ledger"])
+    door = Door(config["split"], data=config.get("data"), device=config["device"], ledger_path=config["ledger"])
     path = models.find(config["weights"])
     yield evaluate_exported(path, door, Path(config["outputs"]), config["skip_measured"])
 
@@ -76,7 +76,7 @@ def _runs(config: Config) -> Iterator[Path]:
         raise FerlabError(f"name={config['name']} is for an ensemble, and each=true makes none; leave out one of them")
     options = Options(config["batch_size"], Path(config["outputs"]), config["skip_measured"])
     views = config["tta"], config["tta_space"]
-    door = Door(config["split"], *views, config["data"], config["device"], config["ledger"])
+    door = Door(config["split"], *views, config.get("data"), config["device"], config["ledger"])
     if config["each"]:
         yield from evaluate_each(config["runs"], door, options)
     else:
