@@ -35,14 +35,21 @@ MAY_IMPORT = {
 LIBRARIES = {
     "torch": (
         *("nets", "ensembling", "evaluation", "training", "studies", "deploy"),
-        *("data/affine.py", "data/augment.py", "data/batches.py", "data/datamodule.py", "data/uniforms.py"),
+        *(
+            "data/affine.py",
+            "data/augment.py",
+            "data/batches.py",
+            "data/camera.py",
+            "data/datamodule.py",
+            "data/uniforms.py",
+        ),
         *("runs/checkpoints.py", "runs/provenance.py"),
         *("predictors/of_run.py", "predictors/predictor.py", "predictors/warping.py", "predictors/zoo.py"),
     ),
     "pytorch_lightning": ("data/datamodule.py", "training"),
     "hydra": ("cli.py", "config.py", "reproduce.py", "jobs/typed.py", "jobs/sweep_record.py"),
     "omegaconf": ("cli.py", "config.py", "reproduce.py", "jobs/typed.py", "jobs/sweep_record.py"),
-    "albumentations": ("data/augment.py", "data/affine.py"),
+    "albumentations": ("data/augment.py", "data/affine.py", "data/camera.py"),
     "wandb": ("training/loggers.py", "training/wandb_runs.py"),
     "onnx": ("deploy",),
     "onnxruntime": ("inference", "deploy"),

@@ -103,6 +103,7 @@ def test_the_json_states_what_was_measured_of_the_files(run, second, two):
     assert stated["parity"]["largest_difference"] < 1e-4
     assert (stated["parity"]["faces"], stated["parity"]["accuracy_change"]) == (70, 0)
     assert 0 < stated["threshold"] < 1
+    assert sum(stated["priors"]) == pytest.approx(1)
     assert str(second.path.parent) not in two.read_text()
 
 
@@ -160,6 +161,8 @@ def test_a_new_export_of_the_name_leaves_nothing_of_the_old_one(copied, run, sec
     [
         (["name=null"], "type name=NAME and one precision"),
         (["precision=[fp32,int8]"], "give one precision"),
+        (["priors=equal"], "priors= goes into one graph"),
+        (["safetensors=true"], "safetensors=true is of one run"),
         (["runs={run}"], "small is a run by itself; leave out members=true"),
     ],
 )

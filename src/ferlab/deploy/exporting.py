@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from ferlab.data.faces import Faces, split_title
-from ferlab.deploy import export_files, graph, weights_files
+from ferlab.deploy import export_files, graph, priors, weights_files
 from ferlab.ensembling import named, subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation.door import Door, OpenedRuns
@@ -46,6 +46,8 @@ def export(config: Config) -> list[Path]:
         raise FerlabError(f"safetensors=true is of one run, and {one.name} is an ensemble; leave it out")
     made = _made(precisions, one, opened, config)
     base = one.name if view_set.title == "none" else f"{one.name}-{view_set.title}"
+    if config["priors"] is not None:
+        base += f"-{config['priors'] if isinstance(config['priors'], str) else 'priors'}"
     out = Path(config["out"] or one.folder / "export")
     path = out / (config["name"] or base)
     beside = _weights(one, opened, path, config["largest_mb"]) if config["safetensors"] else {}
@@ -85,9 +87,10 @@ def _made(
 ) -> dict[str, _Exported]:
     """Every precision checked against torch, and measured on val; fp32 is made in any case, for comparison."""
     predictor, val = one.predictor(opened.view_sets[0]).eval(), opened.faces
+    predictor, of_classes = priors.applied(predictor, one, config["priors"])
     fp32 = graph.trace(predictor, config["opset"])
     train = one.runs[0].faces().of_split("train")
-    facts = export_files.facts(one, opened, config["margin"], config["opset"])
+    facts = export_files.facts(one, opened, config["margin"], config["opset"]) | of_classes
     some = np.random.default_rng(0).permutation(len(val))[: config["parity_faces"]]
     crops, expected = export_files.ask_torch(predictor, val.pixels[some])
     found: dict[str, _Exported] = {}

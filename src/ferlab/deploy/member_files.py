@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from ferlab import files
-from ferlab.deploy import export_files, exporting, graph
+from ferlab.deploy import export_files, exporting, graph, priors
 from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation.door import OpenedRuns
@@ -51,6 +52,8 @@ def export(config: Config) -> Path:
         raise FerlabError("members=true writes NAME.json; type name=NAME and one precision, as precision=int8")
     if config["safetensors"]:
         raise FerlabError("safetensors=true is of one run, and members=true of an ensemble; leave out one of them")
+    if config["priors"] is not None:
+        raise FerlabError("priors= goes into one graph; leave it out, and type priors= where the ensemble predicts")
     one, opened = exporting.open_runs(config)
     if len(one.members) < 2 or one.specialists:
         what = (
@@ -119,10 +122,12 @@ def _together(made: Sequence[_Member], one: Subject, opened: OpenedRuns, config:
         *(sum(member["bytes"] for member in members) / 1e6, percent(accuracy["accuracy"]), accuracy["n"]),
         *(against["largest_difference"], len(found), percent(against["agreement"])),
     )
+    _, of_classes = priors.applied(nn.Identity(), one, None)
     stated = {
         "bytes": sum(member["bytes"] for member in members),
         "sha256": members_sha256(members),
         **export_files.facts(one, opened, config["margin"], config["opset"]),
+        **of_classes,
         "members": members,
         "parity": against,
         "val": accuracy,
