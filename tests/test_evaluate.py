@@ -14,7 +14,6 @@ def _main(*typed):
     """The command's task on conf/evaluate.yaml with `typed` over it, without Hydra's own argument parsing."""
     conf = OmegaConf.load(Path(config.CONF) / "evaluate.yaml")
     conf.pop("defaults")
-    conf["data"] = None  # of the defaults
     evaluate.main.__wrapped__(config.plain(OmegaConf.merge(conf, OmegaConf.from_dotlist(list(typed)))))
 
 

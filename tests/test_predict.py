@@ -177,7 +177,7 @@ def test_results_that_cannot_be_written(reader, clip, model):
 
 
 def test_ctrl_c_while_the_model_is_opened_is_one_line(monkeypatch, capsys):
-    def interrupted(*args):
+    def interrupted(*args, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(predict, "Predictor", interrupted)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ferlab.inference.predictor import Face as Face
     from ferlab.inference.predictor import Predictor as Predictor
+    from ferlab.predictors import zoo as zoo
 
 __version__ = "0.1.0"
 
@@ -20,9 +21,13 @@ for _name, _value in {
 
 
 def __getattr__(name: str) -> Any:
-    """`from ferlab import Predictor` loads onnxruntime and OpenCV; `import ferlab` alone loads neither."""
+    """`from ferlab import Predictor` loads onnxruntime and OpenCV, `zoo` torch; `import ferlab` alone loads none."""
     if name in ("Face", "Predictor"):
         from ferlab.inference import predictor
 
         return getattr(predictor, name)
+    if name == "zoo":
+        from ferlab.predictors import zoo
+
+        return zoo
     raise AttributeError(f"module 'ferlab' has no attribute {name!r}")

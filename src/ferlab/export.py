@@ -10,9 +10,13 @@ log = logging.getLogger(__name__)
 
 @command("export")
 def main(config: Config) -> None:
-    from ferlab.deploy.exporting import export
+    from ferlab.deploy import exporting, member_files
 
-    for path in export(config):
+    if config["members"]:
+        path = member_files.export(config)
+        log.info("%s and its members; next: python -m ferlab.evaluate %s", path, typed("weights", path))
+        return
+    for path in exporting.export(config):
         sidecar, weights = path.with_suffix(".json").name, typed("weights", path)
         log.info("%s and %s; next: python -m ferlab.evaluate %s", path, sidecar, weights)
 

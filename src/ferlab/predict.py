@@ -24,6 +24,7 @@ from ferlab.inference.label_orders import LABEL_ORDERS
 from ferlab.inference.predicting import Session
 from ferlab.inference.prediction_files import Predictions
 from ferlab.inference.predictor import Face, Predictor
+from ferlab.inference.priors import typed
 from ferlab.inference.tracks import TIME_CONSTANT_S
 
 # What lies beyond is a slip; the predictor checks the other numbers.
@@ -61,6 +62,10 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="search a video's frames as pictures, for small and turned faces: far slower",
     )
     add("--min-confidence", type=float, help="label 'uncertain' below it, 0 to 1 (default: the model's threshold)")
+    of_classes = (
+        "shares of the classes in these pictures, where known: uniform, fer2013, ferplus, or 7 numbers with commas"
+    )
+    add("--priors", type=typed, help=of_classes)
     add("--min-score", type=float, help="of the face detector, 0 to 1 (default: 0.5)")
     add("--label-order", default="fer2013", choices=LABEL_ORDERS, help="order and names of the classes in --out")
     add("--smooth-ms", type=float, default=smooth_ms, help="time constant in videos, 0 for none (%(default)g)")
@@ -78,7 +83,7 @@ def _session(args: argparse.Namespace) -> Session:
         if value is not None and not 0 <= value <= most:  # NaN too
             raise FerlabError(f"--{name.replace('_', '-')} is {value}; expected a number from 0 to {most}")
     detect, least = not args.no_detect, args.min_confidence
-    predictor = Predictor(args.model, detect, least, args.min_score, args.batch, args.threads)
+    predictor = Predictor(args.model, detect, least, args.min_score, args.batch, args.threads, priors=args.priors)
     drawings = AnnotatedFolder(args.annotated) if args.annotated else None
     out = Predictions(args.out, args.label_order, predictor.provenance)
     return Session(predictor, out, drawings, args.smooth_ms / 1000, args.everyone, args.seconds)

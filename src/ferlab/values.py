@@ -33,7 +33,9 @@ _VALUES: dict[str, Any] = {
     **dict.fromkeys(("sanity_stages", "greedy.size", "save_every"), _Count),
     **dict.fromkeys(("data.n_train", "data.n_val", "data.n_test", "trainer.max_epochs"), _Count),
     **dict.fromkeys(("shown", "examples", "greedy.bags", "num_workers", "early_stopping", "unfreeze_every"), _Whole),
-    **dict.fromkeys(("lr", "weight_decay", "warmup_epochs", "sam_rho", "mixup", "cutmix"), _NotNegative),
+    **dict.fromkeys(
+        ("lr", "weight_decay", "warmup_epochs", "sam_rho", "mixup", "cutmix", "logit_adjustment"), _NotNegative
+    ),
     **dict.fromkeys(("teacher_temperature", "margin.side_ratio", "tolerance.fp32", "tolerance.fp16"), _Positive),
     **dict.fromkeys(("teacher_share", "label_smoothing", "ambiguous_gap", "specialist_level"), _Share),
     **dict.fromkeys(("wanted_accuracy", "layer_decay"), _Part),
@@ -48,6 +50,7 @@ _VALUES: dict[str, Any] = {
     **dict.fromkeys(("weights", "out", "into", "against"), _Text | None),
     **dict.fromkeys(("model", "model.net", "model.input", "augment", "trainer"), dict[str, Any]),
     **dict.fromkeys(("augment.policy", "data.sources", "data.auxiliary"), _Nodes),
+    "priors": _Text | Annotated[list[_NotNegative], Len(7, 7)] | None,
     "corruptions": _Text | list[_Text],
     "steps": _Count | dict[str, Any],  # of an integral, or of a paper
     "plateau_patience": _Whole,

@@ -8,7 +8,7 @@ from rich.console import Console
 from ferlab.inference import catalogue, models
 from tests.inference.test_models import package, put  # noqa: F401
 
-RUN = {"info": {"model": "resnet18", "teacher": {}}}
+RUN = {"info": {"model": "resnet18", "teacher": {"members": ["a"]}}}
 STATED = {"bytes": 11_309_620, "precision": "int8", "tta": "none", "runs": [RUN]}
 VAL = {"n": 200, "correct": 145, "accuracy": 0.725, "interval95": [0.6591, 0.7822]}
 SPEED = {"ms_per_face": 2.583, "relative_to": {"five_layer": 0.28}}
@@ -35,6 +35,13 @@ def test_a_row_says_what_the_files_beside_a_model_say(package):
 def test_views_and_members_are_named(package, runs, tta, what):
     path = put(package, "one", **STATED | {"runs": runs, "tta": tta})
     assert catalogue.of_model("one", path).what == what
+
+
+def test_a_foreign_json_may_state_little(package):
+    path = put(package, "one")
+    path.write_bytes(b"abc")
+    row = catalogue.of_model("one", path)
+    assert (row.what, row.bytes, row.precision, row.val) == ("–", 3, "", None)
 
 
 def test_figures_have_their_intervals_and_a_dash_stands_for_none():

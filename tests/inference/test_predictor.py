@@ -14,6 +14,7 @@ from PIL import Image
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.framing import square
+from ferlab.inference.onnx_model import OnnxModel
 from ferlab.inference.predictor import Predictor
 from tests.pictures import expected, photo, two_faces, write_clip, write_model
 
@@ -167,3 +168,18 @@ def test_a_face_is_followed_and_smoothed(predictor, clip):
             last = before.time_s
             np.testing.assert_allclose(two.probabilities, state, atol=1e-4)
     assert {face.track for frame in predictor.video(clip, lost_s=0.25) for face in frame.faces} == {0, 1}
+
+
+def test_known_shares_of_the_classes_weigh_the_probabilities(model, two):
+    own, opened = Predictor(model, threads=1), OnnxModel.open(model, 1)
+    opened.sidecar["priors"] = [1, 1, 1, 1, 1, 1, 2]
+    wanted = [4, 1, 1, 1, 1, 0, 2]
+    weighed = Predictor(opened, priors=wanted)
+    for before, after in zip(own(two), weighed(two), strict=True):
+        expected = before.probabilities * np.array(wanted) / np.array([1, 1, 1, 1, 1, 1, 2])
+        np.testing.assert_allclose(after.probabilities, expected / expected.sum(), atol=1e-6)
+        assert after.confidence == after.probabilities.max()
+    assert weighed.provenance["priors"] == [share / 10 for share in wanted]
+    assert "priors" not in own.provenance
+    with pytest.raises(FerlabError, match="does not say its class shares"):
+        Predictor(model, priors="uniform")

@@ -26,9 +26,9 @@ SYSTEMS = [
 SPEEDS = [Speed("small", 0.7, 0.25), Speed("large", 0.73, 4.0)]
 
 
-def panels(systems=SYSTEMS, speeds=SPEEDS):
+def panels(systems=SYSTEMS, speeds=SPEEDS, narrow=False):
     figure = Figure()
-    field_figure.draw(figure, Content(systems, speeds), LIGHT)
+    field_figure.draw(figure, Content(systems, speeds, narrow), LIGHT)
     return {axes.get_label(): axes for axes in figure.axes}
 
 
@@ -76,9 +76,20 @@ def test_parameters_and_times_stand_where_they_are_known():
     assert "time" not in panels(speeds=[])
 
 
+def test_a_narrow_picture_shows_the_same_points_in_panels_below_the_rows():
+    wide, narrow = panels(), panels(narrow=True)
+    assert {name: points(axes) for name, axes in narrow.items()} == {n: points(axes) for n, axes in wide.items()}
+    assert wide["size"].figure.get_figwidth() > 1.5 * narrow["size"].get_figure(root=True).get_figwidth()
+    bottoms = {name: axes.get_window_extent().y0 for name, axes in narrow.items()}
+    assert max(bottoms["size"], bottoms["time"]) < bottoms["rows"]
+    assert set(panels(speeds=[], narrow=True)) == {"rows", "size"}
+
+
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("theme", figures.THEMES)
-def test_the_same_content_gives_the_same_bytes(theme):
-    one, again = (figures.drawn(field_figure.draw, Content(SYSTEMS, SPEEDS), theme, "svg") for _ in range(2))
+def test_the_same_content_gives_the_same_bytes(theme, narrow):
+    content = Content(SYSTEMS, SPEEDS, narrow)
+    one, again = (figures.drawn(field_figure.draw, content, theme, "svg") for _ in range(2))
     assert one == again
     assert b"<dc:date>" not in one
     assert b"poster, all</text>" in one

@@ -68,10 +68,10 @@ def drawn(file):
     return re.findall(r'id="((?:accuracy|parameters|time)-[^"]*)"', text), re.findall(r"<text[^>]*>([^<]*)<", text)
 
 
-def test_both_pictures_show_what_publish_draws(copied):
+def test_all_pictures_show_what_publish_draws(copied):
     pictures = [table for table in copied if table.get("layout") == "picture"]
     before = {table["into"]: drawn(table["into"]) for table in pictures}
-    assert len(before) == 2
+    assert len(before) == 4
     generated.write(pictures)
     for path, shown in before.items():
         assert drawn(path) == shown, f"{path}: type python -m ferlab.publish tables=true"

@@ -80,3 +80,17 @@ def test_what_a_target_lacks_to_one_is_the_teachers():
     own = np.array([0.4, 0, 0.4 * 0.25])[:, None]
     labels = np.stack([np.eye(K)[3], np.zeros(K), np.eye(K)[1]])
     np.testing.assert_allclose(found, own * labels + (1 - own) * answers, atol=1e-12)
+
+
+def test_a_shifted_loss_is_numpys_and_leaves_the_answers_alone():
+    logits, targets = made()
+    shift = np.log(np.linspace(0.05, 0.5, K))
+    shifted = logits + shift
+    log_p = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    module = classifier(logit_shift=torch.tensor(shift, dtype=torch.float32))
+    faces = torch.tensor(logits, dtype=torch.float32).view(-1, 1, 1, K)
+    loss, sums = module.loss(faces, torch.tensor(targets, dtype=torch.float32))
+    assert float(loss) == pytest.approx(-(targets * log_p).sum(1).mean(), rel=1e-5)
+    assert sums[1] == (logits.argmax(1) == targets.argmax(1)).sum()
+    np.testing.assert_array_equal(module(faces).numpy(), faces.view(-1, K).numpy())
+    assert "logit_shift" not in module.state_dict()

@@ -22,6 +22,8 @@ def test_the_facts_are_those_of_the_config_the_data_and_the_net(facts, faces):
     assert (facts.class_weights, facts.precision, facts.weights, facts.teacher) == ("balanced", "32-true", "none", None)
     counts = faces.of_split("train").targets.sum(0)
     assert facts.class_counts == dict(zip(EXPRESSIONS, counts.tolist(), strict=True))
+    assert facts.label_system == "drawn"
+    assert facts.priors == pytest.approx([1 / 7] * 7)  # balanced
     assert facts.learns == f"{facts.parameters:,} of {facts.parameters:,} parameters learn"
     assert facts.augmentation == "batched"
     for split in ("train", "val"):

@@ -1,9 +1,15 @@
 """Pretrained weights in training: what they are, the input they need and what a run keeps of them."""
 
+import json
+
 import pytest
 import torch
 
+from ferlab.deploy import weights_files
 from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
+from ferlab.inference import models
+from ferlab.predictors import zoo
 from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import directory
 from ferlab.training import fit as training
@@ -105,3 +111,40 @@ def test_a_net_without_a_backbone_starts_from_a_run_of_its_own(train, config, tm
     with pytest.raises(FerlabError, match=r"absent\.ckpt is no checkpoint file"):
         train("model=five_layer", "weights=absent.ckpt", "name=other")
     assert not (tmp_path / "outputs" / "other").exists()
+
+
+def in_the_package(run, folder, monkeypatch):
+    """The weights of a run as the model `kept` of a package in `folder`."""
+    kept = {"expressions": EXPRESSIONS, "sha256": "a", "runs": [{"config": run.config}]}
+    stated = weights_files.write(predictor_of(run), made_faces().of_split("val"), folder / "kept", 20)
+    (folder / "kept.onnx").touch()
+    (folder / "kept.json").write_text(json.dumps(kept | {"safetensors": stated}))
+    monkeypatch.setattr(models, "_FOLDER", folder)
+
+
+def test_a_run_starts_from_an_exported_model_s_backbone_head_and_input(train, source, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    in_the_package(source, tmp_path, monkeypatch)
+    still = [*SMALL, "freeze=backbone", "train_norms=false", "lr=1e-30", "weights=kept", "name=pupil"]
+    run = train(*still)
+    assert (run.config["model"]["input"]["mean"], run.config["model"]["input"]["std"]) == (MEAN, STD)
+    assert run.info["weights"].startswith("zoo: kept, sha256 ")
+    assert "the head's 2 tensors too" in caplog.text
+    faces = torch.randint(0, 256, (4, 1, 48, 48), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(predictor_of(run)(faces), zoo.load("kept")(faces).softmax(1), rtol=1e-5, atol=1e-6)
+    with pytest.raises(FerlabError, match=r"kept.* is not of resnet34: "):
+        train(*SMALL, "model.net.backbone=resnet34", "weights=kept", "name=other")
+
+
+def test_a_net_that_is_not_timm_s_starts_from_an_exported_model_of_its_own(train, tmp_path, monkeypatch):
+    short = ["model=five_layer", "trainer.max_epochs=1", "ema_decay=0"]
+    source = train(*short, "name=source", "model.input.mean=[0.3]")
+    in_the_package(source, tmp_path, monkeypatch)
+    run = train(*short, "lr=1e-30", "weights=kept", "name=pupil")
+    assert run.config["model"]["input"]["mean"] == [0.3]
+    assert run.info["weights"].startswith("zoo: kept, sha256 ")
+    mine, theirs = predictor_of(run).net[0].weight, zoo.load("kept").net[0].weight
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+    with pytest.raises(FerlabError, match="kept is of another net"):
+        train(*short, "model.net.width=0.5", "weights=kept", "name=other")

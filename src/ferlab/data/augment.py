@@ -1,7 +1,8 @@
 """Augmentation: faces, their indices and the epoch in, as many faces out, still grey 0..255.
 
 A policy is a list of albumentations transforms, from conf/augment. This module alone decides which of them run as a
-batch (flip, affine, brightness and contrast, erasing) and what a policy with any other transform does instead.
+batch (flip, affine, brightness and contrast, erasing, and those of `camera`) and what a policy with any other
+transform does instead.
 albumentations gives the formulas and ranges; the draws come from `uniforms`, for albumentations 2.0.8 repeats its own
 in every worker and every epoch.
 """
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ferlab.data.affine import AffineForm, span
+from ferlab.data.camera import BlurForm, DownscaleForm, GammaForm, JpegForm
 from ferlab.data.uniforms import face_keys, uniforms
 from ferlab.errors import FerlabError
 
@@ -121,12 +123,16 @@ class ErasingForm:
         return faces.masked_fill(hole, float(int(self.t.fill)))  # torch.where would copy the number from the host
 
 
-Form = FlipForm | AffineForm | ContrastForm | ErasingForm
+Form = FlipForm | AffineForm | ContrastForm | ErasingForm | BlurForm | DownscaleForm | GammaForm | JpegForm
 _FORMS: dict[Any, type[Form]] = {
     albumentations.HorizontalFlip: FlipForm,
     albumentations.Affine: AffineForm,
     albumentations.RandomBrightnessContrast: ContrastForm,
     albumentations.Erasing: ErasingForm,
+    albumentations.GaussianBlur: BlurForm,
+    albumentations.Downscale: DownscaleForm,
+    albumentations.RandomGamma: GammaForm,
+    albumentations.ImageCompression: JpegForm,
 }
 
 

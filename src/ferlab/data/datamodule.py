@@ -19,7 +19,7 @@ from ferlab.data.augment import Augment
 from ferlab.data.batches import DeviceBatches, HostBatches, Places, limited
 from ferlab.data.faces import Faces, have_twin_in
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS
+from ferlab.expressions import EXPRESSIONS, K
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +86,14 @@ class FacesDataModule(pl.LightningDataModule):
     def class_counts(self) -> np.ndarray:
         """Sum of the training targets per class, float64 [7]."""
         return self.train.targets.sum(0, dtype=np.float64)
+
+    @property
+    def class_shares(self) -> np.ndarray:
+        """Share of each class in the targets of an epoch, a teacher's among them, float64 [7] of sum 1."""
+        if self.balance == "sampler":
+            return np.full(K, 1 / K)
+        sums = self.targets.sum(0, dtype=np.float64)
+        return sums / sums.sum()
 
     def teach(self, probabilities: np.ndarray, share: float) -> None:
         """Give a teacher's probabilities [N,7] of the training faces their share of the targets, before training.

@@ -136,19 +136,27 @@ def facts(one: Subject, opened: OpenedRuns, margin: Mapping[str, float], opset: 
     }
 
 
-def write(model: ModelProto, stated: Mapping[str, Any], path: Path) -> None:
+def content_of(model: ModelProto, stated: Mapping[str, Any]) -> bytes:
+    """The bytes of an .onnx file with `stated` in its metadata."""
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in stated.items()})
+    return model.SerializeToString()
+
+
+def write(model: ModelProto, stated: Mapping[str, Any], path: Path, beside: Mapping[str, Any]) -> None:
     """NAME.onnx with `stated` in its metadata, and NAME.json with the same and the file's size and checksum.
+
+    Args:
+        beside: what only NAME.json says, of other files.
 
     Raises:
         FerlabError: the disk refuses (full, read-only).
     """
-    helper.set_model_props(model, {key: json.dumps(value) for key, value in stated.items()})
-    content, sidecar = model.SerializeToString(), path.with_suffix(".json")
+    content, sidecar = content_of(model, stated), path.with_suffix(".json")
     file = {"file": path.name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     with contextlib.suppress(OSError):
         sidecar.unlink()  # written last: it stands for a complete export
     files.write_bytes(path, content)
-    files.write_json(sidecar, {**file, **stated})
+    files.write_json(sidecar, {**file, **stated, **beside})
 
 
 _OF_A_REPORT = ("n", "correct", "accuracy", "interval95", "without_train_twins", "macro_recall", "ece", "looks_before")

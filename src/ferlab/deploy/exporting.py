@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from ferlab.data.faces import Faces, split_title
-from ferlab.deploy import export_files, graph
+from ferlab.deploy import export_files, graph, priors, weights_files
 from ferlab.ensembling import named, subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation.door import Door, OpenedRuns
@@ -19,6 +19,7 @@ from ferlab.files import Config, Json, refuse_name
 from ferlab.inference.onnx_model import rgba_of
 from ferlab.metrics import abstention
 from ferlab.pages.words import percent
+from ferlab.predictors.of_run import predictor_of
 from ferlab.runs.directory import refuse_unfinished
 
 log = logging.getLogger(__name__)
@@ -38,24 +39,47 @@ def export(config: Config) -> list[Path]:
     Raises:
         FerlabError: anything the user can mend; onnxruntime and torch differ, and then nothing is written.
     """
-    precisions = _precisions(config["precision"], config["name"])
+    precisions = precisions_of(config["precision"], config["name"])
+    one, opened = open_runs(config)
+    (view_set,) = opened.view_sets
+    if config["safetensors"] and not one.is_run:
+        raise FerlabError(f"safetensors=true is of one run, and {one.name} is an ensemble; leave it out")
+    made = _made(precisions, one, opened, config)
+    base = one.name if view_set.title == "none" else f"{one.name}-{view_set.title}"
+    if config["priors"] is not None:
+        base += f"-{config['priors'] if isinstance(config['priors'], str) else 'priors'}"
+    out = Path(config["out"] or one.folder / "export")
+    path = out / (config["name"] or base)
+    beside = _weights(one, opened, path, config["largest_mb"]) if config["safetensors"] else {}
+    written = []
+    for precision in precisions:
+        name = config["name"] or f"{base}-{precision}"
+        path = out / f"{name}.onnx"
+        export_files.write(made[precision].model, {"name": name, **made[precision].sidecar}, path, beside)
+        written.append(path)
+    return written
+
+
+def open_runs(config: Config) -> tuple[subject.Subject, OpenedRuns]:
+    """What is to be exported, with its directory, and the same on val in the one view set.
+
+    Raises:
+        FerlabError: as `named.as_one` and `Door.open`; unfinished runs, or some that answer in another order.
+    """
     one = named.as_one(config["runs"])
     refuse_unfinished(one.runs)
     for run in one.runs:
         check_order(run.info.get("expressions"), run.path)
     opened = Door("val", config["tta"], device="cpu").open(one)
-    one = one.settled(Path(config["outputs"]))
-    (view_set,) = opened.view_sets
-    made = _made(precisions, one, opened, config)
-    base = one.name if view_set.title == "none" else f"{one.name}-{view_set.title}"
-    out = Path(config["out"] or one.folder / "export")
-    written = []
-    for precision in precisions:
-        name = config["name"] or f"{base}-{precision}"
-        path = out / f"{name}.onnx"
-        export_files.write(made[precision].model, {"name": name, **made[precision].sidecar}, path)
-        written.append(path)
-    return written
+    return one.settled(Path(config["outputs"])), opened
+
+
+def _weights(one: subject.Subject, opened: OpenedRuns, path: Path, largest_mb: float) -> Json:
+    """The weights of a run for torch, and what the JSON says of them."""
+    found = weights_files.write(predictor_of(one.runs[0]), opened.faces, path, largest_mb)
+    size, accuracy = found["bytes"] / 1e6, percent(found["val"]["accuracy"])
+    log.info("%s: %.2f MB, %s %% of val in torch", " and ".join(found["files"]), size, accuracy)
+    return {"safetensors": found}
 
 
 def _made(
@@ -63,15 +87,16 @@ def _made(
 ) -> dict[str, _Exported]:
     """Every precision checked against torch, and measured on val; fp32 is made in any case, for comparison."""
     predictor, val = one.predictor(opened.view_sets[0]).eval(), opened.faces
+    predictor, of_classes = priors.applied(predictor, one, config["priors"])
     fp32 = graph.trace(predictor, config["opset"])
     train = one.runs[0].faces().of_split("train")
-    facts = export_files.facts(one, opened, config["margin"], config["opset"])
+    facts = export_files.facts(one, opened, config["margin"], config["opset"]) | of_classes
     some = np.random.default_rng(0).permutation(len(val))[: config["parity_faces"]]
     crops, expected = export_files.ask_torch(predictor, val.pixels[some])
     found: dict[str, _Exported] = {}
     reference = None
     for precision in dict.fromkeys(("fp32", *precisions)):
-        model = _at(precision, fp32, train, config)
+        model = at_precision(precision, fp32, train, config)
         graph.check(model, config["opset"])
         difference = float(np.abs(export_files.probabilities_of(model, crops) - expected).max())
         export_files.refuse_difference(precision, difference, config["tolerance"])
@@ -90,7 +115,8 @@ def _made(
     return found
 
 
-def _precisions(wanted: str | Sequence[str], name: str | None) -> list[str]:
+def precisions_of(wanted: str | Sequence[str], name: str | None) -> list[str]:
+    """The precisions that were typed; raises FerlabError for others, and for several with one name."""
     precisions = [wanted] if isinstance(wanted, str) else list(wanted)
     if not precisions or not set(precisions) <= set(graph.PRECISIONS):
         raise FerlabError(f"precision is {wanted}; choose from {', '.join(graph.PRECISIONS)}")
@@ -101,7 +127,8 @@ def _precisions(wanted: str | Sequence[str], name: str | None) -> list[str]:
     return precisions
 
 
-def _at(precision: str, fp32: onnx.ModelProto, train: Faces, config: Mapping[str, Any]) -> onnx.ModelProto:
+def at_precision(precision: str, fp32: onnx.ModelProto, train: Faces, config: Mapping[str, Any]) -> onnx.ModelProto:
+    """A graph in a precision; int8 is calibrated on some of the training faces, as `config` says."""
     if precision == "fp32":
         return fp32
     if precision == "fp16":

@@ -58,15 +58,16 @@ def of_model(name: str, path: Path) -> Row:
     place = ZOO if models.is_of_the_zoo(path) else PACKAGE
     of_file = {split: measured.get(split) for split in ("test", "speed")}
     val = measured.get("val") or stated.get("val")
-    return Row(name, _what(stated), stated["bytes"], stated["precision"], val, **of_file, place=place)
+    size, precision = stated.get("bytes") or path.stat().st_size, stated.get("precision", "")
+    return Row(name, _what(stated), size, precision, val, **of_file, place=place)
 
 
 def _what(stated: Mapping[str, Any]) -> str:
-    """As `resnet18, distilled` or `ensemble of 7, views12`."""
-    runs = [run["info"] for run in stated["runs"]]
-    nets = f"ensemble of {len(runs)}" if len(runs) > 1 else str(runs[0].get("model"))
-    taught = ["distilled"] if all("teacher" in info for info in runs) else []
-    views = [stated["tta"]] if stated["tta"] != "none" else []
+    """As `resnet18, distilled` or `ensemble of 7, views12`; a foreign model's JSON may state little."""
+    runs = [run.get("info", {}) for run in stated.get("runs", ())]
+    nets = f"ensemble of {len(runs)}" if len(runs) > 1 else str(runs[0].get("model", UNKNOWN)) if runs else UNKNOWN
+    taught = ["distilled"] if runs and all(info.get("teacher") for info in runs) else []
+    views = [stated["tta"]] if stated.get("tta", "none") != "none" else []
     return ", ".join([nets, *taught, *views])
 
 

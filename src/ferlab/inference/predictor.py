@@ -1,6 +1,6 @@
 """Pictures in, their faces with an expression each out: detector, crop and exported model in one, without torch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from ferlab.inference.everyone import every_face
 from ferlab.inference.framing import resized
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.inference.pictures import Picture, rgb
+from ferlab.inference.priors import corrected, factors, of_model, shares_of
 from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks
 from ferlab.inference.turning import crop_of
 from ferlab.inference.video import Frame, Video
@@ -77,6 +78,8 @@ class Predictor:
         min_score: the detector's least score of a face; None takes its own.
         batch_size: largest number of faces in one call of the model.
         threads: 0 for all cores.
+        priors: shares of the classes among the faces to come, for who knows them: `uniform`, `fer2013`, `ferplus` or
+            seven numbers in the order of `EXPRESSIONS`; None for those that the model learned.
         bgr: arrays hold blue first, as cv2.imread gives them; else they are RGB. Nothing in an array tells.
 
     Raises:
@@ -92,6 +95,7 @@ class Predictor:
         batch_size: int = 64,
         threads: int = 0,
         bgr: bool = False,
+        priors: str | Sequence[float] | None = None,
     ):
         self.model = model if isinstance(model, OnnxModel) else OnnxModel.open(models.find(model or _SHIPPED), threads)
         self.min_confidence = self.model.threshold if min_confidence is None else min_confidence
@@ -101,12 +105,15 @@ class Predictor:
             raise FerlabError(f"batch_size is {batch_size}; expected 1 or more")
         self.detector = FaceDetector(min_score, threads) if detect else None
         self.batch_size, self.bgr = batch_size, bgr
+        self.priors = None if priors is None else shares_of(priors)
+        self._factors = None if self.priors is None else factors(self.priors, of_model(self.model.sidecar))
 
     @property
-    def provenance(self) -> dict[str, str | float]:
-        """The model's file name and sha256, and the confidence below which labels are withheld."""
+    def provenance(self) -> dict[str, Any]:
+        """The model's file name and sha256, the confidence below which labels are withheld, and stated priors."""
         checksum = self.model.sidecar["sha256"]
-        return {"model": self.model.path.name, "sha256": checksum, "min_confidence": self.min_confidence}
+        found = {"model": self.model.path.name, "sha256": checksum, "min_confidence": self.min_confidence}
+        return found if self.priors is None else found | {"priors": self.priors.tolist()}
 
     def __call__(self, image: Picture) -> list[Face]:
         """Faces of a picture, the most certain face first; pictures and errors are those of `batch`."""
@@ -192,7 +199,7 @@ class Predictor:
             for start in range(0, len(places), self.batch_size):
                 part = places[start : start + self.batch_size]
                 out[part] = self.model(np.stack([crops[i] for i in part]))
-        return out
+        return out if self._factors is None else corrected(out, self._factors)
 
 
 def _batches(frames: Iterable[Frame], size: int) -> Iterator[tuple[list[Frame], FerlabError | None]]:

@@ -110,6 +110,26 @@ class Specialised(nn.Module):
         return resplit(self.base(faces), self.pairs, (specialist(faces) for specialist in self.specialists))
 
 
+class WithPriors(nn.Module):
+    """A predictor for other shares of the classes: faces [B,1,48,48] -> float32 [B,7].
+
+    Args:
+        predictor: faces -> probabilities.
+        factors: of `inference.priors.factors`, float32 [7].
+    """
+
+    factors: Tensor
+
+    def __init__(self, predictor: nn.Module, factors: Tensor):
+        super().__init__()
+        self.predictor = predictor
+        self.register_buffer("factors", factors)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        weighed = self.predictor(faces) * self.factors
+        return weighed / weighed.sum(1, keepdim=True).clamp_min(torch.finfo(weighed.dtype).tiny)
+
+
 def resplit(base: Tensor, pairs: Sequence[tuple[int, int]], answers: Iterable[Tensor]) -> Tensor:
     """Probabilities [B,7] with p_a + p_b split anew as a specialist's answer [B,7] does, one for each pair (a, b).
 

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INCHES = (7.6, 6.2)  # at 10 points a letter can still be read on a page of 390 pixels
+_ROW = 0.2  # inches; at this and the widths below letters of 10 points fit a screen, and a telephone of 390 pixels
+_WIDE, _NARROW = 7.6, 4.2
 _GROUPS = {OURS: "ferlab", POSTER: "the poster", FIELD: "others"}  # in the order of the legend
 
 
@@ -28,18 +29,22 @@ class Speed(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What `draw` draws: systems in the order of their rows, from the top, and exported models."""
+    """What `draw` draws.
+
+    Attributes:
+        systems: in the order of their rows, from the top.
+        speeds: exported models.
+        narrow: the small panels below the rows and not beside them, for a telephone.
+    """
 
     systems: Sequence[System]
     speeds: Sequence[Speed]
+    narrow: bool = False
 
 
 def draw(figure: "Figure", content: Content, colours: dict[str, Any]) -> None:
     """Draw the panels; that of time only where times were measured."""
-    figure.set_size_inches(*_INCHES)
-    panels = figure.subplot_mosaic(
-        [["rows", "size"], ["rows", "time" if content.speeds else "size"]], width_ratios=[3, 2]
-    )
+    panels = _panels(figure, content)
     inks = {OURS: colours["first"], POSTER: colours["second"], FIELD: colours["lines"][5]}
     _rows(panels["rows"], content.systems, inks, colours)
     _size(panels["size"], content.systems, inks)
@@ -49,7 +54,19 @@ def draw(figure: "Figure", content: Content, colours: dict[str, Any]) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color=colours["faint"], linewidth=0.5, alpha=0.6)
         axes.set_axisbelow(True)
-    _legend(figure, inks)
+    _legend(figure, inks, 2 if content.narrow else 4)
+
+
+def _panels(figure: "Figure", content: Content) -> "dict[str, Axes]":
+    rows, other = max(20, len(content.systems)) * _ROW, "time" if content.speeds else "size"
+    if content.narrow:
+        above, below = rows + 1.4, 3.0
+        figure.set_size_inches(_NARROW, above + below)
+        # Panels of two figures need not stand in line.
+        first, second = figure.subfigures(2, 1, squeeze=False, height_ratios=[above, below]).flat
+        return first.subplot_mosaic([["rows"]]) | second.subplot_mosaic([["size", other]])
+    figure.set_size_inches(_WIDE, rows + 1.4)
+    return figure.subplot_mosaic([["rows", "size"], ["rows", other]], width_ratios=[3, 2])
 
 
 def _point(axes: "Axes", x: float, y: float, ink: str, hollow: bool, what: str) -> None:
@@ -89,7 +106,7 @@ def _time(axes: "Axes", speeds: Sequence[Speed], ink: str) -> None:
         _point(axes, one.ms, 100 * one.accuracy, ink, False, f"time {one.name}")
     _names(axes, [(one.name, one.ms, 100 * one.accuracy) for one in speeds], ink)
     axes.margins(0.2)
-    _on_a_log_scale(axes, "CPU ms a face, one thread")
+    _on_a_log_scale(axes, "ms a face, one thread")
 
 
 def _names(axes: "Axes", named: Sequence[tuple[str, float, float]], ink: str) -> None:
@@ -112,7 +129,7 @@ def _on_a_log_scale(axes: "Axes", label: str) -> None:
     axes.set_ylabel("accuracy, %")
 
 
-def _legend(figure: "Figure", inks: dict[str, str]) -> None:
+def _legend(figure: "Figure", inks: dict[str, str], columns: int) -> None:
     from matplotlib.lines import Line2D
 
     def dot(ink: str, label: str, face: str) -> Line2D:
@@ -120,4 +137,4 @@ def _legend(figure: "Figure", inks: dict[str, str]) -> None:
 
     dots = [dot(inks[group], name, inks[group]) for group, name in _GROUPS.items()]
     dots.append(dot(inks[FIELD], "hollow: low trust", "none"))
-    figure.legend(handles=dots, loc="outside upper center", ncols=len(dots), frameon=False, handletextpad=0.1)
+    figure.legend(handles=dots, loc="outside upper center", ncols=columns, frameon=False, handletextpad=0.1)

@@ -75,7 +75,7 @@ def _picture(table: Table, found: Sequence[Report]) -> str:
         for row in catalogue.rows()
         if row.test and row.speed
     ]
-    content = field_figure.Content(_systems(table, found), speeds)
+    content = field_figure.Content(_systems(table, found), speeds, table["narrow"])
     return figures.drawn(field_figure.draw, content, table["theme"], "svg").decode()
 
 

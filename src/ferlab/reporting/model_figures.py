@@ -33,7 +33,7 @@ def record(results: Path) -> list[Path]:
 
 def _is_of(report: Report, path: Path) -> bool:
     stated = models.stated(path)
-    here = ([stated["sha256"]], stated["tta"], stated["data"])
+    here = ([stated["sha256"]], stated.get("tta", "none"), stated.get("data"))
     return (report["weights_sha256"], report["tta"], report["data"]) == here
 
 
@@ -55,7 +55,7 @@ def table() -> str:
 
 
 def _row(row: catalogue.Row) -> Sequence[str]:
-    what, speed = f"{row.what}, {row.precision}", catalogue.milliseconds(row.speed)
+    what, speed = ", ".join(filter(None, (row.what, row.precision))), catalogue.milliseconds(row.speed)
     if row.speed:
         speed += f" ({row.speed['ms_per_face'] / row.speed['relative_to'][catalogue.REFERENCE]:.1f})"
     return [f"`{row.name}`", what, f"{row.bytes / 1e6:.1f}", *map(catalogue.figure, (row.val, row.test)), speed]

@@ -39,6 +39,7 @@ class ExpressionClassifier(pl.LightningModule):
     """
 
     class_weights: Tensor
+    logit_shift: Tensor | None
     _KEPT = "the weights of the last good epoch are kept. Lower lr (now {lr:g}) or type trainer.precision=32-true"
 
     def __init__(
@@ -64,6 +65,7 @@ class ExpressionClassifier(pl.LightningModule):
         if targets.teacher:  # no submodule: neither averaged nor saved nor put into training mode
             targets.teacher.eval().requires_grad_(False)
         self.register_buffer("class_weights", targets.class_weights, persistent=False)
+        self.register_buffer("logit_shift", targets.logit_shift, persistent=False)
         # Sums over the epoch [3], on the device: reading a value in a step would make the host wait for the GPU. No
         # buffer, for it is no part of what the weight average averages.
         self.train_sums = torch.zeros(3, dtype=torch.float64)
@@ -102,8 +104,9 @@ class ExpressionClassifier(pl.LightningModule):
     def loss(self, faces: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Mean weighted cross-entropy (scalar) and the epoch sums' increment [3]: loss, correct, faces."""
         logits = self(faces)
+        adjusted = logits.float() if self.logit_shift is None else logits.float() + self.logit_shift
         smoothing = self.targets.label_smoothing
-        loss = F.cross_entropy(logits.float(), targets, weight=self.class_weights, label_smoothing=smoothing)
+        loss = F.cross_entropy(adjusted, targets, weight=self.class_weights, label_smoothing=smoothing)
         correct = (logits.argmax(1) == targets.argmax(1)).sum()
         b = targets.shape[0]
         sums = torch.stack((loss.detach() * b, correct.to(loss.dtype), torch.full_like(loss.detach(), b)))

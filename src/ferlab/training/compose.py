@@ -19,7 +19,7 @@ from ferlab.training.classifier import ExpressionClassifier
 from ferlab.training.optimisation import Optimisation
 from ferlab.training.pretrained.weights import Pretrained
 from ferlab.training.start import start
-from ferlab.training.targets import Targets, class_weights, mixing
+from ferlab.training.targets import Targets, class_weights, logit_shift, mixing
 from ferlab.training.teacher import ConsistentTeacher, KeptTeacher, Teacher, find
 
 
@@ -98,8 +98,15 @@ def _steps_per_epoch(batches: int, trainer: Config) -> int:
 
 
 def _targets_of(config: Config, data: FacesDataModule, teacher: nn.Module | None) -> Targets:
+    tau = config["logit_adjustment"]
+    if tau and config["class_weights"] != "none":
+        raise FerlabError(
+            f"class_weights={config['class_weights']} and logit_adjustment={tau} both even the classes out; "
+            "leave one of them out"
+        )
     return Targets(
         class_weights=class_weights(config["class_weights"], data.class_counts, config["class_weights_beta"]),
+        logit_shift=logit_shift(tau, data.class_shares),
         label_smoothing=config["label_smoothing"],
         mix=mixing(config["mixup"], config["cutmix"]),
         teacher=teacher,

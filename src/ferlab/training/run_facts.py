@@ -13,6 +13,7 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.runs import directory, provenance
 from ferlab.training import freeze
 from ferlab.training.compose import Composed
+from ferlab.training.targets import learned_priors
 
 _REACHED = ("best_epoch", "val_accuracy", "epochs", "seconds", "error", "continued")
 
@@ -46,6 +47,7 @@ class RunFacts:
     commit: str
     parameters: int
     class_counts: dict[str, float]
+    priors: list[float]
     faces_sha256: dict[str, str]
     precision: str
     learns: str
@@ -75,6 +77,9 @@ class RunFacts:
             commit=provenance.commit(),
             parameters=sum(p.numel() for p in net.parameters()),
             class_counts=dict(zip(EXPRESSIONS, composed.data.class_counts.tolist(), strict=True)),
+            priors=learned_priors(
+                composed.data.class_shares, composed.classifier.class_weights, config["logit_adjustment"]
+            ),
             faces_sha256={"train": faces_sha256(composed.data.train), "val": faces_sha256(composed.data.val)},
             precision=precision,
             learns=freeze.describe(net, composed.classifier.learning),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ferlab import files
 from ferlab.config import Config
 from ferlab.errors import FerlabError
-from ferlab.predictors import of_run
+from ferlab.predictors import of_run, zoo
 from ferlab.runs import checkpoints
 from ferlab.training.pretrained import norms
 from ferlab.training.pretrained.weights import Pretrained, open_weights
@@ -24,11 +24,15 @@ def pretrained_for(config: Config) -> tuple[Config, Pretrained | None]:
     model = config["model"]
     if config["weights"] == "none":
         return config, None
-    if "backbone" not in model["net"]:  # no timm net: only a run's own checkpoint fits, which `start` loads
+    if "backbone" not in model["net"]:  # no timm net: only weights of the same net fit, which `start` loads
+        if zoo.is_name(config["weights"]):
+            theirs = zoo.weights_of(config["weights"])[0]["input"]
+            needed = {key: theirs[key] for key in ("mean", "std", "scale") if key in theirs}
+            return {**config, "model": {**model, "input": {**model["input"], **needed}}}, None
         if Path(config["weights"]).suffix != ".ckpt":
             raise FerlabError(
                 f"model={model['name']} has no timm backbone that weights={config['weights']} could be for; "
-                "give a run of this net, as weights=outputs/RUN/checkpoints/best.ckpt"
+                "give a run of this net, as weights=outputs/RUN/checkpoints/best.ckpt, or a model of predict --list"
             )
         return config, None
     pretrained = open_weights(config["weights"], model["net"]["backbone"], model["net"]["channels"])
@@ -42,6 +46,8 @@ def source_of(weights: str, pretrained: Pretrained | None) -> str:
     """Where the net starts from, without folders of this machine."""
     if pretrained:
         return pretrained.source
+    if zoo.is_name(weights):
+        return f"zoo: {weights}, sha256 {zoo.checksum(weights)[:12]}"
     return "none" if weights == "none" else f"{Path(weights).name} sha256 {files.sha256_of(Path(weights))}"
 
 
@@ -49,7 +55,8 @@ def start(net: nn.Module, preprocess: nn.Module, weights: str, pretrained: Pretr
     """Give a net the weights that it starts from.
 
     Args:
-        weights: the config's; a checkpoint of a run of the same net, where there are no `pretrained` ones.
+        weights: the config's; where there are no `pretrained` ones, a checkpoint of a run of the same net, or the name
+            of an exported model of it.
         faces: training faces [N,1,48,48], for norms without statistics.
     """
     if pretrained:
@@ -58,6 +65,9 @@ def start(net: nn.Module, preprocess: nn.Module, weights: str, pretrained: Pretr
         if pretrained.folded:
             norms.unfold(backbone, preprocess(faces[:_STATISTICS]))
         _start_head(net.get_submodule("head"), pretrained)
+    elif zoo.is_name(weights):
+        tensors = zoo.weights_of(weights)[1]
+        of_run.load_net(net, {f"net.{key}": tensor for key, tensor in tensors.items()}, Path(weights))
     elif weights != "none":
         of_run.load_net(net, checkpoints.load(weights)["state_dict"], Path(weights))
 

@@ -10,6 +10,7 @@ from torchvision.datasets import FER2013
 
 from ferlab.data import sources
 from ferlab.errors import FerlabError
+from ferlab.inference import priors
 from tests.data.sources.raw import made, rows_of, same, write
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -69,3 +70,5 @@ def test_the_real_splits_are_the_official_ones(tmp_path):
     # The published counts of eight classes, 25,060, 3,199 and 3,153, without contempt's 119, 13 and 16.
     own = sources.read("ferplus", tmp_path / "fer2013", targets="majority", evaluated="majority", unnamed="drop")
     assert [sum(own.class_counts(split).values()) for split in ("train", "val", "test")] == [24_941, 3_186, 3_137]
+    for name, faces_of in (("fer2013", faces), ("ferplus", own)):
+        assert priors.NAMED[name] == tuple(faces_of.class_counts("train").values())

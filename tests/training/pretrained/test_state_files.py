@@ -80,7 +80,7 @@ def test_files_that_are_no_weights(small, tmp_path):
         assert "weights_only" not in str(error.value)  # torch's advice to load unsafely
     with pytest.raises(FerlabError, match="is a folder"):
         open_weights(str(tmp_path), SMALL, 3)
-    with pytest.raises(FerlabError, match="is not there; expected none, hub or a file"):
+    with pytest.raises(FerlabError, match="is not there; expected none, hub, a file or a name"):
         open_weights(str(tmp_path / "absent.pth"), SMALL, 3)
     for content in (torch.zeros(3), [torch.zeros(3)], {0: torch.zeros(3)}, {"state_dict": {"a": "b"}}):
         with pytest.raises(FerlabError, match="no tensors by name"):

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from ferlab import files
 from ferlab.errors import FerlabError
+from ferlab.files import Config
+from ferlab.predictors import zoo
 from ferlab.runs import checkpoints, directory
 from ferlab.training.pretrained.found import Found, Normalisation, Published, reason
 
@@ -72,12 +74,30 @@ def _take_published(found: Found, published: Published) -> None:
 def _take_run(found: Found, run: directory.Run, tensors: dict[str, Tensor]) -> None:
     if "model" not in run.config:
         raise FerlabError(f"{run.path / directory.CONFIG} has no model; copy the run again, or give another weights=")
-    model = run.config["model"]
+    _take_model(found, run.config["model"], tensors)
+    found.source += f", ferlab run {run.path.name}"
+    found.outside = [name for name in found.outside if not name.startswith("head.")]
+
+
+def from_zoo(name: str) -> Found:
+    """The weights of an exported model's timm backbone and head, which `ferlab.predict --list` names.
+
+    Raises:
+        FerlabError: as `zoo.load`.
+    """
+    model, state = zoo.weights_of(name)
+    tensors = {f"net.{key}": tensor for key, tensor in state.items()}
+    backbone = {key.removeprefix("backbone."): t for key, t in state.items() if key.startswith("backbone.")}
+    found = Found(backbone, f"zoo: {name}, sha256 {zoo.checksum(name)[:12]}")
+    _take_model(found, model, tensors)
+    return found
+
+
+def _take_model(found: Found, model: Config, tensors: dict[str, Tensor]) -> None:
+    """What a net of ferlab's says of itself, and its head."""
     found.input = Normalisation(model["input"]["mean"], model["input"]["std"], model["input"].get("scale", 1.0))
     found.caffe_strides = bool(model["net"].get("caffe_strides"))
-    found.source += f", ferlab run {run.path.name}"
     found.head = {name.removeprefix(_HEAD): tensor for name, tensor in tensors.items() if name.startswith(_HEAD)}
-    found.outside = [name for name in found.outside if not name.startswith("head.")]
 
 
 def _is_vggface2s(state: Mapping[str, Tensor]) -> bool:
@@ -116,7 +136,7 @@ def refuse_unreadable(path: Path) -> None:
     if path.is_dir():
         raise FerlabError(f"weights={path} is a folder; give a file in it")
     if not path.is_file():
-        raise FerlabError(f"weights={path} is not there; expected none, hub or a file")
+        raise FerlabError(f"weights={path} is not there; expected none, hub, a file or a name of predict --list")
     try:
         with path.open("rb") as file:
             head = file.read(64).lstrip().lower()

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ferlab.errors import FerlabError
 from ferlab.nets.transfer import Transfer
+from ferlab.predictors import zoo
 from ferlab.training.pretrained.found import Found, Normalisation, reason
 from ferlab.training.pretrained.hub import from_hub, timms_input
-from ferlab.training.pretrained.state_files import CONVERT, from_file
+from ferlab.training.pretrained.state_files import CONVERT, from_file, from_zoo
 
 MATCHED = 0.95  # share of the backbone's tensors
 _CLASSIFIER = re.compile(r"(_?fc|classif\w*|last_linear|(aux_)?head\w*|pre_logits|feat_extract|logits)\.")
@@ -48,7 +49,7 @@ class Pretrained:
 
 
 def open_weights(weights: str, backbone: str, channels: int) -> Pretrained:
-    """What `weights` (hub or a file) names, for a timm backbone of so many input channels.
+    """What `weights` (hub, a file or an exported model's name) names, for a timm backbone of so many input channels.
 
     Raises:
         FerlabError: no such weights, the hub does not respond, or a file that is damaged, wants to run code, is of
@@ -57,7 +58,10 @@ def open_weights(weights: str, backbone: str, channels: int) -> Pretrained:
     with torch.random.fork_rng(devices=[]):  # what is built and thrown away here must not change what training draws
         expected = backbone_shapes(backbone, channels)
         config = timm.get_pretrained_cfg(backbone) or PretrainedCfg()
-        found = from_hub(backbone) if weights == "hub" else from_file(weights, expected, backbone)
+        if weights == "hub":
+            found = from_hub(backbone)
+        else:
+            found = from_zoo(weights) if zoo.is_name(weights) else from_file(weights, expected, backbone)
     if found.input is None:
         found.input = timms_input(config)
         found.notes.append(

@@ -1,0 +1,40 @@
+"""A predictor in torch in, one that answers for other shares of the classes out, and what its export states of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from ferlab.ensembling.subject import Subject
+from ferlab.errors import FerlabError
+from ferlab.files import Json
+from ferlab.inference import priors
+from ferlab.predictors.predictor import WithPriors
+
+
+def applied(predictor: nn.Module, one: Subject, wanted: str | Sequence[float] | None) -> tuple[nn.Module, Json]:
+    """The predictor of a subject for `wanted` shares, and the keys of the JSON that say which its answers are for.
+
+    Raises:
+        FerlabError: as `priors.shares_of` and `priors.factors`, or a run that does not say what it learned.
+    """
+    try:
+        learned = learned_by(one)
+    except FerlabError:
+        if wanted is not None:
+            raise
+        return predictor, {}
+    if wanted is None:
+        return predictor, {"priors": learned.tolist()}
+    shares = priors.shares_of(wanted)
+    factors = torch.from_numpy(priors.factors(shares, learned))
+    # The reports are of the subject's own answers, not of these.
+    stated = {"priors": shares.tolist(), "learned_priors": learned.tolist(), "reports": {}}
+    return WithPriors(predictor, factors).eval(), stated
+
+
+def learned_by(one: Subject) -> np.ndarray:
+    """The shares that a subject's answers take for granted, float64 [7]: the mean over its members by their weights."""
+    by_member = [priors.of_run(run.config, run.info) for run in one.members]
+    return np.average(by_member, axis=0, weights=one.weights)
