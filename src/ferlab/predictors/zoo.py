@@ -4,7 +4,8 @@ from ferlab import zoo
 net = zoo.load("accurate")       # faces [B,1,H,W], 0..255 -> logits [B,7]; its preprocessing is inside
 net.expressions                  # what each logit means
 
-The weights lie in NAME.safetensors beside the model's JSON, which holds their checksums and the config of the net.
+The weights lie in NAME.safetensors beside the model's JSON, which holds their checksums and the config of the net, or
+in the zoo, where the package would grow too large with them.
 """
 
 import hashlib
@@ -109,11 +110,13 @@ def _tensors(path: Path, stated: Json) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for name, sha256 in stated["safetensors"]["files"].items():
         refuse_name(name, f"a file in {path.with_suffix('.json')}", found=True)
-        file = path.with_name(name)
+        places = [folder / name for folder in (path.parent, *models.folders())]
+        file = next((place for place in places if place.is_file()), places[0])
         try:
             content = file.read_bytes()
         except OSError as error:
-            raise FerlabError(f"{file} cannot be read ({error.strerror}); copy the model again") from None
+            mend = f"copy the model again, or {models.INSTALL} in a checkout of ferlab"
+            raise FerlabError(f"{file} cannot be read ({error.strerror}); {mend}") from None
         if (there := hashlib.sha256(content).hexdigest()) != sha256:
             raise FerlabError(
                 f"{file} has sha256 {there[:12]}, and {path.stem}.json is of {sha256[:12]}; copy the model again"

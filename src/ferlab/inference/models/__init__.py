@@ -23,7 +23,7 @@ _IN_THE_ZOO = "in_the_zoo.json"
 def found() -> dict[str, Path]:
     """Name -> file of each expression model, the .onnx or an ensemble's JSON; detectors of faces are none."""
     there: dict[str, Path] = {}
-    for folder in (_FOLDER, *_zoos()):
+    for folder in folders():
         for file in sorted(folder.glob("*.json")):
             content = read_json(file, _AGAIN)
             if not isinstance(content, dict) or "expressions" not in content:
@@ -97,8 +97,9 @@ def note(path: Path, **found: Json) -> None:
     files.write_json(path.with_suffix(".measured.json"), content)
 
 
-def _zoos() -> Iterator[Path]:
-    """The folder of the zoo, if there is one."""
+def folders() -> Iterator[Path]:
+    """The package's folder, then that of the zoo, if there is one."""
+    yield _FOLDER
     source, root = _FOLDER.parents[2], _FOLDER.parents[3]
     own = root / "zoo" / ZOO
     if source.name == "src" and own.is_dir():
