@@ -65,13 +65,15 @@ def _exported(config: Config) -> Iterator[Path]:
             raise FerlabError(f"weights={config['weights']} is one file with its views inside; leave out {key}")
     door = Door(config["split"], data=config.get("data"), device=config["device"], ledger_path=config["ledger"])
     path = models.find(config["weights"])
-    yield evaluate_exported(path, door, Path(config["outputs"]), config["skip_measured"])
+    yield evaluate_exported(path, door, Path(config["outputs"]), config["skip_measured"], config["priors"])
 
 
 def _runs(config: Config) -> Iterator[Path]:
     from ferlab.evaluation.door import Door
     from ferlab.evaluation.measuring import Options, evaluate, evaluate_each
 
+    if config["priors"] is not None:
+        raise FerlabError("priors= is for weights=FILE; export the runs, with or without priors=, and type their file")
     if config["each"] and config["name"] is not None:
         raise FerlabError(f"name={config['name']} is for an ensemble, and each=true makes none; leave out one of them")
     options = Options(config["batch_size"], Path(config["outputs"]), config["skip_measured"])

@@ -183,3 +183,20 @@ def test_other_data_need_no_training_faces_and_state_both_label_systems(trained,
     stated = json.loads(path.with_suffix(".json").read_text())
     assert told["correct"] == stated["val"]["correct"]  # they are the same faces under another name
     assert (told["label_system"], told["trained_label_system"], stated["label_system"]) == ("others", "drawn", "drawn")
+
+
+def test_answers_weighed_for_known_shares_have_a_name_and_a_report_of_their_own(trained, file, tmp_path):
+    own = measured(file, outputs=tmp_path)
+    wanted = [1, 0, 1, 1, 1, 1, 5]
+    found = exported.evaluate_exported(file, Door("val", ledger_path="l"), tmp_path, priors=wanted)
+    assert (own.parents[1].name, found.parents[1].name) == ("shipped", "shipped-priors")
+    told, learned = json.loads((found / "report.json").read_text()), json.loads(file.with_suffix(".json").read_text())
+    val = directory.load(trained).faces().of_split("val")
+    expected = OnnxModel.open(file)(rgba_of(val.pixels)) * np.array(wanted) / np.array(learned["priors"])
+    assert told["correct"] == (expected.argmax(1) == val.labels).sum()
+    assert told["priors"] == [share / 10 for share in wanted]
+    assert "priors" not in json.loads((own / "report.json").read_text())
+    named = exported.evaluate_exported(file, Door("val", ledger_path="l"), tmp_path, priors="uniform")
+    assert json.loads((named / "report.json").read_text())["name"] == "shipped-uniform"
+    with pytest.raises(FerlabError, match="priors= is for weights=FILE"):
+        list(evaluate._runs(config_of("evaluate", f"runs={trained}", "priors=uniform")))

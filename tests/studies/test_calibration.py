@@ -1,6 +1,7 @@
 """Calibration of a predictor on val, kept with its weights and judged on other faces."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -56,3 +57,26 @@ def test_a_temperature_of_other_weights_or_none_is_refused(tmp_path):
         calibration.stored(study.home, "none", ["other"])
     with pytest.raises(FerlabError, match="wanted_accuracy is 85"):
         calibration.calibrate(made_study(tmp_path, calibration.KIND), CONFIG | {"wanted_accuracy": 85})
+
+
+def test_another_label_system_of_the_same_faces_has_a_temperature_of_its_own(tmp_path):
+    own = calibration.calibrate(made_study(tmp_path, calibration.KIND), CONFIG)
+    rated = CONFIG | {"data": {"name": "ferplus"}}
+
+    def study(seed=1, system="ferplus", split="val"):
+        made = made_study(tmp_path, calibration.KIND, split, seed=seed)
+        of = replace(made.provenance, label_system=system, trained_label_system="fer2013")
+        return replace(made, provenance=of, folder=tmp_path / f"{system}-{split}")
+
+    with pytest.raises(FerlabError, match=r"ferplus-none\.json and found none; .* data=ferplus split=val first"):
+        calibration.calibrate(study(split="test"), rated | {"split": "test"})
+    found = calibration.calibrate(study(), rated)
+    assert found.fitted_here
+    assert found.temperature != own.temperature
+    kept = [calibration.stored(study().home, "none", ["w"], system) for system in (None, "ferplus")]
+    assert [one.temperature for one in kept] == [own.temperature, found.temperature]
+    assert kept[1].label_system == "ferplus"
+    judged = calibration.calibrate(study(split="test"), rated | {"split": "test"})
+    assert judged.temperature == found.temperature
+    elsewhere = calibration.calibrate(study(system="ck_plus"), CONFIG | {"data": {"name": "ck_plus"}})
+    assert (elsewhere.temperature, elsewhere.fitted_here) == (own.temperature, False)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-_LAYOUTS = {"fer2013": "fer2013", "ferplus": "ferplus"}  # of those that are read by layouts of their own
+OF_FER2013 = ("fer2013", "ferplus")  # the systems of FER2013's faces, whose layouts are called as they are
 
 
 def labels_of(data: Mapping[str, Any]) -> str:
@@ -12,7 +12,7 @@ def labels_of(data: Mapping[str, Any]) -> str:
     Auxiliary faces do not count: nothing is measured on them.
     """
     layout = next((source.get("layout") for source in data.get("sources", ())), None)
-    return _LAYOUTS.get(str(layout)) or named(str(data.get("name")))
+    return str(layout) if layout in OF_FER2013 else named(str(data.get("name")))
 
 
 def named(data: str) -> str:

@@ -44,6 +44,8 @@ def export(config: Config) -> list[Path]:
     (view_set,) = opened.view_sets
     if config["safetensors"] and not one.is_run:
         raise FerlabError(f"safetensors=true is of one run, and {one.name} is an ensemble; leave it out")
+    if config["safetensors"] and config["priors"] is not None:
+        raise FerlabError("safetensors=true is of the net's own answers, which priors= changes; leave out one of them")
     made = _made(precisions, one, opened, config)
     base = one.name if view_set.title == "none" else f"{one.name}-{view_set.title}"
     if config["priors"] is not None:

@@ -1,6 +1,8 @@
 """An exported model and a split in, its report out: the file that is shipped is measured as runs are."""
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ from ferlab.errors import FerlabError
 from ferlab.evaluation import report
 from ferlab.evaluation.door import Door, Opened
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
+from ferlab.inference.priors import corrected, of_model, shares_of
+from ferlab.inference.priors import factors as factors_of
 from ferlab.metrics import scores
 from ferlab.predictors.progress import track
 
@@ -20,9 +24,16 @@ _SAME = 0.002  # by how much an accuracy may differ from the stated one: process
 
 
 def evaluate_exported(
-    path: str | Path, door: Door, outputs: Path = Path("outputs"), skip_measured: bool = False
+    path: str | Path,
+    door: Door,
+    outputs: Path = Path("outputs"),
+    skip_measured: bool = False,
+    priors: str | Sequence[float] | None = None,
 ) -> Path:
     """Measure an exported model by onnxruntime on a split of the door's data, else of the data that its JSON names.
+
+    Args:
+        priors: shares of the classes that its answers are weighed for, as `Predictor` does; its name tells then.
 
     Returns:
         The folder of its report, outputs/exported/NAME/reports/SPLIT-VIEWS or .../elsewhere/DATA-SPLIT-VIEWS.
@@ -31,22 +42,28 @@ def evaluate_exported(
         FerlabError: as `OnnxModel.open`; no such data; on val another accuracy than the JSON states.
     """
     model = OnnxModel.open(path)
-    opened = door.open_exported(model)
+    opened, factors = door.open_exported(model), None
+    if priors is not None:
+        shares = shares_of(priors)
+        factors = factors_of(shares, of_model(model.sidecar))
+        name = f"{opened.provenance.name}-{priors if isinstance(priors, str) else 'priors'}"
+        opened = replace(opened, provenance=replace(opened.provenance, name=name, priors=shares.tolist()))
     of = opened.provenance
     folder = door.folder_of(outputs / FOLDER / of.name, str(of.tta))
     there = report.read(folder)
-    same = (there.get("weights_sha256"), there.get("faces_sha256")) == (of.weights_sha256, of.faces_sha256)
-    if skip_measured and same:
+    keys = ("weights_sha256", "faces_sha256", "priors")
+    if skip_measured and all(there.get(key) == getattr(of, key) for key in keys):
         log.info("%s, %s: measured already", of.name, of.split)
         return folder
     opened.refuse_unwritable([folder])  # before the work
     pixels = opened.faces.pixels
     batches = [rgba_of(pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)]
     probabilities = np.concatenate([model(rgba) for rgba in track(batches, "batches")])
+    probabilities = probabilities if factors is None else corrected(probabilities, factors)
     opened = opened.look([str(of.tta)], [folder])
     measured = scores.measure(probabilities, opened.faces, opened.twins)
     report.write_report(folder, measured, opened.provenance.as_json(), probabilities, opened.faces)
-    if of.split == "val" and not door.elsewhere:
+    if of.split == "val" and not door.elsewhere and priors is None:
         _compare(model, measured["correct"] / measured["n"], opened)
     return folder
 

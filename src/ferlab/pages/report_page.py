@@ -77,6 +77,7 @@ _PROVENANCE = [
     "trained_label_system",
     "class_weights",
     "seed",
+    "priors",
     "best_epoch",
     "parameters",
     "tta",

@@ -1,6 +1,7 @@
 """Temperature, calibration error and abstention of a run, as `python -m ferlab.calibrate` measures them.
 
-On val a temperature and a threshold are fitted and kept; on other faces the kept ones are judged.
+On val a temperature and a threshold are fitted and kept; on other faces the kept ones are judged. A label system of
+FER2013's faces that the predictor was not trained for, as FER+'s, has a temperature and a threshold of its own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,12 @@ from pydantic import TypeAdapter
 
 from ferlab import files
 from ferlab.commandline import typed
+from ferlab.data.labels import OF_FER2013
 from ferlab.errors import FerlabError
 from ferlab.metrics import abstention, scores, statistics
 from ferlab.metrics.temperature import cross_fitted, fit_temperature, temper
 from ferlab.pages.sections import Shown, png
+from ferlab.runs.provenance import Provenance
 from ferlab.studies import calibration_page
 from ferlab.studies.calibration_record import Abstention, AtCoverage, CalibrationRecord, Fitted, Probabilities
 from ferlab.studies.opening import Study
@@ -30,10 +33,11 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> CalibrationRecord:
     Raises:
         FerlabError: as `fit_temperature`, `abstention.calibrate` and `stored`.
     """
-    fits = study.provenance.split == "val" and config.get("data") is None
+    own = _own_system(study.provenance)
+    fits = study.provenance.split == "val" and (config.get("data") is None or own is not None)
     raw, labels = study.probabilities(study.faces.pixels, config["batch_size"]), study.faces.labels
     of = study.provenance
-    fitted = _fit(study, raw, config) if fits else stored(study.home, str(of.tta), of.weights_sha256)
+    fitted = _fit(study, raw, config) if fits else stored(study.home, str(of.tta), of.weights_sha256, own)
     scaled = temper(raw, fitted.temperature)
     confidence, correct = scaled.max(1), scaled.argmax(1) == labels
     record = CalibrationRecord(
@@ -51,18 +55,22 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> CalibrationRecord:
     pictures = {"reliability.png": png(calibration_page.reliability, record)}
     study.write(asdict(record), calibration_page.sections(record, Shown()), pictures)
     if fits:
-        files.write_json(_place(study.home, fitted.tta), asdict(fitted))
+        files.write_json(_place(study.home, fitted.tta, own), asdict(fitted))
     return record
 
 
-def stored(home: Path, tta: str, weights_sha256: Sequence[str]) -> Fitted:
+def stored(home: Path, tta: str, weights_sha256: Sequence[str], system: str | None = None) -> Fitted:
     """What `python -m ferlab.calibrate` kept for a run's or ensemble's directory.
+
+    Args:
+        system: the label system, where it is another than that of the training.
 
     Raises:
         FerlabError: there is none for these views, or it is of other weights.
     """
-    path = _place(home, tta)
-    again = f"type python -m ferlab.calibrate {typed('runs', home)} tta={tta} split=val first"
+    path = _place(home, tta, system)
+    data = f" data={system}" if system else ""
+    again = f"type python -m ferlab.calibrate {typed('runs', home)} tta={tta}{data} split=val first"
     try:
         fitted = TypeAdapter(Fitted).validate_json(path.read_bytes())
     except (OSError, ValueError):
@@ -72,8 +80,13 @@ def stored(home: Path, tta: str, weights_sha256: Sequence[str]) -> Fitted:
     return fitted
 
 
-def _place(home: Path, tta: str) -> Path:
-    return home / KIND / f"{tta}.json"
+def _place(home: Path, tta: str, system: str | None) -> Path:
+    return home / KIND / (f"{system}-{tta}.json" if system else f"{tta}.json")
+
+
+def _own_system(of: Provenance) -> str | None:
+    """The label system of the faces where it is one that FER2013's faces are labelled by, and not the training's."""
+    return of.label_system if of.label_system in OF_FER2013 and of.label_system != of.trained_label_system else None
 
 
 def _fit(study: Study, raw: np.ndarray, config: Mapping[str, Any]) -> Fitted:
@@ -91,6 +104,7 @@ def _fit(study: Study, raw: np.ndarray, config: Mapping[str, Any]) -> Fitted:
         data=of.data,
         split=of.split,
         tta=str(of.tta),
+        label_system=of.label_system,
         evaluated_commit=of.evaluated_commit,
         evaluated_at=of.evaluated_at,
         n=len(labels),

@@ -71,3 +71,4 @@ class Fitted:
     evaluated_commit: str
     evaluated_at: str
     n: int
+    label_system: str | None = None  # which older files do not state
