@@ -4,9 +4,9 @@
 
 Faces of the training split are pasted into frames of 640x480, enlarged, each at its own place; what is not the face is
 a smooth pattern. `short` and `back` are each range alone; `both` is FaceDetector's way with videos, back where short
-finds nothing; `everyone` is its way with pictures, both of them joined. A face is found when the middle of a box lies
-in the pasted square. Framing is the side of what `square` cuts out by the side of the pasted square, and how far
-its middle is from the pasted one's, as medians and quartiles. Times are CPU time.
+finds nothing. `everyone` is its way with pictures, back, and short too where back finds no large face. A face is found
+when the middle of a box lies in the pasted square. Framing is the side of what `square` cuts out by the side of the
+pasted square, and how far its middle is from the pasted one's, as medians and quartiles. Times are CPU time.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks import timing
 from ferlab.data import sources
-from ferlab.inference.detector import FaceDetector
+from ferlab.inference.detector import RANGES, FaceDetector
 from ferlab.inference.framing import square
 
 WIDTH, HEIGHT = 640, 480
@@ -57,14 +57,14 @@ def main() -> None:
     args = parser.parse_args()
     faces = sources.read("fer2013_csv", args.raw / "fer2013.csv").of_split("train").pixels
     faces = faces[np.random.default_rng(1).permutation(len(faces))[: args.faces]]
-    short, back, both = FaceDetector(threads=1), FaceDetector(threads=1), FaceDetector(threads=1)
-    del short._models[1], back._models[0]  # one range each
+    both = FaceDetector(threads=1)
+    ways = {name: lambda picture, name=name: both.look([picture], name)[0] for name in RANGES}
+    ways |= {"both": lambda picture: both([picture])[0], "everyone": lambda picture: both([picture], everyone=True)[0]}
     for side in args.sides:
         pictures, where = frames(faces, side)
         words = []
-        for name, detector in (("short", short), ("back", back), ("both", both), ("everyone", both)):
-            found = [detector([picture], everyone=name == "everyone")[0] for picture in pictures]
-            rows, others = framing(found, where)
+        for name, way in ways.items():
+            rows, others = framing([way(picture) for picture in pictures], where)
             words.append(f"{name} {len(rows) / len(faces):.3f} (others {others})")
         print(f"pasted at {side:3d} px: {', '.join(words)}")
         if len(rows):

@@ -27,8 +27,8 @@ from ferlab.inference.onnx_model import Margin, OnnxModel
 from ferlab.inference.turning import crop_of, turned_box
 
 WIDTH, HEIGHT = 640, 480
-FACTORS = (0.85, 0.92, 1.0, 1.08, 1.15)
-MEANS = {"1": (1.0,), "2": (0.92, 1.08), "3": (0.92, 1.0, 1.08), "3 wide": (0.85, 1.0, 1.15), "5": FACTORS}
+FACTORS = (0.92, 1.0, 1.08)  # of a crop's side
+MEANS = {"1": (1.0,), "2": (0.92, 1.08), "3": FACTORS}
 
 
 def scene(face: np.ndarray, side: int, tilt: float, seed: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from ferlab.files import shown
 from ferlab.inference import catalogue
 from ferlab.inference.annotate import AnnotatedFolder
 from ferlab.inference.label_orders import LABEL_ORDERS
+from ferlab.inference.onnx_model import THREADS
 from ferlab.inference.predicting import Session
 from ferlab.inference.prediction_files import Predictions
 from ferlab.inference.predictor import Face, Predictor
@@ -70,7 +71,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--label-order", default="fer2013", choices=LABEL_ORDERS, help="order and names of the classes in --out")
     add("--smooth-ms", type=float, default=smooth_ms, help="time constant in videos, 0 for none (%(default)g)")
     add("--batch", type=int, default=64, help="largest number of faces in one call of the model (%(default)s)")
-    add("--threads", type=int, default=0, help="0 for all cores")
+    add("--threads", type=int, default=THREADS, help="0 for all cores; takes more CPU time (%(default)s)")
     args = parser.parse_args(words)
     if not args.inputs and args.webcam is None and not args.list:
         parser.error("expected images, videos, folders, --webcam 0 or --list")

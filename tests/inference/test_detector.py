@@ -186,6 +186,20 @@ def test_a_large_face_hides_small_ones_unless_everyone_is_wanted(find):
     assert [face.score for face in found] == sorted((face.score for face in found), reverse=True)
 
 
+def test_of_everyone_the_short_range_runs_only_where_the_long_one_finds_no_large_face(find, monkeypatch):
+    faces = draw(7, 7, 7, 1).pixels
+    large, small = frames(faces[:1], 350)[0][0], frames(faces[1:2], 110, seed=3)[0][0]
+    images_of_short = []
+    short = find._models[0]
+    monkeypatch.setattr(
+        find, "_models", [lambda images, least: images_of_short.append(images) or short(images, least), find._models[1]]
+    )
+    found = find([large, small, np.zeros((48, 64, 3), np.uint8)], everyone=True)
+    assert [len(faces) for faces in found] == [1, 1, 0]
+    assert [image.shape for image in images_of_short[0]] == [(480, 640, 3), (48, 64, 3)]
+    np.testing.assert_array_equal(images_of_short[0][0], small)
+
+
 def test_a_graph_gets_few_images_at_once(find, monkeypatch):
     back, counts = find._models[1], []
     run = back.session.run

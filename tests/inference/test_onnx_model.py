@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import FORMAT, THRESHOLD, Margin, OnnxModel, rgba_of
+from ferlab.inference.predictor import Predictor
 
 
 def graph(classes=7, names=EXPRESSIONS, output="probabilities", last="Softmax", metadata=None, batch=None):
@@ -230,3 +231,17 @@ def test_the_web_app_reads_the_json_by_the_same_constants():
     source = (Path(__file__).resolve().parents[2] / "web" / "src" / "models.ts").read_text()
     constants = dict(re.findall(r"^const (FORMAT|THRESHOLD) = ([\d.]+);", source, re.MULTILINE))
     assert {name: float(value) for name, value in constants.items()} == {"FORMAT": FORMAT, "THRESHOLD": THRESHOLD}
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_threads_are_those_that_were_wanted_and_wait_without_computing(path, threads):
+    (session,) = OnnxModel.open(path, threads)._sessions
+    options = session.get_session_options()
+    assert options.intra_op_num_threads == threads
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+
+
+def test_a_predictor_computes_on_one_thread_unless_more_are_wanted(path):
+    for threads, predictor in ((1, Predictor(path)), (2, Predictor(path, threads=2))):
+        sessions = [*predictor.model._sessions, *(model.session for model in predictor.detector._models)]
+        assert [session.get_session_options().intra_op_num_threads for session in sessions] == [threads] * 3

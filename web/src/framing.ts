@@ -48,78 +48,74 @@ function rowsOf(from: Pixels | Picture): (y: number) => [data: Uint8ClampedArray
 /** Averaged where it shrinks, so that nothing is skipped; bilinear where it grows. */
 export function resized(from: Pixels | Picture, width: number, height: number): Pixels {
   const rows = rowsOf(from);
-  const taps = width * height < from.width * from.height ? areas : neighbours;
-  const [across, down] = [taps(from.width, width), taps(from.height, height)];
+  const shrinks = width * height < from.width * from.height;
+  const [across, down] = [shares(from.width, width, shrinks), shares(from.height, height, shrinks)];
   const out = blank(width, height);
-  const row = new Float32Array(3 * from.width);
+  const sum = new Float32Array(3 * width);
   for (let y = 0; y < height; y++) {
-    row.fill(0);
+    sum.fill(0);
     for (let n = down.from[y]!; n < down.from[y + 1]!; n++) {
-      const weight = down.weight[n]!;
       const [data, start] = rows(down.index[n]!);
-      for (let i = 0, at = start; i < row.length; i += 3, at += 4) {
-        row[i]! += weight * data[at]!;
-        row[i + 1]! += weight * data[at + 1]!;
-        row[i + 2]! += weight * data[at + 2]!;
-      }
+      addRow(data, start, across, down.weight[n]!, sum);
     }
-    for (let x = 0; x < width; x++) {
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (let n = across.from[x]!; n < across.from[x + 1]!; n++) {
-        const weight = across.weight[n]!;
-        const i = 3 * across.index[n]!;
-        red += weight * row[i]!;
-        green += weight * row[i + 1]!;
-        blue += weight * row[i + 2]!;
-      }
-      const at = 4 * (width * y + x);
-      out.data[at] = red; // which rounds
-      out.data[at + 1] = green;
-      out.data[at + 2] = blue;
+    for (let i = 0, at = 4 * width * y; i < sum.length; i += 3, at += 4) {
+      out.data[at] = sum[i]!; // which rounds
+      out.data[at + 1] = sum[i + 1]!;
+      out.data[at + 2] = sum[i + 2]!;
       out.data[at + 3] = 255;
     }
   }
   return out;
 }
 
-/** Of each pixel of an axis: what it is made of, `weight[n]` of the pixel `index[n]`, n from `from[i]` to `from[i + 1]`. */
-interface Taps {
+/** Adds a row RGBA that begins at `start`, resized and weighted, to the row RGB `sum`. */
+function addRow(data: Uint8ClampedArray, start: number, across: Shares, rowWeight: number, sum: Float32Array): void {
+  const { from, index, weight } = across;
+  for (let x = 0, n = 0, i = 0; i < sum.length; x++, i += 3) {
+    const end = from[x + 1]!;
+    let red = 0; // no arrays in here: it runs for each pixel of a picture
+    let green = 0;
+    let blue = 0;
+    for (; n < end; n++) {
+      const at = start + 4 * index[n]!;
+      const share = weight[n]!;
+      red += share * data[at]!;
+      green += share * data[at + 1]!;
+      blue += share * data[at + 2]!;
+    }
+    sum[i]! += rowWeight * red;
+    sum[i + 1]! += rowWeight * green;
+    sum[i + 2]! += rowWeight * blue;
+  }
+}
+
+/** What the pixels of an axis are made of: pixel i of `weight[n]` of `index[n]`, n from `from[i]` to `from[i + 1]`. */
+interface Shares {
   from: Int32Array;
   index: Int32Array;
   weight: Float32Array;
 }
 
-function tapsOf(pixels: [index: number, weight: number][][]): Taps {
-  const from = new Int32Array(pixels.length + 1);
-  pixels.forEach((taps, i) => (from[i + 1] = from[i]! + taps.length));
-  const all = pixels.flat();
-  return { from, index: Int32Array.from(all, ([i]) => i), weight: Float32Array.from(all, ([, weight]) => weight) };
-}
-
-/** Each pixel is the mean of what it covers. */
-function areas(before: number, after: number): Taps {
+/** Each pixel is the mean of what it covers, where an axis shrinks; else of the two nearest, weighted by nearness. */
+function shares(before: number, after: number, shrinks: boolean): Shares {
+  const [from, index, weight]: [number[], number[], number[]] = [[0], [], []];
   const scale = before / after;
-  const pixels = Array.from({ length: after }, (_, i) => {
-    const [start, end] = [i * scale, Math.min((i + 1) * scale, before)];
-    const covered = Array.from({ length: Math.ceil(end - 1e-9) - Math.floor(start + 1e-9) }, (_, n) => {
-      const index = Math.floor(start + 1e-9) + n;
-      return [index, (Math.min(index + 1, end) - Math.max(index, start)) / (end - start)] as [number, number];
-    });
-    return covered;
-  });
-  return tapsOf(pixels);
-}
-
-/** Each pixel is the mean of the two nearest, weighted by nearness. */
-function neighbours(before: number, after: number): Taps {
-  const pixels = Array.from({ length: after }, (_, i) => {
-    const place = Math.min(Math.max(((i + 0.5) * before) / after - 0.5, 0), before - 1);
-    const [index, part] = [Math.floor(place), place % 1];
-    return [[index, 1 - part], ...(part ? [[index + 1, part]] : [])] as [number, number][];
-  });
-  return tapsOf(pixels);
+  for (let i = 0; i < after; i++) {
+    if (shrinks) {
+      const [start, end] = [i * scale, Math.min((i + 1) * scale, before)];
+      for (let n = Math.floor(start + 1e-9); n < end - 1e-9; n++) {
+        index.push(n);
+        weight.push((Math.min(n + 1, end) - Math.max(n, start)) / (end - start));
+      }
+    } else {
+      const place = Math.min(Math.max((i + 0.5) * scale - 0.5, 0), before - 1);
+      const low = Math.floor(place);
+      index.push(low, Math.min(low + 1, before - 1));
+      weight.push(1 - (place - low), place - low);
+    }
+    from.push(index.length);
+  }
+  return { from: Int32Array.from(from), index: Int32Array.from(index), weight: Float32Array.from(weight) };
 }
 
 /** What of a face is cut out, in units of its box; from the classifier's JSON. */

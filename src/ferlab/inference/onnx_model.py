@@ -25,6 +25,8 @@ FORMAT = 1  # of the JSON; raise it when a key changes its meaning
 INPUT, OUTPUT = "rgba", "probabilities"
 _SUM_TOLERANCE = 1e-2  # of a row of probabilities: half precision rounds
 _VIEWS = 256  # that a net gets at once: the memory of its layers grows with them
+# Of a predictor. More take more CPU time, and on a busy machine more time too: benchmarks/predict_threads.py.
+THREADS, SPINNING = 1, "0"
 _LARGEST = 10  # ratio of a margin: the picture's rim is repeated that far
 _FOREIGN = "Of a model that ferlab did not export, docs/field.md shows"
 THRESHOLD = 0.0  # where the JSON states none, as in web/src/models.ts: no label is withheld
@@ -123,6 +125,15 @@ class OnnxModel:
         return rows
 
 
+def session_of(content: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A graph on the CPU; `threads` 0 for as many as onnxruntime likes. None of them waits by spinning."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", SPINNING)
+    options.log_severity_level = 3  # errors: what it warns of, nobody who runs a model can mend
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
 def rgba_of(faces: np.ndarray) -> np.ndarray:
     """Grey faces uint8 [N,S,S] as the crops uint8 [N,S,S,4] that show them."""
     rgba = np.repeat(faces[..., None], 4, axis=3)
@@ -196,11 +207,8 @@ def _session(
             f"{path} has sha256 {found[:12]}, and {stated_in} is of {sha256[:12]}; "
             "the two are not of one export: copy both again, or export the run anew"
         )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors: what it warns of, nobody who runs a model can mend
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = session_of(content, threads)
     except Exception as error:  # onnxruntime has a dozen classes of its own that have no common one
         raise FerlabError(f"{path} is no model that onnxruntime can open ({_first_line(error)})") from error
     _check_graph(path, session, sidecar)

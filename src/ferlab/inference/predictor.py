@@ -14,7 +14,7 @@ from ferlab.inference import models
 from ferlab.inference.detector import Detection, FaceDetector
 from ferlab.inference.everyone import every_face
 from ferlab.inference.framing import resized
-from ferlab.inference.onnx_model import OnnxModel
+from ferlab.inference.onnx_model import THREADS, OnnxModel
 from ferlab.inference.pictures import Picture, rgb
 from ferlab.inference.priors import corrected, factors, of_model, shares_of
 from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks
@@ -77,7 +77,7 @@ class Predictor:
             own threshold, which its JSON states.
         min_score: the detector's least score of a face; None takes its own.
         batch_size: largest number of faces in one call of the model.
-        threads: 0 for all cores.
+        threads: of detector and model; 0 for all cores.
         priors: shares of the classes among the faces to come, for who knows them: `uniform`, `fer2013`, `ferplus` or
             seven numbers in the order of `EXPRESSIONS`; None for those that the model learned.
         bgr: arrays hold blue first, as cv2.imread gives them; else they are RGB. Nothing in an array tells.
@@ -93,7 +93,7 @@ class Predictor:
         min_confidence: float | None = None,
         min_score: float | None = None,
         batch_size: int = 64,
-        threads: int = 0,
+        threads: int = THREADS,
         bgr: bool = False,
         priors: str | Sequence[float] | None = None,
     ):
