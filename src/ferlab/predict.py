@@ -19,6 +19,7 @@ from ferlab.commandline import escape_output
 from ferlab.errors import FerlabError
 from ferlab.files import shown
 from ferlab.inference import catalogue
+from ferlab.inference.affect_plot import AffectPlot
 from ferlab.inference.annotate import AnnotatedFolder
 from ferlab.inference.label_orders import LABEL_ORDERS
 from ferlab.inference.onnx_model import THREADS
@@ -56,6 +57,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     out = "faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)"
     add("--out", type=os.path.expanduser, help=out)
     add("--annotated", type=_path, metavar="FOLDER", help="write pictures and videos with their faces drawn on them")
+    add("--plot", type=_path, metavar="FILE.svg", help="draw valence and arousal over the time of videos")
     add("--no-detect", action="store_true", help="each picture is a face, already cut out: its centre square")
     add(
         "--everyone",
@@ -86,8 +88,9 @@ def _session(args: argparse.Namespace) -> Session:
     detect, least = not args.no_detect, args.min_confidence
     predictor = Predictor(args.model, detect, least, args.min_score, args.batch, args.threads, priors=args.priors)
     drawings = AnnotatedFolder(args.annotated) if args.annotated else None
+    plot = AffectPlot(args.plot) if args.plot else None
     out = Predictions(args.out, args.label_order, predictor.provenance)
-    return Session(predictor, out, drawings, args.smooth_ms / 1000, args.everyone, args.seconds)
+    return Session(predictor, out, drawings, args.smooth_ms / 1000, args.everyone, args.seconds, plot)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ferlab.errors import FerlabError
+from ferlab.inference.affect_plot import AffectPlot
 from ferlab.inference.annotate import AnnotatedFolder
 from ferlab.inference.predicting import Session
 from ferlab.inference.prediction_files import Predictions
@@ -110,3 +111,14 @@ def test_provenance_names_the_model_and_the_threshold(session):
     with pytest.raises(FerlabError, match="expected a number from 0 to 1"):
         Predictor(session.predictor.model, min_confidence=2)
     assert np.isfinite(session.predictor(photo())[0].probabilities).all()
+
+
+def test_a_plot_shows_the_clips_and_without_one_is_a_failure(session, tmp_path):
+    Image.fromarray(photo()).save(tmp_path / "a.png")
+    session.plot = AffectPlot(tmp_path / "affect.svg")
+    assert session.run([str(tmp_path / "a.png")]) == 1
+    assert session.failures == [(str(tmp_path / "affect.svg"), session.failures[0][1])]
+    session.failures.clear()
+    session.out = Predictions(None, "fer2013", {})
+    assert session.run([str(write_clip(tmp_path))]) == 0
+    assert "clip.mp4" in (tmp_path / "affect.svg").read_text()

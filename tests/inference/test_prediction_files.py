@@ -31,6 +31,9 @@ def test_a_row_a_face_and_one_where_there_is_none(tmp_path):
     assert (first["source"], first["frame"], first["face"], first["track"]) == ("a.png", "", "0", "3")
     assert [first[key] for key in ("x", "y", "width", "height", "score")] == ["10.0", "20.0", "30.0", "40.1", "0.8765"]
     assert [float(first[name]) for name in EXPRESSIONS] == pytest.approx(PROBABILITIES.tolist(), abs=1e-6)
+    assert list(first)[-2:] == ["valence", "arousal"]  # after all columns that were there before
+    by_hand = -0.51 * 0.04 - 0.6 * 0.01 - 0.64 * 0.05 + 0.81 * 0.6 - 0.63 * 0.1 + 0.4 * 0.15
+    assert float(first["valence"]) == pytest.approx(by_hand, abs=1e-4)
     assert (second["label"], second["confidence"], second["x"]) == (UNCERTAIN, "0.6000", "")
     assert (third["frame"], third["time_s"], third["label"]) == ("7", "0.7000", NO_FACE)
 
@@ -49,6 +52,8 @@ def test_json_in_another_order_with_its_failures(tmp_path):
     assert picture["faces"][0]["label"] == "happiness"
     assert picture["faces"][0]["probabilities"][:2] == pytest.approx([0.05, 0.6])
     assert picture["faces"][0]["keypoints"][1] == [2.0, 3.0]
+    arousal = 0.59 * 0.04 + 0.35 * 0.01 + 0.6 * 0.05 + 0.51 * 0.6 - 0.27 * 0.1 + 0.67 * 0.15
+    assert picture["faces"][0]["arousal"] == pytest.approx(arousal, abs=1e-4)
     assert (picture["faces"][1]["label"], picture["faces"][1].get("box")) == (UNCERTAIN, None)
     assert (frame["frame"], frame["time_s"], frame["faces"]) == (7, 0.7, [])
     assert found["failed"] == [{"source": "b.png", "error": "damaged"}]

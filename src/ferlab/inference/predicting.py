@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ferlab.errors import FerlabError
 from ferlab.files import shown
+from ferlab.inference.affect_plot import AffectPlot
 from ferlab.inference.annotate import AnnotatedFolder, annotated
 from ferlab.inference.inputs import counted, find, is_video, kinds_of, read
 from ferlab.inference.prediction_files import Predictions
@@ -32,6 +33,7 @@ class Session:
         time_constant_s: of the smoothing in videos.
         everyone: search a video's frames as pictures, for small and turned faces too.
         seconds: after which a webcam ends; None for no end.
+        plot: of valence and arousal over the time of videos; None for none.
         failures: inputs that could not be read, each with the reason.
     """
 
@@ -41,6 +43,7 @@ class Session:
     time_constant_s: float = TIME_CONSTANT_S
     everyone: bool = False
     seconds: float | None = None
+    plot: AffectPlot | None = None
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -62,6 +65,7 @@ class Session:
             except Stopped as stop:
                 if webcam is None or stop.signal != signal.SIGINT:
                     self.stopped = stop.signal
+            self._draw_plot()
             with contextlib.suppress(OSError):  # reported above
                 self.out.close(self.failures, self.stopped.name if self.stopped else None)
             print(self.summary(), file=sys.stderr)
@@ -75,6 +79,13 @@ class Session:
         except OSError as error:  # of the results: no room, or a pipe without a reader
             where = self.out.name
             self._fail(where, FerlabError(f"{where} cannot be written ({error.strerror}); stopped"))
+
+    def _draw_plot(self) -> None:
+        if self.plot:
+            try:
+                self.plot.close()
+            except FerlabError as error:
+                self._fail(self.plot.path, error)
 
     def summary(self) -> str:
         """Numbers of faces, pictures, failures and of files that were left out, in one line."""
@@ -128,6 +139,8 @@ class Session:
                     break
                 self._count(frame.faces)
                 self.out.add(video.name, frame.image.shape[1::-1], frame.faces, frame.index, frame.time_s)
+                if self.plot:
+                    self.plot.add(video.name, frame.time_s, frame.faces)
                 if self.drawings:
                     drawn = annotated(frame.image, frame.faces)
                     height, width = drawn.shape[:2]

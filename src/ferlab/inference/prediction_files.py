@@ -12,6 +12,7 @@ import numpy as np
 from ferlab.errors import FerlabError
 from ferlab.expressions import index_of
 from ferlab.files import shown
+from ferlab.inference.affect import Affect
 from ferlab.inference.label_orders import labels_of, reorder
 from ferlab.inference.predictor import UNCERTAIN, Face
 
@@ -44,7 +45,7 @@ class Predictions:
         if self.kind == "csv":
             where = ["source", "frame", "time_s", "face", "track", "x", "y", "width", "height", "score"]
             self._csv = csv.writer(self._file, lineterminator="\n")
-            self._csv.writerow([*where, "label", "confidence", *self.names])
+            self._csv.writerow([*where, "label", "confidence", *self.names, *Affect._fields])
         elif self.kind == "json":
             head = {key: shown(value) if isinstance(value, str) else value for key, value in provenance.items()}
             head |= {"label_order": label_order, "labels": self.names}
@@ -97,7 +98,7 @@ class Predictions:
         found = face.detection
         where = [""] * 5 if found is None else [*(f"{v:.1f}" for v in found.box), f"{found.score:.4f}"]
         rest = [self._label(face), f"{face.confidence:.4f}", *(f"{p:.6f}" for p in self._in_order(face))]
-        return ["" if face.track is None else face.track, *where, *rest]
+        return ["" if face.track is None else face.track, *where, *rest, *(f"{value:.4f}" for value in face.affect)]
 
     def _as_json(self, face: Face) -> dict[str, object]:
         out: dict[str, object] = {} if face.track is None else {"track": face.track}
@@ -112,6 +113,7 @@ class Predictions:
             "label": self._label(face),
             "confidence": round(face.confidence, 4),
             "probabilities": probabilities,
+            **{axis: round(value, 4) for axis, value in face.affect._asdict().items()},
         }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.inference import models
+from ferlab.inference.affect import Affect, affect_of
 from ferlab.inference.detector import Detection, FaceDetector
 from ferlab.inference.everyone import every_face
 from ferlab.inference.framing import resized
@@ -45,6 +46,11 @@ class Face:
     detection: Detection | None = None
     track: int | None = None
 
+    @property
+    def affect(self) -> Affect:
+        """Valence and arousal that are derived from the probabilities; nobody measured them."""
+        return affect_of(self.probabilities)
+
     def to_dict(self) -> dict[str, Any]:
         """Everything in types that JSON has: probabilities by name, and what is known of the detection."""
         found = self.detection
@@ -52,6 +58,7 @@ class Face:
             "label": self.label,
             "confidence": self.confidence,
             "probabilities": dict(zip(EXPRESSIONS, self.probabilities.tolist(), strict=True)),
+            **self.affect._asdict(),
             "box": None if found is None else found.box.tolist(),
             "score": None if found is None else found.score,
             "keypoints": None if found is None else found.keypoints.tolist(),
