@@ -104,6 +104,7 @@ def changed(package, **changes):
         ({"safetensors": {"files": {"small-0.safetensors": "a" * 64}}}, "has sha256 .*, and small.json is of aaaa"),
         ({"expressions": [*EXPRESSIONS[1:], EXPRESSIONS[0]]}, "in the order disgust"),
         ({"runs": []}, "small.json"),
+        ({"runs": [{"config": {"model": {"net": NET}}}]}, "small.json"),
         ({"runs": [{"config": {"model": {"net": {"_target_": "os.system"}, "input": INPUT}}}]}, "may build only"),
     ],
 )

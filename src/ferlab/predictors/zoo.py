@@ -10,7 +10,7 @@ in the zoo, where the package would grow too large with them.
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import safetensors.torch
 from pydantic import Field
@@ -45,7 +45,7 @@ class _Files(TypedDict):
 
 
 class _StatedConfig(TypedDict):
-    model: dict[str, Any]
+    model: shapes.Model
 
 
 class _StatedRun(TypedDict):

@@ -19,7 +19,7 @@ class _Input(TypedDict):
     scale: NotRequired[float]
 
 
-class _Model(TypedDict):
+class Model(TypedDict):
     net: Json
     input: _Input
 
@@ -41,7 +41,7 @@ class Config(TypedDict):
 
     name: NotRequired[str | float]
     outputs: NotRequired[str]
-    model: NotRequired[_Model]  # who opens the net or the faces asks for it
+    model: NotRequired[Model]  # who opens the net or the faces asks for it
     data: NotRequired[Data]
     augment: NotRequired[_Augment]
 
