@@ -201,8 +201,9 @@ def test_policies_in_conf_run_batched(name, noise):
     assert (augment.on_host(noise, np.arange(64), 0) != noise).any() == (name != "none")
 
 
-def compiled_equals_eager(backend, noise):
-    augment = Augment(POLICIES["several"], seed=5)
+def compiled_equals_eager(backend, noise, policy):
+    torch._dynamo.reset()  # another policy is another graph
+    augment = Augment(policy, seed=5)
     faces, index = torch.from_numpy(noise)[:, None], torch.arange(64)
     compiled = torch.compile(augment.on_device, fullgraph=True, dynamic=False, backend=backend)
     with torch._dynamo.config.patch(error_on_recompile=True):
@@ -213,18 +214,23 @@ def compiled_equals_eager(backend, noise):
             )
 
 
-def test_on_device_compiles_to_one_graph(noise):
-    compiled_equals_eager("aot_eager", noise)
+CAMERA = [*POLICIES["gamma"], *POLICIES["blur"], *POLICIES["low resolution"], *POLICIES["jpeg"]]
+
+
+@pytest.mark.parametrize("policy", [POLICIES["several"], CAMERA])
+def test_on_device_compiles_to_one_graph(noise, policy):
+    compiled_equals_eager("aot_eager", noise, policy)
 
 
 @pytest.mark.slow
 def test_on_device_compiles_with_inductor(noise):
-    compiled_equals_eager("inductor", noise)
+    compiled_equals_eager("inductor", noise, POLICIES["several"])
 
 
 @pytest.mark.gpu
-def test_on_device_can_be_captured_in_a_cuda_graph(noise):
-    augment = Augment(POLICIES["several"], seed=5)
+@pytest.mark.parametrize("policy", [POLICIES["several"], POLICIES["blur"]])
+def test_on_device_can_be_captured_in_a_cuda_graph(noise, policy):
+    augment = Augment(policy, seed=5)
     faces, index = torch.from_numpy(noise)[:, None].cuda(), torch.arange(64).cuda()
     epoch = torch.zeros((), dtype=torch.int64, device="cuda")
     augment.on_device(faces, index, epoch)  # warm-up: libraries may not load during capture

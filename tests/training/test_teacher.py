@@ -233,3 +233,11 @@ def test_kept_answers_are_no_consistent_teacher(teachers, tmp_path):
     kept.probabilities(FACES.pixels[:2], "cpu")
     with pytest.raises(FerlabError, match="a file cannot; give teacher=RUNS"):
         teacher.find(str(kept.file), "consistent", tmp_path)
+
+
+def test_a_teacher_for_other_labels_is_a_warning(teachers, train, config, caplog):
+    compose.compose(config(f"teacher={teachers[0].path}", "teacher_tta=none"), FACES, cuda=False)
+    assert "labels of" not in caplog.text
+    asked = config(f"teacher={teachers[0].path}", "teacher_tta=none", "data=ferplus")
+    compose.compose(asked, FACES, cuda=False)
+    assert "the teacher learned the labels of drawn, and the data have those of ferplus" in caplog.text

@@ -1,5 +1,6 @@
 """A config and faces in, the data module and the classifier out: the one place where the two meet."""
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from ferlab.data.augment import Augment
 from ferlab.data.batches import limited
 from ferlab.data.datamodule import FacesDataModule
 from ferlab.data.faces import Faces
+from ferlab.data.labels import labels_of
 from ferlab.errors import FerlabError
 from ferlab.predictors import of_run, predictor
 from ferlab.training import freeze
@@ -21,6 +23,8 @@ from ferlab.training.pretrained.weights import Pretrained
 from ferlab.training.start import start
 from ferlab.training.targets import Targets, class_weights, logit_shift, mixing
 from ferlab.training.teacher import ConsistentTeacher, KeptTeacher, Teacher, find
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def compose(config: Config, faces: Faces, cuda: bool, pretrained: Pretrained | N
     if found and not isinstance(found, ConsistentTeacher):
         probabilities = torch.from_numpy(found.probabilities(data.train.pixels, "cuda" if cuda else "cpu"))
         data.teach(predictor.temper(probabilities, temperature).numpy(), config["teacher_share"])
+    if found:
+        _warn_of_other_labels(found, labels_of(config["data"]))
     learning = freeze.plan(
         net, config["freeze"], config["train_norms"], config["unfreeze_every"], config["layer_decay"]
     )
@@ -61,6 +67,13 @@ def compose(config: Config, faces: Faces, cuda: bool, pretrained: Pretrained | N
         seed=config["seed"],
     )
     return Composed(data, classifier, found)
+
+
+def _warn_of_other_labels(teacher: Teacher | KeptTeacher | ConsistentTeacher, system: str) -> None:
+    """A student takes its teacher's labels over; of a file of kept answers nobody knows whose they are."""
+    runs = () if isinstance(teacher, KeptTeacher) else teacher.subject.runs
+    if others := sorted({labels_of(run.config.get("data", {})) for run in runs} - {system}):
+        log.warning("the teacher learned the labels of %s, and the data have those of %s", ", ".join(others), system)
 
 
 def _data_of(config: Config, faces: Faces) -> FacesDataModule:
