@@ -92,10 +92,8 @@ def main() -> None:
                     found = measured(calls, args.repeats, len(pictures))
                 rows.append({"model": model, "everyone": everyone, "processes_beside": others, "ways": found})
                 print(json.dumps(rows[-1]), flush=True)
-    record = json.loads(args.out.read_text()) if args.out.exists() else {}
-    load = round(os.getloadavg()[2], 1)
-    record["threads"] = {"processor": timing.processor(), "cores": cores, "load_of_the_machine": load, "rows": rows}
-    args.out.write_text(json.dumps(record, indent=1) + "\n")
+    load = round(os.getloadavg()[2], 1)  # of 15 minutes, with what the machine does besides
+    timing.keep(args.out, "threads", {"cores": cores, "load_of_the_machine": load, "rows": rows})
 
 
 if __name__ == "__main__":

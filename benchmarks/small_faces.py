@@ -1,12 +1,12 @@
 """How many small faces of a large picture are found, and how many turned faces are found and turned upright.
 
-    python -m benchmarks.small_faces --raw data/fer2013 --out results/explorations/small_faces.json
+    python -m benchmarks.small_faces --raw data/fer2013 --out results/explorations/faces_in_scenes.json
 
 Faces of FER2013's training split, which are of one face each, are pasted into pictures of 1920x1080 at places that do
-not touch; what is no face is a smooth pattern with noise. `whole` is FaceDetector with both ranges on the whole
+not touch; what is no face is a smooth pattern with noise. `whole` is FaceDetector's way with everyone on the whole
 picture; `every_face` looks in tiles too, and in four turns at faces of which it is unsure. A face is found when the
 middle of a box lies in the pasted square, and upright when the turn of its detection undoes the one it was pasted with.
-Times are CPU time of one thread.
+Times are CPU time of one thread. Writes `small` into the record and leaves the rest of it as it is.
 """
 
 import argparse
@@ -96,8 +96,7 @@ def main() -> None:
         times = timing.in_turn(contenders, args.repeats)
         medians = {way: round(1000 * float(np.median(values)), 1) for way, values in times.items()}
         costs[name] = {"tiles": len(tiles(picture.shape[1], picture.shape[0])), "cpu_ms": medians}
-    record = {"picture": [WIDTH, HEIGHT], "processor": timing.processor(), "rows": rows, "costs": costs}
-    args.out.write_text(json.dumps(record, indent=1) + "\n")
+    timing.keep(args.out, "small", {"picture": [WIDTH, HEIGHT], "rows": rows, "costs": costs})
     for row in rows:
         print(json.dumps(row))
     print(json.dumps(costs))

@@ -97,9 +97,7 @@ def main() -> None:
     for tilt in args.tilts:
         rows.append(measure(detector, nets, val.pixels[chosen], val.labels[chosen], args.side, tilt))
         print(json.dumps(rows[-1]), flush=True)
-    record = json.loads(args.out.read_text()) if args.out.exists() else {}
-    record["tilt"] = {"picture": [WIDTH, HEIGHT], "split": "val", "processor": timing.processor(), "rows": rows}
-    args.out.write_text(json.dumps(record, indent=1) + "\n")
+    timing.keep(args.out, "tilt", {"picture": [WIDTH, HEIGHT], "split": "val", "rows": rows})
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Wall time on a shared machine says how busy the others were; and two runs differ
 only ratios within a run are worth quoting, with the processor's name.
 """
 
+import json
 import multiprocessing
 import platform
 import resource
@@ -85,3 +86,10 @@ def show(times: dict[str, list[float]], ours: str, per: int = 1, unit: str = "ms
         "" if target is None else f"; target {target:g}: {'met' if statistics.median(turns) >= target else 'MISSED'}"
     )
     print(f"  {ours}: {statistics.median(turns):.1f} times less ({min(turns):.1f} to {max(turns):.1f}){wanted}")
+
+
+def keep(path: Path, name: str, measured: dict[str, Any]) -> None:
+    """Write what was measured into a JSON under a name, and leave what else it holds."""
+    record = json.loads(path.read_text()) if path.exists() else {}
+    record[name] = {"processor": processor(), **measured}
+    path.write_text(json.dumps(record, indent=1) + "\n")

@@ -33,15 +33,15 @@ export const blank = (width: number, height: number): Pixels => ({
 const STRIP = 256; // rows of a picture that are read together
 
 /** Pixels of row after row, and where the row begins in them; a row may be asked for again until the next one is. */
-function rowsOf(from: Pixels | Picture): (y: number) => [data: Uint8ClampedArray, start: number] {
-  if ('data' in from) return (y) => [from.data, 4 * from.width * y];
-  let [strip, top] = [blank(0, 0), 0];
+function rowsOf(from: Pixels | Picture): (y: number) => [rgba: Uint32Array, start: number] {
+  let [strip, top] = 'data' in from ? [from, 0] : [blank(0, 0), 0];
+  let rgba = new Uint32Array(strip.data.buffer);
   return (y) => {
-    if (y < top || y >= top + strip.height) {
+    if ('read' in from && (y < top || y >= top + strip.height)) {
       strip = from.read(0, y, from.width, Math.min(STRIP, from.height - y));
-      top = y;
+      [rgba, top] = [new Uint32Array(strip.data.buffer), y];
     }
-    return [strip.data, 4 * from.width * (y - top)];
+    return [rgba, from.width * (y - top)];
   };
 }
 
@@ -55,8 +55,8 @@ export function resized(from: Pixels | Picture, width: number, height: number): 
   for (let y = 0; y < height; y++) {
     sum.fill(0);
     for (let n = down.from[y]!; n < down.from[y + 1]!; n++) {
-      const [data, start] = rows(down.index[n]!);
-      addRow(data, start, across, down.weight[n]!, sum);
+      const [rgba, start] = rows(down.index[n]!);
+      addRow(rgba, start, across, down.weight[n]!, sum);
     }
     for (let i = 0, at = 4 * width * y; i < sum.length; i += 3, at += 4) {
       out.data[at] = sum[i]!; // which rounds
@@ -68,24 +68,42 @@ export function resized(from: Pixels | Picture, width: number, height: number): 
   return out;
 }
 
-/** Adds a row RGBA that begins at `start`, resized and weighted, to the row RGB `sum`. */
-function addRow(data: Uint8ClampedArray, start: number, across: Shares, rowWeight: number, sum: Float32Array): void {
+/**
+ * Adds a row RGBA that begins at `start`, resized and weighted, to the row RGB `sum`. It runs for each pixel of a picture:
+ * those that lie whole in one pixel of the result are added as they are, red and blue in one number.
+ */
+function addRow(rgba: Uint32Array, start: number, across: Shares, rowWeight: number, sum: Float32Array): void {
   const { from, index, weight } = across;
-  for (let x = 0, n = 0, i = 0; i < sum.length; x++, i += 3) {
-    const end = from[x + 1]!;
-    let red = 0; // no arrays in here: it runs for each pixel of a picture
-    let green = 0;
-    let blue = 0;
-    for (; n < end; n++) {
-      const at = start + 4 * index[n]!;
-      const share = weight[n]!;
-      red += share * data[at]!;
-      green += share * data[at + 1]!;
-      blue += share * data[at + 2]!;
+  for (let x = 0, i = 0; i < sum.length; x++, i += 3) {
+    const first = from[x]!;
+    const last = from[x + 1]! - 1;
+    let pixel = rgba[start + index[first]!]!;
+    let share = rowWeight * weight[first]!;
+    let red = share * (pixel & 255);
+    let green = share * ((pixel >>> 8) & 255);
+    let blue = share * ((pixel >>> 16) & 255);
+    if (last > first) {
+      let redBlue = 0; // room for 257 pixels: no canvas shrinks by more to a detector's square
+      let greens = 0;
+      for (let n = first + 1; n < last; n++) {
+        pixel = rgba[start + index[n]!]!;
+        redBlue += pixel & 0xff00ff;
+        greens += (pixel >>> 8) & 255;
+      }
+      share = rowWeight * weight[first + 1]!;
+      const between = last > first + 1 ? share : 0;
+      red += between * (redBlue & 0xffff);
+      green += between * greens;
+      blue += between * (redBlue >>> 16);
+      pixel = rgba[start + index[last]!]!;
+      share = rowWeight * weight[last]!;
+      red += share * (pixel & 255);
+      green += share * ((pixel >>> 8) & 255);
+      blue += share * ((pixel >>> 16) & 255);
     }
-    sum[i]! += rowWeight * red;
-    sum[i + 1]! += rowWeight * green;
-    sum[i + 2]! += rowWeight * blue;
+    sum[i]! += red;
+    sum[i + 1]! += green;
+    sum[i + 2]! += blue;
   }
 }
 
