@@ -12,10 +12,11 @@ from ferlab.studies import calibration, explanation, mistakes, opening, robustne
 from tests.conftest import measure
 from tests.read_page import Page
 from tests.test_conf import composed
-from tests.unpacked import RESULTS
+from tests.unpacked import ENTRIES, RESULTS
 
 # The run that the package's model came from, which alone has every study and exported files beside it.
-STUDENT = json.loads(models.find("five_layer").with_suffix(".json").read_text())["runs"][0]["name"]
+_OF = json.loads(models.find("five_layer").with_suffix(".json").read_text())["runs"][0]["weights_sha256"]
+(STUDENT,) = [name for name, entry in ENTRIES.items() if entry.row.sha256 == _OF]
 
 
 NAMES = [STUDENT, "resnet18-fer2013-none-s0", "resnet18-fer2013-none-s1", "resnet18-fer2013-none-s2"]

@@ -118,7 +118,13 @@ def test_a_chosen_ensemble_leaves_its_members_and_what_it_was_chosen_from(output
 
 def test_what_was_published_is_published_from_its_directory_as_it_was(tmp_path):
     """A run with studies, one with a dash in its data, an exported file and both kinds of ensembles."""
-    names = ["five_layer_taught-fer2013-none-s0", "vgg16-fer2013+aux-none-s0", "five_layer", "best", "ensemble-fer2013"]
+    names = [
+        "five_layer_taught_500-fer2013-none-s0",
+        "vgg16-fer2013+aux-none-s0",
+        "five_layer",
+        "best",
+        "ensemble-fer2013",
+    ]
     for name in names:
         run = unpacked(name, tmp_path / "outputs")
         if name == "best":

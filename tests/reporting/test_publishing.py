@@ -21,7 +21,7 @@ def entries():
     """A run with studies, another run, and an ensemble that has a member besides."""
     found = {entry.row.name: entry for entry in published.read(RESULTS).entries}
     return [
-        found[name] for name in ("five_layer_taught-fer2013-none-s0", "vgg16-fer2013-none-s0", "best", "five_layer")
+        found[name] for name in ("five_layer_taught_500-fer2013-none-s0", "vgg16-fer2013-none-s0", "best", "five_layer")
     ]
 
 
@@ -72,7 +72,7 @@ def renamed(entry, **row):
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        (lambda entry: renamed(entry, sha256="0" * 64), "two runs have the name five_layer_taught-fer2013-none-s0"),
+        (lambda entry: renamed(entry, sha256="0" * 64), "two runs have the name five_layer_taught_500-fer2013-none-s0"),
         (lambda entry: renamed(entry, name="other"), "two runs have the sha256 85d89fa6"),
         (
             lambda e: dataclasses.replace(
