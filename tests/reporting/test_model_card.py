@@ -103,7 +103,7 @@ def test_an_exported_model_has_a_card_too(tmp_path):
     assert text.startswith(f"# Model card: {run}-int8")
     assert f"Members: {run}" in text
     assert f"see the card of {run}" in text
-
+    assert "None" not in text
 
 
 HOSTILE = "x<img src=x onerror=alert(1)><script>1</script> ![a](http://x.org/i.png) [b](javascript:1) | c\n# d\x1b[31m"
