@@ -15,6 +15,7 @@ import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protoc
 // half: tests/shift.py.
 const HELD = 0.7;
 
+const LARGE = 0.25; // of the picture's longer side, as in detector.py: the short-range detector finds few smaller faces
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
 
 let models: Models;
@@ -105,16 +106,18 @@ function remember([nearest, ...others]: Found[], at: number): void {
 const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: null });
 
 /**
- * Faces by the short-range detector, and where it finds none by the one for smaller faces; or by both, so that a large
- * face hides no small ones. The nearest face first: it is the one that the page is about. For `rest` ms after nobody was
- * seen the second one, which takes several times as long, is not asked.
+ * Faces by the short-range detector, and where it finds none by the one for smaller faces; of `everyone` by the latter, and
+ * by the short-range one too where that finds no large face, as in detector.py. The nearest face first: it is the one
+ * that the page is about. For `rest` ms after nobody was seen the one for smaller faces, which takes several times as
+ * long, is not asked.
  */
 async function findFaces(picture: Picture, everyone: boolean, rest: number): Promise<Found[]> {
   const started = performance.now();
   const asked = started - nobodyAt < rest ? models.detectors.slice(0, 1) : models.detectors;
   const faces: Found[] = [];
-  for (const open of asked) {
-    if (faces.length && !everyone) break;
+  const large = LARGE * Math.max(picture.width, picture.height);
+  for (const open of everyone ? [...asked].reverse() : asked) {
+    if (everyone ? faces.some(({ box }) => Math.max(box[2], box[3]) >= large) : faces.length) break;
     const detector = await open();
     const { side } = detector;
     const { boxes, keypoints, scores } = await detector.session.run({ rgba: tensorOf(letterbox(picture, side)) });
