@@ -125,7 +125,7 @@ def test_every_key_says_what_train_reads(config, monkeypatch):
     dump = yaml.safe_dump
     monkeypatch.setattr(yaml, "safe_dump", lambda watched, **k: dump(dict(watched), **k))
     answers = faces.of_split("train").targets
-    found = SimpleNamespace(probabilities=lambda *a: answers, provenance={})
+    found = SimpleNamespace(probabilities=lambda *a: answers, provenance={}, subject=SimpleNamespace(runs=()))
     monkeypatch.setattr("ferlab.training.compose.find", lambda *a: found)
     small = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "batch_size=4"]
     training.train(Watched(config(*small, "teacher=outputs/some")))

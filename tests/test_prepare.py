@@ -14,6 +14,7 @@ from PIL import Image
 from ferlab.data import sources
 from ferlab.data.preparing import prepare
 from ferlab.data.store import LEAKS
+from ferlab.data.uses import Use
 from ferlab.expressions import EXPRESSIONS
 from ferlab.prepare import show
 
@@ -87,7 +88,7 @@ def test_missing_raw_data_say_what_belongs_where(tmp_path):
 
 def loaded(name):
     node = OmegaConf.load(ROOT / "conf" / "data" / f"{name}.yaml")
-    for parent in node.pop("defaults", []):
+    for parent in reversed(node.pop("defaults", [])):
         if parent != "_self_":
             node = OmegaConf.merge(loaded(parent), node)
     return node
@@ -106,6 +107,7 @@ def test_every_data_config_is_one_that_the_store_takes(name):
     assert ("leaks" in data) == bool(data["auxiliary"])
     assert data.get("leaks", "drop") in LEAKS
     for entry in data["sources"] + data["auxiliary"]:
+        _, entry = Use.of(entry)
         options = {key: value for key, value in entry.items() if key not in ("name", "layout", "path")}
         sources.check_options(entry["layout"], options)
         assert ("path" in entry) == (entry["layout"] != "drawn")
@@ -117,7 +119,7 @@ def test_each_says_what_it_expects_and_where(name, tmp_path, monkeypatch):
     with pytest.raises(Exception, match=str(tmp_path / "none")) as error:
         prepare(config(name))
     expected = {"ck_plus": "S005_001_00000001.png", "jaffe": "KA.AN1.39.tiff", "class_folders": "happy/1.png"}
-    expected["webcam"] = expected["class_folders"]
+    expected["webcam"] = expected["wild"] = expected["class_folders"]
     expected |= dict.fromkeys(("table", "rafdb", "expw"), "a csv of their names and labels")
     expected |= {"arrays": "X_train.npy and y_train.npy"}
     expected |= {"affectnet": "annotations/7_exp.npy", "ckextended": "a csv with the columns emotion, pixels and Usage"}

@@ -42,12 +42,7 @@ def evaluate_exported(
         FerlabError: as `OnnxModel.open`; no such data; on val another accuracy than the JSON states.
     """
     model = OnnxModel.open(path)
-    opened, factors = door.open_exported(model), None
-    if priors is not None:
-        shares = shares_of(priors)
-        factors = factors_of(shares, of_model(model.sidecar))
-        name = f"{opened.provenance.name}-{priors if isinstance(priors, str) else 'priors'}"
-        opened = replace(opened, provenance=replace(opened.provenance, name=name, priors=shares.tolist()))
+    opened, factors = _weighed(door.open_exported(model), model, priors)
     of = opened.provenance
     folder = door.folder_of(outputs / FOLDER / of.name, str(of.tta))
     there = report.read(folder)
@@ -66,6 +61,18 @@ def evaluate_exported(
     if of.split == "val" and not door.elsewhere and priors is None:
         _compare(model, measured["correct"] / measured["n"], opened)
     return folder
+
+
+def _weighed(
+    opened: Opened, model: OnnxModel, priors: str | Sequence[float] | None
+) -> tuple[Opened, np.ndarray | None]:
+    """What was opened under the name of its priors, and the factor of each class; None without priors."""
+    if priors is None:
+        return opened, None
+    shares = shares_of(priors)
+    name = f"{opened.provenance.name}-{priors if isinstance(priors, str) else 'priors'}"
+    of = replace(opened.provenance, name=name, priors=shares.tolist())
+    return replace(opened, provenance=of), factors_of(shares, of_model(model.sidecar))
 
 
 def _compare(model: OnnxModel, accuracy: float, opened: Opened) -> None:

@@ -116,8 +116,7 @@ def _begun(job: Job, running: list[_Running], ended: dict[str, Ended], pool: "_P
     """Start a job, or settle it without a start; False while it must wait."""
     if job.needs - ended.keys():
         return False
-    bad = sorted(name for name in job.needs if not ended[name].good)
-    if bad:
+    if bad := sorted(name for name in job.needs if not ended[name].good):
         _note(ended, Ended(job.name, SKIPPED, f"it needs {', '.join(bad)}"))
     elif job.makes and job.makes.exists():
         _note(ended, Ended(job.name, THERE, str(job.makes)))
@@ -163,7 +162,7 @@ class _Pool:
                 preexec_fn=_leave_interrupts,
             )
         self.starts[device] += 1
-        log.info("%s: started%s, log %s", job.name, f" on device {device}" if device else "", path)
+        log.info("%s: started%s, log %s", job.name, device and f" on device {device}", path)
         return _Running(job, device, path, process)
 
 
@@ -177,9 +176,7 @@ def _outcome(one: _Running) -> Ended:
     if status == 0:
         return Ended(one.job.name, FINISHED, f"{seconds:.1f} s")
     how = f"status {status}" if status > 0 else signal.Signals(-status).name
-    with one.log.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 2000))
-        last = (file.read().decode(errors="replace").strip().splitlines() or [""])[-1]
+    last = (one.log.read_bytes()[-2000:].decode(errors="replace").strip().splitlines() or [""])[-1]
     return Ended(one.job.name, FAILED, f"{how} after {seconds:.1f} s: {last}; log {one.log}")
 
 

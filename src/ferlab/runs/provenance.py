@@ -124,11 +124,7 @@ def of_runs(
         alone: one run by itself; else an ensemble, of which one member may be left.
         data: config of the data where they are not the runs' own.
     """
-    facts: Json = {}
-    for key in _OF_A_RUN:
-        values = [run.info.get(key) for run in runs]
-        # An ensemble has no seed of its own: what its members do not share is one value a member.
-        facts[key] = values[0] if all(value == values[0] for value in values) else values
+    facts = _shared(runs)
     if not alone and None not in (counts := [run.info.get("parameters") for run in runs]):
         facts["parameters"] = sum(counts)
     trained = labels_of(runs[0].config.get("data", {}))  # of all: runs of several are refused
@@ -150,6 +146,15 @@ def of_runs(
         run=infos[runs[0].name] if alone else infos,
         **facts,
     )
+
+
+def _shared(runs: Sequence[Run]) -> Json:
+    """An ensemble has no seed of its own: what its members do not share is one value a member."""
+    facts: Json = {}
+    for key in _OF_A_RUN:
+        values = [run.info.get(key) for run in runs]
+        facts[key] = values[0] if all(value == values[0] for value in values) else values
+    return facts
 
 
 def portable(node: Any, config: Mapping[str, Any] | None) -> Any:

@@ -7,8 +7,10 @@ from PIL import Image
 from ferlab.data import sources
 from ferlab.data.sources.images import Item, decode_all
 from ferlab.errors import FerlabError
+from ferlab.inference import models
+from ferlab.inference.detector import FaceDetector
 from ferlab.inference.framing import square
-from ferlab.inference.predictor import Predictor
+from ferlab.inference.onnx_model import OnnxModel
 from tests.data.sources.raw import class_tree, picture, save
 from tests.pictures import photo
 
@@ -59,8 +61,8 @@ def test_the_face_is_cut_out_by_the_detector(tmp_path):
     image = photo(side=250)
     path = save(tmp_path / "a.png", image)
     (found,), _ = decode_all([Item(path, "")], True, "face")
-    predictor = Predictor(threads=1)
-    left, top, side = square(predictor(path)[0].detection.box, *predictor.model.margin)
+    ((detection,),) = FaceDetector()([image])
+    left, top, side = square(detection.box, *OnnxModel.open(models.find("five_layer")).margin)
     expected = Image.fromarray(image).convert("L").crop((left, top, left + side, top + side))
     assert np.abs(found.astype(int) - np.asarray(expected.resize((48, 48), Image.Resampling.BILINEAR))).max() <= 2
     blank = save(tmp_path / "b.png", np.full((200, 300), 90, np.uint8))
