@@ -27,7 +27,7 @@ train: $(READY) ## train the five-layer net on FER2013 (ARGS="seed=1 class_weigh
 	$(PY) -m ferlab.train experiment=five_layer data=fer2013 $(ARGS)
 table2: $(READY) ## reproduce the poster's Table 2: train what is missing, measure it once, write the table (ARGS="jobs=2 dry=true")
 	$(PY) -m ferlab.reproduce paper=table2 $(ARGS)
-paper: $(READY) ## reproduce the rows of README's table from the raw data: Table 2, small nets, distilled nets, an ensemble
+paper: $(READY) ## reproduce the rows of README's table from the raw data: small nets, members, distilled nets, two ensembles
 	$(PY) -m ferlab.reproduce paper=readme $(ARGS)
 results: $(READY) ## rewrite the tables of README.md and results/README.md from results/
 	$(PY) -m ferlab.publish tables=true $(ARGS)
