@@ -93,8 +93,7 @@ def _made(
     fp32 = graph.trace(predictor, config["opset"])
     train = one.runs[0].faces().of_split("train")
     facts = export_files.facts(one, opened, config["margin"], config["opset"]) | of_classes
-    some = np.random.default_rng(0).permutation(len(val))[: config["parity_faces"]]
-    crops, expected = export_files.ask_torch(predictor, val.pixels[some])
+    crops, expected = export_files.ask_torch(predictor, val.pixels[parity_faces(len(val), config)])
     found: dict[str, _Exported] = {}
     reference = None
     for precision in dict.fromkeys(("fp32", *precisions)):
@@ -115,6 +114,11 @@ def _made(
         found[precision] = _Exported(model, sidecar)
         log.info("%s", _line(found[precision]))
     return found
+
+
+def parity_faces(n: int, config: Mapping[str, Any]) -> np.ndarray:
+    """Indices of those of n faces of val on which onnxruntime must agree with torch, always the same."""
+    return np.random.default_rng(0).permutation(n)[: config["parity_faces"]]
 
 
 def precisions_of(wanted: str | Sequence[str], name: str | None) -> list[str]:

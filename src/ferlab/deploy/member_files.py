@@ -16,6 +16,7 @@ import numpy as np
 from torch import nn
 
 from ferlab import files
+from ferlab.data.faces import Faces
 from ferlab.deploy import export_files, exporting, graph, priors
 from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
@@ -60,7 +61,8 @@ def export(config: Config) -> Path:
             "a run by itself" if len(one.members) < 2 else "an ensemble with specialists, which take no part in a mean"
         )
         raise FerlabError(f"{one.name} is {what}; leave out members=true, for one file")
-    made = [_member(one, i, opened, precisions[0], config) for i in range(len(one.members))]
+    train = one.runs[0].faces().of_split("train")
+    made = [_member(one, i, opened, train, precisions[0], config) for i in range(len(one.members))]
     stated = _together(made, one, opened, config)
     out = Path(config["out"] or one.folder / "export")
     path = out / f"{name}.json"
@@ -71,7 +73,9 @@ def export(config: Config) -> Path:
     return path
 
 
-def _member(one: Subject, index: int, opened: OpenedRuns, precision: str, config: Mapping[str, Any]) -> _Member:
+def _member(
+    one: Subject, index: int, opened: OpenedRuns, train: Faces, precision: str, config: Mapping[str, Any]
+) -> _Member:
     """A member exported by itself, in the ensemble's views and tempered as there, and what it answers."""
     run, val, (view_set,) = one.members[index], opened.faces, opened.view_sets
     weight = one.weights[index] if one.weights else 1 / len(one.members)
@@ -79,14 +83,13 @@ def _member(one: Subject, index: int, opened: OpenedRuns, precision: str, config
     predictor = Subject((run,), temperatures=own, home=run.path).predictor(view_set).eval()
     batch = max(1, config["batch_size"] // len(view_set.views))
     model = graph.trace(predictor, config["opset"])
-    train = one.runs[0].faces().of_split("train")
     model = exporting.at_precision(precision, model, train, {**config, "batch_size": batch})
     graph.check(model, config["opset"])
     file = f"{config['name']}-{index + 1}-{files.shown(run.info.get('model', 'net'))}.onnx"
     inside = {"format": FORMAT, "precision": precision, "run": run.name, "expressions": list(EXPRESSIONS)}
     content = export_files.content_of(model, inside)
     _refuse_large(file, run.name, len(content), config["largest_mb"])
-    crops, expected = export_files.ask_torch(predictor, _some(val.pixels, config))
+    crops, expected = export_files.ask_torch(predictor, val.pixels[exporting.parity_faces(len(val), config)])
     found = export_files.probabilities_of(model, crops)
     difference = float(np.abs(found - expected).max())
     export_files.refuse_difference(precision, difference, config["tolerance"])
@@ -106,7 +109,7 @@ def _together(made: Sequence[_Member], one: Subject, opened: OpenedRuns, config:
     found, expected, on_val = (
         np.sum([getattr(member, key) for member in made], axis=0) for key in ("crops", "expected", "val")
     )
-    labels = val.labels[_chosen(len(val), config)]
+    labels = val.labels[exporting.parity_faces(len(val), config)]
     right, by_torch = (rows[: len(labels)].argmax(1) == labels for rows in (found, expected))
     sure = abstention.calibrate(on_val, val.labels, config["wanted_accuracy"])
     against = {
@@ -135,14 +138,6 @@ def _together(made: Sequence[_Member], one: Subject, opened: OpenedRuns, config:
         "abstention": sure,
     }
     return stated | {"calibration": config["calibration"]}
-
-
-def _chosen(n: int, config: Mapping[str, Any]) -> np.ndarray:
-    return np.random.default_rng(0).permutation(n)[: config["parity_faces"]]
-
-
-def _some(pixels: np.ndarray, config: Mapping[str, Any]) -> np.ndarray:
-    return pixels[_chosen(len(pixels), config)]
 
 
 def _refuse_large(file: str, run: str, size: int, largest_mb: float) -> None:

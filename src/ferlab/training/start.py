@@ -46,9 +46,11 @@ def source_of(weights: str, pretrained: Pretrained | None) -> str:
     """Where the net starts from, without folders of this machine."""
     if pretrained:
         return pretrained.source
+    if weights == "none":
+        return weights
     if zoo.is_name(weights):
         return f"zoo: {weights}, sha256 {zoo.checksum(weights)[:12]}"
-    return "none" if weights == "none" else f"{Path(weights).name} sha256 {files.sha256_of(Path(weights))}"
+    return f"{Path(weights).name} sha256 {files.sha256_of(Path(weights))}"
 
 
 def start(net: nn.Module, preprocess: nn.Module, weights: str, pretrained: Pretrained | None, faces: Tensor) -> None:
@@ -65,10 +67,12 @@ def start(net: nn.Module, preprocess: nn.Module, weights: str, pretrained: Pretr
         if pretrained.folded:
             norms.unfold(backbone, preprocess(faces[:_STATISTICS]))
         _start_head(net.get_submodule("head"), pretrained)
+    elif weights == "none":
+        return
     elif zoo.is_name(weights):
         tensors = zoo.weights_of(weights)[1]
         of_run.load_net(net, {f"net.{key}": tensor for key, tensor in tensors.items()}, Path(weights))
-    elif weights != "none":
+    else:
         of_run.load_net(net, checkpoints.load(weights)["state_dict"], Path(weights))
 
 
