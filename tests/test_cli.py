@@ -60,17 +60,6 @@ def test_in_a_sweep_the_jobs_after_a_failed_one_run_and_the_status_is_not_0(type
     assert "ferlab: seed 1 is unlucky" in err
 
 
-def test_the_gpus_go_round(typed):
-    found = []
-    typed(
-        lambda config: found.append(os.environ["CUDA_VISIBLE_DEVICES"]),
-        "-m",
-        "seed=range(5)",
-        "+hydra.job.env_set.CUDA_VISIBLE_DEVICES=${gpu:2}",
-    )
-    assert found == ["0", "1", "0", "1", "0"]
-
-
 @pytest.mark.parametrize("error", [None, FerlabError("no"), ZeroDivisionError(), KeyboardInterrupt()])
 def test_the_end_of_a_command_is_called_however_it_ends(typed, error):
     ends = []

@@ -82,7 +82,7 @@ FLIP = {"_target_": "albumentations.HorizontalFlip", "p": 0.5}
         "${oc.create:{_target_: torch.load, f: x.pt, weights_only: false}}",
         "${oc.create:{_target_: torch.nn.Identity}}",
         "${oc.env:HOME}",
-        "${gpu:2}",
+        "${home:~/x}",
         "${channels}",
         "a ${channels} b",
         r"\${channels}",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
@@ -28,9 +27,7 @@ def _required(words: str) -> NoReturn:
     raise FerlabError(f"type {words}; there is no default")
 
 
-# ${gpu:4} is which of 4 GPUs a sweep's job may see (docs/sweeps.md). ${required:"KEY=VALUE"} is a value that has to be
-# typed: with `???` OmegaConf would keep a default of the same key.
-OmegaConf.register_new_resolver("gpu", lambda gpus: str(HydraConfig.get().job.num % int(gpus)), replace=True)
+# ${required:"KEY=VALUE"} is a value that has to be typed: with `???` OmegaConf would keep a default of the same key.
 OmegaConf.register_new_resolver("required", _required, replace=True)
 OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)  # for what Hydra reads itself
 

@@ -59,7 +59,8 @@ def test_wherever_a_job_is_killed_its_sweep_knows_what_became_of_it(tmp_path, mo
         return folder
 
     def job(folder: Path) -> None:
-        hydra = {"mode": RunMode.MULTIRUN, "runtime": {"output_dir": str(folder / "0")}, "job": {"num": 0}}
+        hydra = {"mode": RunMode.MULTIRUN, "job": {"num": 0}}
+        hydra["runtime"] = {"output_dir": str(folder / "0"), "choices": {"hydra/launcher": "basic"}}
         config = OmegaConf.create({"hydra": hydra | {"overrides": {"task": ["seed=0"]}}})
         book = sweep_record.Bookkeeper()
         book.on_job_start(config)
@@ -161,6 +162,41 @@ def test_a_failed_trial_that_the_sweeper_forgives_is_still_an_error_at_the_end(t
         typed(task, "-m", DIR, *words, "hydra.sweeper.n_jobs=1", "hydra.sweeper.max_failure_rate=1", "lr=choice(0.1)")
     assert stopped.value.code == 1
     assert [job["status"] for job in by_num(tmp_path / "out").values()] == ["failed", "failed"]
+
+
+def test_jobs_beside_each_other_go_round_the_gpus_and_a_process_keeps_its_own(typed, tmp_path, monkeypatch):
+    needs("hydra/launcher=joblib")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+
+    def task(config):
+        time.sleep(1)  # until the others run
+        Path(f"{config['seed']}").write_text(f"{os.getpid()} {os.environ['CUDA_VISIBLE_DEVICES']}")
+
+    typed(
+        task, "-m", DIR, "seed=range(6)", "hydra/launcher=joblib", "hydra.launcher.n_jobs=4", "hydra.launcher.verbose=0"
+    )
+    found = [(tmp_path / f"{seed}").read_text().split() for seed in range(6)]
+    assert [device for _, device in found[:4]] == ["4", "7", "4", "7"]
+    assert len({process for process, _ in found}) == 4
+    assert len({tuple(one) for one in found}) == 4
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,7"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "devices", "expected"),
+    [("submitit_local", 1, "7"), ("submitit_local", 2, "4,7"), ("submitit_slurm", 1, "4,7"), ("basic", 1, "4,7")],
+)
+def test_who_shares_the_gpus_takes_one(tmp_path, monkeypatch, launcher, devices, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    runtime = {"output_dir": str(tmp_path), "choices": {"hydra/launcher": launcher}}
+    hydra = {"mode": RunMode.MULTIRUN, "runtime": runtime, "job": {"num": 3}, "overrides": {"task": []}}
+    config = OmegaConf.create({"hydra": hydra, "trainer": {"devices": devices}})
+    book = sweep_record.Bookkeeper()
+    book.on_job_start(config)
+    try:
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == expected
+    finally:
+        book.on_job_end(config, JobReturn(_return_value=0.5, status=JobStatus.COMPLETED))
 
 
 SMALL = [

@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 from ferlab import cli, files
 from ferlab.errors import FerlabError, in_a_line
 from ferlab.jobs import typed
-from ferlab.jobs.scheduler import RECORD
+from ferlab.jobs.scheduler import RECORD, devices_there
 from ferlab.jobs.sweep_summary import GOOD, JOB, LOCK, NOTE, SWEEP, Job, Note, Sweep, noted, print_summary, summarize
 
 
@@ -47,6 +47,16 @@ def _running(folder: Path) -> Iterator[None]:
                 os.environ[RECORD] = before
 
 
+def _take_device(config: DictConfig) -> None:
+    """Give a process that runs jobs beside others one of the GPUs, in turn by the number of its first job.
+
+    It keeps the GPU for all its jobs, for CUDA looks once at the variable. Ray and Slurm give each job its own.
+    """
+    beside = config.hydra.runtime.choices["hydra/launcher"] in ("joblib", "submitit_local")
+    if beside and config.trainer.devices == 1 and len(there := devices_there()) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = there[config.hydra.job.num % len(there)]
+
+
 class Bookkeeper(Callback):
     """Hydra's callback (conf/train.yaml, hydra.callbacks): it travels with the jobs into every launcher's processes."""
 
@@ -65,6 +75,7 @@ class Bookkeeper(Callback):
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         if config.hydra.mode.name == "MULTIRUN":
+            _take_device(config)
             folder = Path(config.hydra.runtime.output_dir)
             self._job.enter_context(_running(folder))
             self._started = time.monotonic()
