@@ -8,15 +8,14 @@ import sirv from 'sirv';
 const here = import.meta.dirname;
 const headers = JSON.parse(readFileSync(join(here, 'headers.json'), 'utf8'));
 
-/** A started server of a folder, on this machine alone unless `host` says otherwise; `extra` may depend on the path. */
+/** A started server of a folder, on this machine alone unless `host` says otherwise. */
 export function serve(folder, port = 0, host = '127.0.0.1', extra = headers) {
   const files = sirv(folder, {
     gzip: true,
     etag: true,
-    dev: true, // reads the folder each time, since the page may be built again
-    setHeaders: (response, path) => {
+    setHeaders: (response) => {
+      for (const [name, value] of Object.entries(extra)) response.setHeader(name, value);
       response.setHeader('Cache-Control', 'no-cache'); // ask whether it is still the same, each time
-      for (const [name, value] of Object.entries(typeof extra === 'function' ? extra(path) : extra)) response.setHeader(name, value);
     },
   });
   const server = createServer((request, response) =>

@@ -18,6 +18,7 @@ def _quiet() -> None:
         ".*does not have many workers",
         ".*is not resumable",
         "Checkpoint directory .* exists and is not empty",
+        ".broadcast_buffers. is deprecated",  # its successor is in the newest torch alone
     ):
         warnings.filterwarnings("ignore", message)
 

@@ -31,7 +31,7 @@ _VALUES: dict[str, Any] = {
     **dict.fromkeys(("batch_size", "folds", "repeats", "parity_faces", "calibration.faces", "opset", "jobs"), _Count),
     **dict.fromkeys(("faces", "window_px", "stride_px", "curve_steps", "sanity_faces"), _Count),
     **dict.fromkeys(("sanity_stages", "greedy.size", "save_every"), _Count),
-    **dict.fromkeys(("data.n_train", "data.n_val", "data.n_test", "trainer.max_epochs"), _Count),
+    **dict.fromkeys(("data.n_train", "data.n_val", "data.n_test", "trainer.max_epochs", "trainer.num_nodes"), _Count),
     **dict.fromkeys(("shown", "examples", "greedy.bags", "num_workers", "early_stopping", "unfreeze_every"), _Whole),
     **dict.fromkeys(
         ("lr", "weight_decay", "warmup_epochs", "sam_rho", "mixup", "cutmix", "logit_adjustment"), _NotNegative
@@ -59,7 +59,7 @@ _VALUES: dict[str, Any] = {
     "coverages": Annotated[list[_Part], Len(1)],
     "strengths": list[Annotated[int, Ge(1), Le(5)]],
     "devices": Literal["auto"] | _Count,
-    "compile": Literal["auto"] | bool,
+    **dict.fromkeys(("compile", "sync_batchnorm"), Literal["auto"] | bool),
     "trainer.check_val_every_n_epoch": _Count,
     "trainer.fast_dev_run": bool | _Whole,
     "trainer.enable_progress_bar": bool,

@@ -1,5 +1,6 @@
 """One training by two processes: the same run as one process makes, in one directory, whatever ends it."""
 
+import ast
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from ferlab.errors import FerlabError
 from ferlab.jobs import sweep_record
 from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import checkpoints, directory
-from ferlab.training import distributed
+from ferlab.training import distributed, ranks
 from ferlab.training import fit as training
 from tests.training.test_loggers import read
 
@@ -37,6 +38,46 @@ net:
 input: {size: 48, channels: 1, mean: [0.508], std: [0.255]}
 """
 TWO = ("trainer.devices=2", "strategy=ddp")
+# What Python runs at its start in each rank. A step may talk to the other ranks by DDP's reducer alone, which is C++.
+COUNTED = """
+import atexit, collections, os, pathlib, sys
+if "ferlab.train" in sys.orig_argv:
+    import torch.distributed as d
+    talks = collections.Counter()
+    def counted(name, function):
+        def call(*args, **kwargs):
+            talks[name] += 1
+            return function(*args, **kwargs)
+        return call
+    for name in ("broadcast", "all_reduce", "all_gather", "barrier", "broadcast_object_list"):
+        setattr(d, name, counted(name, getattr(d, name)))
+    atexit.register(lambda: pathlib.Path("talks" + os.environ.get("LOCAL_RANK", "0")).write_text(repr(dict(talks))))
+"""
+FAILING = """
+import os, sys, threading, time
+def plant():
+    while not hasattr(there := sys.modules.get("ferlab.training.classifier"), "ExpressionClassifier"):
+        time.sleep(0.01)
+    step = there.ExpressionClassifier.training_step
+    def training_step(self, batch, batch_idx):
+        if self.trainer.global_step == 30:
+            raise KeyError("planted")
+        return step(self, batch, batch_idx)
+    there.ExpressionClassifier.training_step = training_step
+if "ferlab.train" in sys.orig_argv and os.environ.get("LOCAL_RANK", "0") == "NUMBER":
+    threading.Thread(target=plant, daemon=True).start()
+"""
+
+
+@pytest.fixture
+def at_start(tmp_path):
+    """The environment in which each Python begins with some code."""
+
+    def environment(code: str) -> dict[str, str]:
+        (tmp_path / "sitecustomize.py").write_text(code)
+        return {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+
+    return environment
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +124,10 @@ def columns(folder: Path, name: str) -> dict[str, list[float]]:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(typed):
+def test_two_processes_train_what_one_does(typed, at_start):
     small = ("data.n_train=320", "trainer.max_epochs=4", "class_weights=balanced", "label_smoothing=0.1", "mixup=0.0")
     finished(typed(*small, "wandb=offline", "name=one"))
-    out = finished(typed(*small, "wandb=offline", "name=two", *TWO))
+    out = finished(typed(*small, "wandb=offline", "name=two", *TWO, env=at_start(COUNTED)))
     outputs = typed.folder / "outputs"
     assert sorted(path.name for path in outputs.iterdir()) == ["one", "two"]
     for said in ("run outputs/two:", "epoch 4 of 4:", "; next: python"):
@@ -109,6 +150,11 @@ def test_two_processes_train_what_one_does(typed):
     assert yaml.safe_load((outputs / "two" / directory.CONFIG).read_text())["strategy"] == "ddp"
     first, second = (directory.load(outputs / name).info for name in ("one", "two"))
     assert (first["val_accuracy"], first["best_epoch"]) == (second["val_accuracy"], second["best_epoch"])
+
+    # In the 40 steps nothing but gradients and five words of rank zero; what else is said is said at an epoch's end.
+    talks = [ast.literal_eval((typed.folder / f"talks{rank}").read_text()) for rank in range(2)]
+    assert talks[0] == talks[1]
+    assert talks[0]["broadcast"] == 5 + 1
 
 
 @pytest.mark.slow
@@ -158,6 +204,32 @@ def test_the_death_of_a_rank_is_one_line_and_leaves_no_process(typed):
     assert not other.is_running()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_an_error_on_one_rank_ends_both(typed, at_start, rank):
+    name = f"failing{rank}"
+    env = at_start(FAILING.replace("NUMBER", str(rank)))
+    process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", f"name={name}", *TWO, env=env)
+    wait_for(process, typed.folder / "outputs" / name / directory.CHECKPOINTS / checkpoints.LAST)
+    [other] = psutil.Process(process.pid).children()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "KeyError: 'planted'" in out
+    assert ("ferlab: another rank ended with status 1" in out) == (rank == 1)
+    assert directory.load(typed.folder / "outputs" / name).info["status"] == "failed"
+    assert not other.is_running()
+
+
+@pytest.mark.slow
+def test_no_rank_outlives_rank_zero(typed):
+    process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", "name=orphan", *TWO)
+    wait_for(process, typed.folder / "outputs" / "orphan" / directory.CHECKPOINTS / checkpoints.LAST)
+    [other] = psutil.Process(process.pid).children()
+    process.kill()
+    process.communicate(timeout=60)  # until nobody holds its output any more
+    assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE
+
+
 def wait_for(process: subprocess.Popen, path: Path) -> None:
     while not path.exists():
         assert process.poll() is None, process.communicate()[0]
@@ -204,7 +276,7 @@ def test_gradual_unfreezing_needs_one_device():
         distributed.refuse(2, batch_size=32, unfreeze_every=1)
 
 
-CONFIG = {"trainer": {"devices": 2}}
+CONFIG = {"trainer": {"devices": 2, "num_nodes": 1}}
 
 
 def test_ranks_and_their_number_are_those_of_whoever_started_them(monkeypatch):
@@ -213,7 +285,7 @@ def test_ranks_and_their_number_are_those_of_whoever_started_them(monkeypatch):
         started_by_rank_zero.setenv("LOCAL_RANK", "1")
         started_by_rank_zero.setenv("WORLD_SIZE", "2")
         assert (distributed.rank_of(CONFIG), distributed.started()) == (1, 2)
-        assert distributed.rank_of({"trainer": {"devices": 1}}) == 0
+        assert distributed.rank_of({"trainer": {"devices": 1, "num_nodes": 1}}) == 0
         for name, value in (("RANK", "5"), ("TORCHELASTIC_RUN_ID", "x")):
             started_by_rank_zero.setenv(name, value)
         assert distributed.rank_of(CONFIG) == 5
@@ -226,6 +298,14 @@ def test_ranks_and_their_number_are_those_of_whoever_started_them(monkeypatch):
 
 SLURM = {"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_JOB_ID": "7"}
 SLURM |= {"SLURM_PROCID": "1", "SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_JOB_NAME": "x"}
+NODES = ("trainer.num_nodes=2", "strategy=ddp")
+
+
+def slurm(rank: int, nodes: bool) -> dict[str, str]:
+    """What srun gives one of two ranks, on one node or on a node of its own."""
+    own = {"SLURM_PROCID": str(rank), "SLURM_LOCALID": "0" if nodes else str(rank)}
+    of_nodes = {"SLURM_NNODES": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NODEID": str(rank)}
+    return SLURM | own | (of_nodes | {"SLURM_NODELIST": "127.0.0.1"} if nodes else {})
 
 
 def test_srun_without_tasks_of_a_node_is_refused(monkeypatch):
@@ -243,16 +323,50 @@ def test_as_many_devices_as_ranks_are_demanded(monkeypatch):
         distributed.refuse(1, batch_size=32, unfreeze_every=0)
 
 
+def test_several_nodes_need_what_starts_the_ranks_on_them(monkeypatch):
+    with pytest.raises(FerlabError, match=r"trainer\.num_nodes=2 needs torchrun or srun on each node"):
+        distributed.refuse(4, batch_size=32, unfreeze_every=0, nodes=2)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    distributed.refuse(4, batch_size=32, unfreeze_every=0, nodes=2)
+    alone = {"trainer": {"devices": 1, "num_nodes": 1}}
+    assert distributed.alone(alone)
+    assert not distributed.alone({"trainer": alone["trainer"] | {"num_nodes": 2}})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "batch_size", "ranks", "cuda", "synced"),
+    [
+        ("auto", 62, 2, True, True),
+        ("auto", 64, 2, True, False),
+        ("auto", 64, 4, True, True),
+        ("auto", 62, 2, False, False),
+        ("auto", 16, 1, True, False),
+        (True, 512, 2, True, True),
+        (True, 512, 1, False, False),
+        (False, 16, 2, True, False),
+    ],
+)
+def test_batch_norm_sees_all_ranks_where_theirs_is_small(wanted, batch_size, ranks, cuda, synced):
+    config = {"sync_batchnorm": wanted, "batch_size": batch_size}
+    assert distributed.norms_synced(config, ranks, cuda) is synced
+
+
+def test_batch_norm_over_all_ranks_needs_gpus():
+    with pytest.raises(FerlabError, match="sync_batchnorm=true needs GPUs"):
+        distributed.norms_synced({"sync_batchnorm": True, "batch_size": 8}, 2, cuda=False)
+
+
 def test_ranks_cannot_be_started_without_a_command():
     with (
         pytest.raises(FerlabError, match=r"type python -m ferlab\.train trainer\.devices=2"),
-        distributed.all_ranks(2),
+        ranks.all_ranks(2),
     ):
         raise AssertionError("nothing would have been started")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("starter", ["torchrun", "srun"])
+@pytest.mark.parametrize("starter", ["torchrun", "srun", "srun_on_two_nodes"])
 def test_ranks_that_something_else_started_train_one_run(typed, starter):
     words = ("data.n_train=320", "trainer.max_epochs=2", "wandb=off")
     if not (typed.folder / "outputs" / "own").exists():
@@ -262,8 +376,11 @@ def test_ranks_that_something_else_started_train_one_run(typed, starter):
             finished(typed(*words, f"name={starter}", *TWO, *again, start=("torch.distributed.run", *TORCHRUN)))
         else:
             port = {"MASTER_PORT": str(find_free_network_port())}
-            ranks = [SLURM | port | {"SLURM_PROCID": str(n), "SLURM_LOCALID": str(n)} for n in range(2)]
-            both = [typed(*words, f"name={starter}", *TWO, *again, env=rank) for rank in ranks]
+            nodes = starter == "srun_on_two_nodes"
+            both = [
+                typed(*words, f"name={starter}", *(NODES if nodes else TWO), *again, env=port | slurm(rank, nodes))
+                for rank in range(2)
+            ]
             assert "val accuracy" in finished(both[0])
             assert "val accuracy" not in finished(both[1])
         if not again:

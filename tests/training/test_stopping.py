@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ferlab.runs import checkpoints, directory
@@ -93,16 +94,32 @@ def test_ctrl_c_typed_twice_ends_at_once_and_the_last_epoch_is_kept(train, caplo
     assert weights_of(train("name=twice", "ckpt=last")) == weights_of(whole)
 
 
-def test_a_signal_that_comes_while_the_ranks_talk_is_not_lost(tmp_path):
-    stopping = Stopping(tmp_path)
+def test_a_signal_that_comes_while_the_ranks_talk_is_not_lost(tmp_path, monkeypatch):
+    stopping, talks = Stopping(tmp_path), []
 
-    def reduce(own, reduce_op):
-        found = int(own)
+    def broadcast(number, src):
+        talks.append(int(number))
         stopping._keep(signal.SIGTERM, None)
-        return found
 
-    strategy = SimpleNamespace(root_device="cpu", reduce=reduce)
-    trainer = SimpleNamespace(world_size=2, strategy=strategy, accumulate_grad_batches=1, global_rank=0)
-    stopping.on_train_batch_start(trainer, None, None, 0)
+    monkeypatch.setattr(torch.distributed, "broadcast", broadcast)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer = SimpleNamespace(world_size=2, strategy=strategy, accumulate_grad_batches=2)
+    stopping.on_train_start(trainer, None)
+    for batch in range(2 * 16):  # two batches are a step of the optimiser
+        stopping.on_train_batch_start(trainer, None, None, batch)
+    assert talks == [0, signal.SIGTERM]
     with pytest.raises(SIGTERMException):
-        stopping.on_train_batch_start(trainer, None, None, 1)
+        stopping.on_train_batch_start(trainer, None, None, 32)
+
+
+def test_several_ranks_hear_of_a_signal_in_the_last_steps_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda number, src: None)
+    stopping = Stopping(tmp_path)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer = SimpleNamespace(world_size=2, strategy=strategy, accumulate_grad_batches=1)
+    stopping.on_train_start(trainer, None)
+    stopping.on_train_batch_start(trainer, None, None, 0)
+    stopping._keep(signal.SIGINT, None)
+    stopping.on_train_batch_start(trainer, None, None, 1)
+    with pytest.raises(SIGTERMException):
+        stopping.on_train_end(trainer, None)

@@ -38,8 +38,6 @@ export interface Seen {
   timing: Timing;
   /** PNG of the first face, cut as the classifier saw it, where it was asked for. */
   picture: Blob | null;
-  /** Why the detector for smaller faces could not be asked, where it was to be. */
-  lacking: string | null;
 }
 
 /** What the detector finds in a picture after its face was read. */
@@ -69,5 +67,4 @@ export type Answer =
   | { kind: 'located'; located: Located };
 
 export type ToWorker = Request & { id: number };
-/** `alive` is no answer: a worker that is still loading says so, since a slow connection takes its time. */
-export type FromWorker = { id: number } & (Answer | { kind: 'failed'; message: string } | { kind: 'alive' });
+export type FromWorker = { id: number } & (Answer | { kind: 'failed'; message: string });

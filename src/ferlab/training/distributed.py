@@ -1,33 +1,34 @@
 """One training over several devices: processes (ranks) that each compute their share of every batch.
 
-torchrun or srun starts all ranks; without either, the process that was typed is rank zero and starts the others. Rank
-zero alone makes the run directory and writes in it.
+torchrun or srun starts all ranks; without either, the process that was typed is rank zero and starts the others
+(`ranks`). Rank zero alone makes the run directory and writes in it.
 """
 
-import contextlib
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
 
 import pytorch_lightning as pl
-from lightning_fabric.plugins.environments.lightning import find_free_network_port
-from lightning_fabric.strategies.launchers.subprocess_script import _launch_process_observer
+import torch
 from pytorch_lightning.plugins.environments import (
     ClusterEnvironment,
     LightningEnvironment,
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import distributed
 
 from ferlab.config import Config
 from ferlab.errors import FerlabError, in_a_line
-from ferlab.jobs import typed
 from ferlab.training.ema import WeightEma
 
 STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_true")
+_SMALL = 32  # faces of a rank, below which batch norm's statistics are poor (Wu & He 2018, arXiv:1803.08494, figure 1)
+
+
+def alone(config: Config) -> bool:
+    """Whether one process trains, whatever is there; devices=auto may find one device too."""
+    return config["trainer"]["devices"] == 1 and config["trainer"]["num_nodes"] == 1
 
 
 def environment() -> ClusterEnvironment:
@@ -48,7 +49,7 @@ def environment() -> ClusterEnvironment:
 
 def rank_of(config: Config) -> int:
     """This process's number among those that train together; 0 where it is alone, or is to start the others."""
-    if config["trainer"]["devices"] == 1:
+    if alone(config):
         return 0
     found = environment()
     return found.local_rank() if isinstance(found, LightningEnvironment) else found.global_rank()
@@ -65,8 +66,8 @@ def _tasks_of_srun() -> int:
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
 
 
-def refuse(ranks: int, batch_size: int, unfreeze_every: int) -> None:
-    """Refuse what would silently train something else than one process does.
+def refuse(ranks: int, batch_size: int, unfreeze_every: int, nodes: int = 1) -> None:
+    """Refuse what would silently train something else than one process does, or wait for ranks that nobody starts.
 
     Raises:
         FerlabError: with what to type.
@@ -74,8 +75,10 @@ def refuse(ranks: int, batch_size: int, unfreeze_every: int) -> None:
     if started() not in (0, ranks):
         raise FerlabError(
             f"torchrun or srun has started {started()} ranks for {ranks} devices; type trainer.devices={started()} "
-            "strategy=ddp"
+            "strategy=ddp, or the devices of a node and trainer.num_nodes"
         )
+    if nodes > 1 and not started():
+        raise FerlabError(f"trainer.num_nodes={nodes} needs torchrun or srun on each node (docs/sweeps.md)")
     if ranks == 1:
         return
     if batch_size % ranks or batch_size < 2 * ranks:
@@ -91,69 +94,54 @@ def refuse(ranks: int, batch_size: int, unfreeze_every: int) -> None:
         )
 
 
-@contextlib.contextmanager
-def all_ranks(count: int) -> Iterator[None]:
-    """While all ranks run: those that have not been started are started here, and end here.
+def strategy_of(name: str, ranks: int) -> str | DDPStrategy:
+    """Lightning's strategy, whose steps exchange gradients and nothing else."""
+    if ranks == 1:
+        return name
+    return DDPStrategy(
+        find_unused_parameters=name == STRATEGIES[2],
+        gradient_as_bucket_view=True,
+        # In a step no rank reads another one's batch-norm statistics; `Together` gives all of them rank zero's.
+        broadcast_buffers=False,
+    )
 
-    Lightning's own launcher repeats the command line of this process, which in a sweep is that of all jobs and in a
-    launcher's worker is the worker's own. So rank zero starts the others as torchrun would, by this job's own command.
+
+def norms_synced(config: Config, ranks: int, cuda: bool) -> bool:
+    """Whether batch norms take their statistics over the batches of all ranks, by the key sync_batchnorm.
+
+    Raises:
+        FerlabError: it is true without a GPU, where torch has no such batch norm.
     """
-    if count == 1 or started():
-        yield
-        _leave()
-        return
-    if not (words := typed.job().words):
-        raise FerlabError(f"{count} devices need a command: type python -m ferlab.train trainer.devices={count}")
-    before = dict(os.environ)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
-    os.environ |= {"WORLD_SIZE": str(count), "LOCAL_RANK": "0"}
-    command = [sys.executable, "-m", "ferlab.train", *words]
-    others = [
-        subprocess.Popen(command, env=os.environ | {"LOCAL_RANK": str(rank)})  # noqa: S603
-        for rank in range(1, count)
-    ]
-    _launch_process_observer(others)  # where one dies and the others hang in a collective operation, all are killed
-    failed = True
-    try:
-        yield
-        _leave()
-        failed = False
-    except RuntimeError as error:
-        if status := _status_of_another(others):
-            raise FerlabError(
-                f"another rank ended with status {status}, and this one cannot go on alone; its message stands above"
-            ) from error
-        raise
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        _end(others, failed)
+    wanted = config["sync_batchnorm"]
+    if ranks == 1 or (wanted == "auto" and not cuda):
+        return False
+    if wanted is True and not cuda:
+        raise FerlabError("sync_batchnorm=true needs GPUs; leave it out, and a rank's batch norm sees its own share")
+    return config["batch_size"] < _SMALL * ranks if wanted == "auto" else wanted
 
 
-def _status_of_another(others: list[subprocess.Popen]) -> int | None:
-    for process in others:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            if process.wait(timeout=5):
-                return process.returncode
-    return None
+class Word:
+    """A number of rank zero's that all ranks learn without waiting for a device: read a few steps after it was sent."""
 
+    def __init__(self, device: torch.device):
+        cuda = device.type == "cuda"
+        self._sent, self._received = (torch.zeros(1, dtype=torch.int32, pin_memory=cuda) for _ in range(2))
+        self._device, self._here = device, torch.cuda.Event() if cuda else None
 
-def _end(others: list[subprocess.Popen], failed: bool) -> None:
-    ranks = others[:]
-    others.clear()  # the observer would kill this process too, and with it a sweep's other jobs
-    for process in ranks:
-        try:
-            process.wait(timeout=5 if failed else 60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    _leave()
+    def send(self, number: int) -> None:
+        """On all ranks alike, after `received` of the last one; only rank zero's number counts."""
+        self._sent[0] = number
+        moving = self._sent.to(self._device, non_blocking=True)
+        distributed.broadcast(moving, src=0)
+        self._received.copy_(moving, non_blocking=True)
+        if self._here:
+            self._here.record()
 
-
-def _leave() -> None:
-    """Close the connection of all ranks, without which a rank does not end where the others are still connected."""
-    if distributed.is_initialized():
-        distributed.destroy_process_group()
+    def received(self) -> int:
+        """What was sent last; 0 before."""
+        if self._here:
+            self._here.synchronize()
+        return int(self._received)
 
 
 class Together(pl.Callback):
@@ -170,8 +158,8 @@ class Together(pl.Callback):
         """Give every rank rank zero's batch-norm statistics: what is measured on all is the model that it saves."""
         modules = [pl_module, self._ema.average] if self._ema else [pl_module]
         if trainer.world_size > 1:  # devices=auto may find one
-            for buffer in (buffer for module in modules for buffer in module.buffers()):
-                distributed.broadcast(buffer.detach(), src=0)
+            buffers = [buffer.detach() for module in modules for buffer in module.buffers()]
+            distributed._broadcast_coalesced(distributed.distributed_c10d._get_default_group(), buffers, 2**28, 0)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """After an error of this rank's own, wait for no other: they learn of it when this process ends."""

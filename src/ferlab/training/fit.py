@@ -19,6 +19,7 @@ from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed
 from ferlab.training.compose import Composed, compose
 from ferlab.training.loggers import finish_wandb, loggers_of
+from ferlab.training.ranks import all_ranks
 from ferlab.training.resume import Place, finished_run, run_directory, why_anew
 from ferlab.training.run_facts import RunFacts
 from ferlab.training.start import pretrained_for, source_of
@@ -59,8 +60,10 @@ def train(config: Config) -> directory.Run | None:
     composed = compose(config, open_config(config["data"]), cuda, pretrained)
     wandb = wandb_mode(config["wandb"])
     ranks = count_ranks(config)
-    distributed.refuse(ranks, composed.data.batch_size, config["unfreeze_every"])
-    refuse_arguments(config, precision)
+    distributed.refuse(ranks, composed.data.batch_size, config["unfreeze_every"], config["trainer"]["num_nodes"])
+    if config["compile"] == "auto" and distributed.norms_synced(config, ranks, cuda):
+        composed.classifier.compile_step = False  # each such norm breaks the graph, and the pieces are slower than none
+    refuse_arguments(config, precision, ranks)
     facts = RunFacts.of(config, composed, precision, source_of(config["weights"], pretrained))
     if config["trainer"]["fast_dev_run"]:
         _fit(config, composed, facts, Place(Path(config["outputs"]) / config["name"]), [], ranks)
@@ -116,8 +119,8 @@ def _fit(config: Config, composed: Composed, facts: RunFacts, place: Place, logg
     stopping = Stopping(place.path)
     trainer = None
     try:
-        with stopping.listening(), hinting(config["batch_size"]), distributed.all_ranks(ranks):
-            trainer = trainer_of(config, facts.precision, place.path, [stopping, best, last], loggers)
+        with stopping.listening(), hinting(config["batch_size"]), all_ranks(ranks):
+            trainer = trainer_of(config, facts.precision, place.path, [stopping, best, last], loggers, ranks)
             trainer.fit(composed.classifier, composed.data, ckpt_path=place.checkpoint, weights_only=True)
         if config["trainer"]["fast_dev_run"]:
             return place.path

@@ -30,14 +30,16 @@ HOW_IT_RUNS = (
     "num_workers",
     "compile",
     "strategy",
+    "sync_batchnorm",
     "save_every",
     "wandb",
     "trainer.accelerator",
     "trainer.devices",
+    "trainer.num_nodes",
     "trainer.enable_progress_bar",
 )
 _LONGER = "trainer.max_epochs"  # may change where a run is continued
-_ON_A_CPU = ("trainer.devices", "strategy")  # may not, for the weights would be others
+_ON_A_CPU = ("trainer.devices", "trainer.num_nodes", "strategy")  # may not, for the weights would be others
 _ANEW = "leave out ckpt=last to start anew"
 _MADE_FROM = {"faces_sha256": "faces", "weights": "weights to start from", "teacher": "answers of a teacher"}
 _OFF = (None, False, 0, "none")  # as good as a key that was not there yet

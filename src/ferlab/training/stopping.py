@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from ferlab.runs import checkpoints, directory
+from ferlab.training.distributed import Word
 
 log = logging.getLogger(__name__)
 
 _SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C"}
+_EVERY = 8  # steps between two words of rank zero, each of which is read when the next is sent
 
 
 class Stopped(SystemExit):
@@ -33,7 +34,7 @@ class Stopping(pl.Callback):
     """Keeps a signal until no step is half done; with several ranks all of them stop at rank zero's signal.
 
     Lightning's own handlers save within a step or within a validation, end without a word at Ctrl-C, and talk to the
-    other ranks whatever these are doing.
+    other ranks whatever these are doing. Its loop asks for a signal in every step, for which the host waits for a GPU.
 
     Args:
         run: the run's directory.
@@ -43,6 +44,8 @@ class Stopping(pl.Callback):
         self._run = run
         self._signal = 0
         self._rank = 0
+        self._steps = 0
+        self._word: Word | None = None  # of several ranks
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -77,27 +80,38 @@ class Stopping(pl.Callback):
             raise Stopped(number)
         self._signal = 0 if self._rank else number  # rank zero decides
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take SIGTERM back from Lightning."""
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Keep Lightning from listening and from telling the other ranks."""
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
         self._rank = trainer.global_rank
         self._listen()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._word = Word(trainer.strategy.root_device) if trainer.world_size > 1 else None
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Raise on all ranks what rank zero has got; gradients that are still accumulated would be lost."""
-        if batch_idx % trainer.accumulate_grad_batches == 0:
-            self._stop(trainer)
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        if self._word is None:
+            self._stop(self._signal)
+        elif self._steps % _EVERY == 0:
+            self._stop(self._word.received())
+            self._word.send(self._signal)
+        self._steps += 1
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """What came in the last validation ends the command too, and with it a sweep's other jobs."""
-        self._stop(trainer)
+        if self._word is None:
+            self._stop(self._signal)
+        else:
+            self._word.send(self._signal)
+            self._stop(self._word.received())
 
-    def _stop(self, trainer: pl.Trainer) -> None:
-        number = self._signal
-        if trainer.world_size > 1:
-            own = torch.tensor(number, device=trainer.strategy.root_device)
-            number = int(trainer.strategy.reduce(own, reduce_op="max"))
-        if number:  # one that comes while the ranks talk waits for the next step
+    def _stop(self, number: int) -> None:
+        if number:
             self._signal = number
             raise SIGTERMException

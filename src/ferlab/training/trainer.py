@@ -43,12 +43,13 @@ def count_ranks(config: Config) -> int:
     wanted, strategy = config["trainer"], config["strategy"]
     if strategy not in distributed.STRATEGIES:
         raise FerlabError(f"strategy is {strategy!r}; choose {', '.join(distributed.STRATEGIES)}")
-    if wanted["devices"] == 1:
+    if distributed.alone(config):
         return 1
     try:
         probe = pl.Trainer(
             accelerator=wanted["accelerator"],
             devices=wanted["devices"],
+            num_nodes=wanted["num_nodes"],
             strategy=strategy,
             plugins=[distributed.environment()],
             logger=False,
@@ -59,16 +60,17 @@ def count_ranks(config: Config) -> int:
     return probe.world_size
 
 
-def trainer_of(config: Config, precision: str, path: Path, own: list[Callback], loggers: list[Logger]) -> pl.Trainer:
+def trainer_of(
+    config: Config, precision: str, path: Path, own: list[Callback], loggers: list[Logger], ranks: int = 1
+) -> pl.Trainer:
     callbacks = [*callbacks_of(config), *own]
     bar = any(isinstance(callback, progress.Bar) for callback in callbacks)
     return pl.Trainer(
         **{**config["trainer"], "precision": precision, "enable_progress_bar": bar},
         callbacks=callbacks,
         logger=loggers,
-        strategy=config["strategy"],
-        # Over the whole batch; with one device Lightning leaves it out, and the CPU has none.
-        sync_batchnorm=accelerator_of(config) == "cuda",
+        strategy=distributed.strategy_of(config["strategy"], ranks),
+        sync_batchnorm=distributed.norms_synced(config, ranks, accelerator_of(config) == "cuda"),
         plugins=[durable_checkpoints.DurableCheckpointIO(), distributed.environment()],
         default_root_dir=path,
         num_sanity_val_steps=0,
@@ -77,7 +79,7 @@ def trainer_of(config: Config, precision: str, path: Path, own: list[Callback], 
     )
 
 
-def refuse_arguments(config: Config, precision: str) -> None:
+def refuse_arguments(config: Config, precision: str, ranks: int = 1) -> None:
     """Refuse what Lightning's Trainer refuses, before there is a run directory.
 
     Raises:
@@ -90,7 +92,7 @@ def refuse_arguments(config: Config, precision: str) -> None:
             f"nothing reads trainer.{unknown[0]}; " + (f"did you mean trainer.{near}?" if near else "leave it out")
         )
     try:
-        trainer_of(config, precision, Path(config["outputs"]), [], [])
+        trainer_of(config, precision, Path(config["outputs"]), [], [], ranks)
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise FerlabError(f"trainer: {in_a_line(error)}") from error
 
@@ -150,7 +152,7 @@ def callbacks_of(config: Config) -> list[Callback]:
     ema = WeightEma(config["ema_decay"]) if config["ema_decay"] else None
     if ema:
         callbacks.append(ema)
-    if config["trainer"]["devices"] != 1:
+    if not distributed.alone(config):
         callbacks.append(distributed.Together(ema))
     if config["early_stopping"]:
         callbacks.append(EarlyStopping("val/accuracy", mode="max", patience=config["early_stopping"]))
