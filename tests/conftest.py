@@ -100,7 +100,7 @@ def measure(
     **options,
 ) -> Iterable[Path]:
     """`ferlab.evaluate` as a function: the folders of the reports; options as conf/evaluate.yaml calls them."""
-    kept = {key: options.pop(key) for key in ("batch_size", "outputs", "skip_measured") if key in options}
+    kept = {key: options.pop(key) for key in ("batch_size", "outputs", "skip_measured", "priors") if key in options}
     measured_by = measuring.Options(**kept | {"outputs": Path(kept.get("outputs", "outputs"))})
     door = Door(split, tta, options.pop("space", None), **options)
     if each:

@@ -8,14 +8,15 @@ import sirv from 'sirv';
 const here = import.meta.dirname;
 const headers = JSON.parse(readFileSync(join(here, 'headers.json'), 'utf8'));
 
-/** A started server of a folder, on this machine alone unless `host` says otherwise. */
+/** A started server of a folder, on this machine alone unless `host` says otherwise; `extra` may depend on the path. */
 export function serve(folder, port = 0, host = '127.0.0.1', extra = headers) {
   const files = sirv(folder, {
     gzip: true,
     etag: true,
-    setHeaders: (response) => {
-      for (const [name, value] of Object.entries(extra)) response.setHeader(name, value);
+    dev: true, // reads the folder each time, since the page may be built again
+    setHeaders: (response, path) => {
       response.setHeader('Cache-Control', 'no-cache'); // ask whether it is still the same, each time
+      for (const [name, value] of Object.entries(typeof extra === 'function' ? extra(path) : extra)) response.setHeader(name, value);
     },
   });
   const server = createServer((request, response) =>

@@ -1,18 +1,29 @@
 /**
  * Keeps the whole page, so that it opens without a connection, and gives it the headers that let wasm use threads
- * where the server gives none. PAGE, VERSION and HEADERS are filled in by vite.config.ts.
+ * where the server gives none. PAGE, SCRIPT, VERSION and HEADERS are filled in by vite.config.ts.
  */
-/* global PAGE, VERSION, HEADERS */
+/* global PAGE, SCRIPT, VERSION, HEADERS */
 const CACHE = `ferlab-${VERSION}`;
 
 self.addEventListener('install', (event) => {
-  event.waitUntil(
-    caches
-      .open(CACHE)
-      .then((cache) => cache.addAll(PAGE))
-      .then(() => self.skipWaiting()),
-  );
+  event.waitUntil(fill().then(() => self.skipWaiting()));
 });
+
+/** Keeps every file of this version, or throws and leaves the version before in charge. */
+async function fill() {
+  const cache = await caches.open(CACHE);
+  const files = await Promise.all(
+    PAGE.map(async (path) => {
+      // The server is asked about each: for as long as max-age says, the browser's own cache may hold the version before.
+      const response = await fetch(path, { cache: 'no-cache' });
+      if (!response.ok) throw new Error(`${path} answered ${response.status}, expected 200`);
+      return [path, response];
+    }),
+  );
+  const html = await files[0][1].clone().text();
+  if (!html.includes(SCRIPT)) throw new Error(`the page of another version came, expected one with ${SCRIPT}`);
+  await Promise.all(files.map(([path, response]) => cache.put(path, response)));
+}
 
 self.addEventListener('activate', (event) => {
   event.waitUntil(

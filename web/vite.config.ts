@@ -10,7 +10,8 @@ import headers from './headers.json' with { type: 'json' };
 const here = import.meta.dirname;
 const MODELS = resolve(here, '../src/ferlab/inference/models');
 const model = resolve(process.env.MODEL || resolve(MODELS, 'five_layer.onnx'));
-const ORT = resolve(here, 'node_modules/onnxruntime-web/dist');
+const ORT = resolve(here, 'node_modules/onnxruntime-web');
+const ORT_VERSION = JSON.parse(readFileSync(resolve(ORT, 'package.json'), 'utf8')).version;
 const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|wasm|onnx|webmanifest)$/;
 
 /** What is copied as it is: place in the page -> file. */
@@ -24,7 +25,10 @@ const copied: Record<string, string> = {
     ]),
   ),
   ...Object.fromEntries(
-    ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'].map((name) => [`ort/${name}`, resolve(ORT, name)]),
+    ['ort-wasm-simd-threaded.mjs', 'ort-wasm-simd-threaded.wasm'].map((name) => [
+      `ort-${ORT_VERSION}/${name}`,
+      resolve(ORT, 'dist', name),
+    ]),
   ),
 };
 
@@ -56,7 +60,7 @@ function parts(): Plugin {
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
-        const own = ['icon.svg', 'icon-192.png', 'icon-512.png', 'manifest.webmanifest'];
+        const own = ['start.js', 'icon.svg', 'icon-192.png', 'icon-512.png', 'manifest.webmanifest'];
         const added = [...Object.entries(copied), ...own.map((name) => [name, resolve(here, 'public', name)] as const)];
         const contents: [string, Buffer][] = Object.entries(bundle).map(([name, part]) => [
           name,
@@ -70,8 +74,9 @@ function parts(): Plugin {
         const hash = createHash('sha256');
         contents.forEach(([name, bytes]) => hash.update(name).update(bytes));
         const page = ['./', ...contents.map(([name]) => `./${name}`).filter((name) => name !== './index.html')];
+        const script = Object.values(bundle).find((part) => part.type === 'chunk' && part.isEntry)!.fileName;
         const worker = Buffer.from(
-          `const PAGE = ${JSON.stringify(page)};\nconst VERSION = '${hash.digest('hex').slice(0, 12)}';\n` +
+          `const PAGE = ${JSON.stringify(page)};\nconst SCRIPT = '${script}';\nconst VERSION = '${hash.digest('hex').slice(0, 12)}';\n` +
             `const HEADERS = ${JSON.stringify(headers)};\n${readFileSync(resolve(here, 'sw.js'), 'utf8')}`,
         );
         this.emitFile({ type: 'asset', fileName: 'sw.js', source: worker });

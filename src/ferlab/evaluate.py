@@ -72,11 +72,9 @@ def _runs(config: Config) -> Iterator[Path]:
     from ferlab.evaluation.door import Door
     from ferlab.evaluation.measuring import Options, evaluate, evaluate_each
 
-    if config["priors"] is not None:
-        raise FerlabError("priors= is for weights=FILE; export the runs, with or without priors=, and type their file")
     if config["each"] and config["name"] is not None:
         raise FerlabError(f"name={config['name']} is for an ensemble, and each=true makes none; leave out one of them")
-    options = Options(config["batch_size"], Path(config["outputs"]), config["skip_measured"])
+    options = Options(config["batch_size"], Path(config["outputs"]), config["skip_measured"], config["priors"])
     views = config["tta"], config["tta_space"]
     door = Door(config["split"], *views, config.get("data"), config["device"], config["ledger"])
     if config["each"]:

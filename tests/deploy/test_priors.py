@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from ferlab.deploy import exporting
-from ferlab.deploy.priors import applied, learned_by
-from ferlab.ensembling.subject import Subject, of_run
+from ferlab.deploy.priors import applied
+from ferlab.ensembling.subject import of_run
 from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.inference import priors
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
+from ferlab.inference.priors import of_runs
 from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.predictor import predict
 from ferlab.runs.directory import Run
@@ -57,5 +58,5 @@ def test_without_wanted_shares_the_json_states_the_learned_ones(run, exported):
 
 def test_an_ensemble_takes_its_members_mean_for_granted(run):
     members = tuple(Run(run.path, {}, {"priors": np.eye(K)[k].tolist()}) for k in (0, 6))
-    assert learned_by(Subject(members, weights=(0.25, 0.75))).tolist() == [0.25, 0, 0, 0, 0, 0, 0.75]
-    assert learned_by(Subject(members)).tolist() == [0.5, 0, 0, 0, 0, 0, 0.5]
+    assert of_runs(members, (0.25, 0.75)).tolist() == [0.25, 0, 0, 0, 0, 0, 0.75]
+    assert of_runs(members).tolist() == [0.5, 0, 0, 0, 0, 0, 0.5]

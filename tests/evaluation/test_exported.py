@@ -198,5 +198,3 @@ def test_answers_weighed_for_known_shares_have_a_name_and_a_report_of_their_own(
     assert "priors" not in json.loads((own / "report.json").read_text())
     named = exported.evaluate_exported(file, Door("val", ledger_path="l"), tmp_path, priors="uniform")
     assert json.loads((named / "report.json").read_text())["name"] == "shipped-uniform"
-    with pytest.raises(FerlabError, match="priors= is for weights=FILE"):
-        list(evaluate._runs(config_of("evaluate", f"runs={trained}", "priors=uniform")))

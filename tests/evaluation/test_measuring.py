@@ -71,6 +71,22 @@ def test_several_runs_vote_softly_and_are_frozen_to_a_file(made):
     assert told(folder.parent / "val-flip")["members"] == report["members"]
 
 
+def test_answers_weighed_for_known_shares_have_folders_of_their_own(made):
+    runs, wanted = ["outputs/a-s0", "outputs/a-s1"], [5, 0, 1, 1, 1, 1, 1]
+    (own,), (folder,) = measure(runs), measure(runs, priors=wanted, skip_measured=True)
+    assert (own.name, folder.name) == ("val-none", "val-none-priors")
+    learned = np.mean([made[Path(run)].info["priors"] for run in runs], axis=0)
+    weighed = np.load(own / "probabilities.npy").astype(float) * np.array(wanted) / learned
+    np.testing.assert_allclose(
+        np.load(folder / "probabilities.npy"), weighed / weighed.sum(1, keepdims=True), atol=2e-3
+    )
+    assert told(folder)["priors"] == [share / 10 for share in wanted]
+    assert "priors" not in told(own)
+    before = contents()
+    assert measure(runs, priors=wanted, skip_measured=True) == [folder]
+    assert contents() == before
+
+
 def test_several_sets_of_views_ask_the_net_once_per_view(made, monkeypatch):
     seen = []
     scale = _Scale.forward

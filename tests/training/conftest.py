@@ -27,7 +27,6 @@ OPTIMISATION = {
 }
 TARGETS = {
     "class_weights": torch.ones(K),
-    "logit_shift": None,
     "label_smoothing": 0.0,
     "mix": None,
     "teacher": None,

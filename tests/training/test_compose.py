@@ -58,15 +58,3 @@ def test_faces_without_labels_need_a_teacher(config, faces):
     with pytest.raises(FerlabError, match=r"7 training faces have no label.*teacher=RUNS"):
         compose.compose(config(), unlabelled, cuda=False)
     assert np.array_equal(unlabelled.targets, targets)
-
-
-def test_a_logit_adjusted_loss_has_the_shares_of_the_training_targets(config, faces):
-    some = faces.take(np.flatnonzero((faces.labels != 3) | (np.arange(len(faces)) % 2 == 0)))  # half of the happy ones
-    made = compose.compose(config("logit_adjustment=1"), some, cuda=False)
-    counts = np.bincount(some.of_split("train").labels, minlength=7)
-    np.testing.assert_allclose(made.classifier.logit_shift, np.log(counts / counts.sum()), rtol=1e-6)
-    assert compose.compose(config(), some, cuda=False).classifier.logit_shift is None
-    evened = compose.compose(config("balance=sampler"), some, cuda=False).data
-    np.testing.assert_allclose(evened.class_shares, np.full(7, 1 / 7))
-    with pytest.raises(FerlabError, match=r"class_weights=balanced and logit_adjustment=1\.0 both even"):
-        compose.compose(config("logit_adjustment=1.0", "class_weights=balanced"), some, cuda=False)

@@ -63,7 +63,7 @@ export class Capture {
       if (n) await new Promise((resolve) => setTimeout(resolve, BURST_PAUSE));
       const picture = await this.grab();
       if (picture) this.add(subject, expression, picture);
-      else missed++;
+      else if (this.live) missed++;
     }
     this.busy = false;
     this.report(missed ? `No face in sight in ${missed} of ${many}. ` : '');

@@ -1,16 +1,17 @@
 /** The page: starts and stops what is looked at, asks the worker about each picture, and shows what it answers. */
 import { Camera } from './camera';
 import { Capture } from './capture';
-import { Engine } from './engine';
+import { Engine, WorkerDied } from './engine';
 import { openFile } from './files';
 import { Latency } from './latency';
-import { NO_FACE, NO_FACE_IN_PHOTO, PREPARING, READY, UNPLUGGED, WATCHING, badFile, foundFaces } from './messages';
+import { NO_FACE, NO_FACE_IN_PHOTO, PREPARING, READY, RESTARTED, UNPLUGGED, WATCHING, badFile, foundFaces, noSmallFaces } from './messages';
 import type { Face, Located, Model, Seen, Timing } from './protocol';
 import { Smoother } from './smoothing';
 import { Reading, clearBoxes, drawBoxes, element, showSpeed } from './view';
 
 const IN_A_PHOTO = 8; // faces that are read
 const HINT_AFTER = 1500; // ms without a face
+const FIRST = 1; // ms: the first picture may show somebody else than the last one that was looked at
 const FOLLOW_FOR = 100; // ms in which a head moves little; where frames are further apart each is searched first
 
 type State = 'idle' | 'opening' | 'camera' | 'video' | 'photo';
@@ -18,7 +19,7 @@ type State = 'idle' | 'opening' | 'camera' | 'video' | 'photo';
 const video = element<HTMLVideoElement>('video');
 const photo = element<HTMLCanvasElement>('photo');
 const start = element<HTMLButtonElement>('start');
-const engine = new Engine();
+const engine = new Engine(document.baseURI);
 const camera = new Camera(() => stop(UNPLUGGED));
 const smoother = new Smoother();
 const stages = {
@@ -38,7 +39,7 @@ let fps = 0;
 let grabs: ((picture: Blob | null) => void)[] = [];
 let videoUrl = '';
 
-const ready = engine.load(document.baseURI).then(
+const ready = engine.ready().then(
   (loaded) => {
     threads = loaded.threads;
     prepare(loaded.model);
@@ -46,16 +47,23 @@ const ready = engine.load(document.baseURI).then(
     return true;
   },
   (error: Error) => {
-    stop(`The model could not be started. ${error.message}`);
-    start.disabled = element<HTMLInputElement>('file').disabled = true;
-    document.body.dataset.broken = 'true';
+    fail(`The model could not be started. ${error.message}`);
     return false;
   },
 );
 
+/** Nothing can be read any more; the message says what to do. */
+function fail(message: string): void {
+  stop(message);
+  start.disabled = element<HTMLInputElement>('file').disabled = true;
+  document.body.dataset.broken = 'true';
+}
+
 function prepare(model: Model): void {
   reading = new Reading(model);
-  capture = new Capture(model.expressions, () => new Promise((resolve) => grabs.push(resolve)));
+  // Where the camera stopped meanwhile, nobody would ever answer.
+  const grab = () => (state === 'camera' ? new Promise<Blob | null>((resolve) => grabs.push(resolve)) : Promise.resolve(null));
+  capture = new Capture(model.expressions, grab);
   capture.running = state === 'camera';
   element('about').textContent = [model.name, model.measured].filter(Boolean).join(' · ');
   document.body.dataset.ready = 'true';
@@ -144,7 +152,7 @@ async function watch(mine: number, mirrored: boolean): Promise<void> {
   say(WATCHING);
   let seenAt = performance.now();
   let before = 0;
-  let follow = 0; // the first picture may show somebody else than the last one that was looked at
+  let follow = FIRST;
   let frame = Promise.resolve(seenAt); // the first one is there
   while (mine === turn) {
     const came = await frame;
@@ -166,11 +174,14 @@ async function watch(mine: number, mirrored: boolean): Promise<void> {
       if (faces.length) seenAt = now;
       note({ ...seen.timing, detect }, faces.length && held ? now - came : null, before ? now - before : 0);
       before = now;
-      follow = held ? FOLLOW_FOR : 0;
+      follow = held ? FOLLOW_FOR : FIRST;
       say(now - seenAt > HINT_AFTER ? NO_FACE : WATCHING);
     } catch (error) {
       wanted.forEach((grab) => grab(null)); // a promise that was kept already stays so
-      if (mine === turn && !video.ended && video.readyState >= 2) stop((error as Error).message);
+      if (mine !== turn) return;
+      if (error instanceof WorkerDied && !engine.broken) say(RESTARTED);
+      else if (engine.broken) fail((error as Error).message);
+      else if (!video.ended && video.readyState >= 2) stop((error as Error).message);
     }
   }
 }
@@ -224,22 +235,26 @@ function show(faces: Face[], mirrored: boolean, now: number): void {
   showSpeed(stages, fps, threads);
 }
 
-async function showPhoto(bitmap: ImageBitmap, whole = false): Promise<void> {
+async function showPhoto(bitmap: ImageBitmap, whole = false, again = false): Promise<void> {
   const mine = enter('photo');
   Object.assign(photo, { width: bitmap.width, height: bitmap.height });
   photo.getContext('2d')!.drawImage(bitmap, 0, 0);
-  say('Reading the photo…');
+  say(again ? `${RESTARTED} Reading the photo…` : 'Reading the photo…');
   if (!(await ready) || mine !== turn) return bitmap.close();
   try {
     const seen = await engine.look(bitmap, { most: IN_A_PHOTO, whole });
     if (mine !== turn) return;
-    say(whole ? 'The whole picture was read as one face.' : seen.faces.length ? foundFaces(seen.faces.length) : NO_FACE_IN_PHOTO);
+    const found = whole ? 'The whole picture was read as one face.' : seen.faces.length ? foundFaces(seen.faces.length) : NO_FACE_IN_PHOTO;
+    say(seen.lacking ? `${found} ${noSmallFaces(seen.lacking)}` : found);
     element('whole').hidden = seen.faces.length > 0;
     reading!.showStill(seen.faces[0]?.probabilities ?? null);
     const named = ({ probabilities }: Face) => (probabilities ? reading!.name(probabilities) : '');
     drawBoxes(whole ? [] : seen.faces, photo, false, named);
   } catch (error) {
-    if (mine === turn) stop((error as Error).message);
+    if (mine !== turn) return;
+    if (engine.broken) fail((error as Error).message);
+    else if (error instanceof WorkerDied && !again) await showPhoto(await createImageBitmap(photo), whole, true);
+    else stop((error as Error).message);
   }
 }
 
@@ -303,3 +318,4 @@ if (import.meta.env.PROD && 'serviceWorker' in navigator) {
   // After the models are there: what they are cached from is then in the browser's own cache.
   void ready.then(() => navigator.serviceWorker.register('./sw.js').catch(() => undefined));
 }
+document.documentElement.dataset.started = 'true'; // public/start.js looks for it

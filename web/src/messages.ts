@@ -34,3 +34,9 @@ export const badFile = (name: string, kind: string) =>
   `${name} cannot be read as a ${kind}. It may be damaged or of a kind that this browser does not know; ` +
   `try ${kind === 'photo' ? 'JPEG or PNG' : 'MP4 (H.264) or WebM'}.`;
 export const otherFile = (name: string) => `${name} is neither a photo nor a video. Choose a JPEG, PNG, MP4 or WebM.`;
+
+export const RESTARTED = 'The part of the page that reads faces stopped. It was started again.';
+export const GIVEN_UP =
+  'The part of the page that reads faces does not start or stops again and again. Reload the page; if that does not help, ' +
+  'close other tabs and programs.';
+export const noSmallFaces = (why: string) => `Smaller faces were not searched for. ${why}`;

@@ -5,6 +5,7 @@ import type { Margin } from './framing';
 import type { Model } from './protocol';
 
 const FORMAT = 1; // of the classifier's JSON, as in src/ferlab/inference/onnx_model.py
+const RETRY = 2000; // ms after which a network that did not come is asked for again
 const THRESHOLD = 0; // where the JSON states none, as in src/ferlab/inference/onnx_model.py: no label is withheld
 
 export interface Detector {
@@ -16,26 +17,29 @@ export interface Detector {
 
 export interface Models {
   classifier: ort.InferenceSession;
-  /** The short-range detector, and the one for smaller faces, which is opened when it is asked for. */
-  detectors: [() => Promise<Detector>, () => Promise<Detector>];
+  short: Detector;
+  /** The detector for smaller faces, which is fetched when it is asked for. Rejects with a message for the person. */
+  far: () => Promise<Detector>;
   margin: Margin;
   about: Model;
 }
 
 /** All networks below the page's address `base`. Throws an Error whose message is for the person before the page. */
 export async function openModels(base: string): Promise<Models> {
-  ort.env.wasm.wasmPaths = new URL('ort/', base).href;
+  ort.env.wasm.wasmPaths = new URL(`ort-${ort.env.versions.web}/`, base).href; // a browser's cache may hold other versions
   ort.env.wasm.numThreads = threads();
   ort.env.logLevel = 'error';
   // The wasm runtime comes with the first session that is asked for: of nothing, so that it comes while the networks do.
   ort.InferenceSession.create(new Uint8Array()).catch(() => undefined);
-  const [classifier, short, back] = await Promise.all(
-    ['classifier', 'face_short', 'face_back'].map((name) => fetchModel(new URL(`models/${name}.onnx`, base))),
-  );
-  const opened = await openClassifier(classifier!);
-  const detector = await openDetector(short!);
-  let small: Promise<Detector> | undefined;
-  return { ...opened, detectors: [async () => detector, () => (small ??= openDetector(back!))] };
+  const fetched = (name: string) => fetchModel(new URL(`models/${name}.onnx`, base));
+  const [classifier, short] = await Promise.all([fetched('classifier'), fetched('face_short')]);
+  const opened = await openClassifier(classifier);
+  let kept: Promise<Detector> | undefined;
+  const far = () => (kept ??= fetched('face_back').then(openDetector).catch((error) => {
+    setTimeout(() => (kept = undefined), RETRY);
+    throw error;
+  }));
+  return { ...opened, short: await openDetector(short), far };
 }
 
 function threads(): number {
@@ -79,7 +83,7 @@ async function fetchModel(url: URL): Promise<File> {
 async function read(url: URL, name: string): Promise<Uint8Array<ArrayBuffer>> {
   let response: Response;
   try {
-    response = await fetch(url);
+    response = await fetch(url, { cache: 'no-cache' }); // an old JSON beside a new model would be refused
   } catch {
     throw new Error(`${name} could not be loaded. Check the connection and reload the page.`);
   }

@@ -38,6 +38,8 @@ export interface Seen {
   timing: Timing;
   /** PNG of the first face, cut as the classifier saw it, where it was asked for. */
   picture: Blob | null;
+  /** Why the detector for smaller faces could not be asked, where it was to be. */
+  lacking: string | null;
 }
 
 /** What the detector finds in a picture after its face was read. */
@@ -67,4 +69,5 @@ export type Answer =
   | { kind: 'located'; located: Located };
 
 export type ToWorker = Request & { id: number };
-export type FromWorker = { id: number } & (Answer | { kind: 'failed'; message: string });
+/** `alive` is no answer: a worker that is still loading says so, since a slow connection takes its time. */
+export type FromWorker = { id: number } & (Answer | { kind: 'failed'; message: string } | { kind: 'alive' });

@@ -7,7 +7,7 @@ import * as ort from 'onnxruntime-web/wasm';
 import { pictureOf } from './canvas';
 import { inPixels, letterbox, merge, overlap, same, type Found } from './detector';
 import { CROP_SIDE, blank, crop, excessTilt, type Picture, type Pixels } from './framing';
-import { openModels, type Models } from './models';
+import { openModels, type Detector, type Models } from './models';
 import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protocol';
 
 // Least overlap of where a face was read and where the detector then sees it. A crop that is 0.15 of the box beside the
@@ -16,6 +16,7 @@ import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protoc
 const HELD = 0.7;
 
 const LARGE = 0.25; // of the picture's longer side, as in detector.py: the short-range detector finds few smaller faces
+const ALIVE = 2000; // ms between signs of life while files are waited for
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
 
 let models: Models;
@@ -23,6 +24,8 @@ let last = Promise.resolve();
 let looked = false;
 /** Faces of the picture before, one at least and the nearest first, and when that picture came. */
 let known: { faces: [Found, ...Found[]]; at: number } | null = null;
+/** Why the detector for smaller faces was not there when it was last asked for; null where it was. */
+let lacking: string | null = null;
 /** When all detectors were last asked in vain; long ago once a face was found. */
 let nobodyAt = -Infinity;
 /** A picture whose face was read where it was before; the detector has not seen it yet. */
@@ -34,6 +37,7 @@ onmessage = ({ data }: MessageEvent<ToWorker>) => {
 
 async function handle(data: ToWorker): Promise<void> {
   const { id } = data;
+  const alive = setInterval(() => answer({ id, kind: 'alive' }), ALIVE);
   try {
     if (data.kind === 'load') {
       models = await openModels(data.base);
@@ -48,6 +52,8 @@ async function handle(data: ToWorker): Promise<void> {
     }
   } catch (error) {
     answer({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+  } finally {
+    clearInterval(alive);
   }
 }
 
@@ -66,7 +72,7 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
     kept = { bitmap, face, at: started };
     const timing = { detect: null, crop: 0, classify: 0 };
     const probabilities = await readFace(() => cut(pictureOf(bitmap), face), timing);
-    return { faces: [{ ...face, probabilities }, ...others.map(unread)], timing, picture: null };
+    return { faces: [{ ...face, probabilities }, ...others.map(unread)], timing, picture: null, lacking: null };
   }
   try {
     const pixels = pictureOf(bitmap);
@@ -77,7 +83,7 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
     const timing = { detect: performance.now() - started, crop: 0, classify: 0 };
     for (const [n, face] of faces.slice(0, most).entries()) face.probabilities = await readFace(cuts[n]!, timing);
     remember(found, started);
-    return { faces, timing, picture: picture && cuts[0] ? await asPng(cuts[0]()) : null };
+    return { faces, timing, picture: picture && cuts[0] ? await asPng(cuts[0]()) : null, lacking };
   } finally {
     bitmap.close();
   }
@@ -90,7 +96,7 @@ async function locate(): Promise<Located> {
   kept = known = null;
   const started = performance.now();
   try {
-    const found = await findFaces(pictureOf(bitmap), false, 0);
+    const found = await findFaces(pictureOf(bitmap), false, 1); // the next picture waits already
     remember(found, at);
     const held = !!found[0] && overlap(found[0].box, face.box) >= HELD;
     return { faces: found.map(unread), held, detect: performance.now() - started };
@@ -109,27 +115,49 @@ const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: nu
  * Faces by the short-range detector, and where it finds none by the one for smaller faces; of `everyone` by the latter, and
  * by the short-range one too where that finds no large face, as in detector.py. The nearest face first: it is the one
  * that the page is about. For `rest` ms after nobody was seen the one for smaller faces, which takes several times as
- * long, is not asked.
+ * long, is not asked; with 0 it is waited for where it is not here yet.
  */
 async function findFaces(picture: Picture, everyone: boolean, rest: number): Promise<Found[]> {
   const started = performance.now();
-  const asked = started - nobodyAt < rest ? models.detectors.slice(0, 1) : models.detectors;
-  const faces: Found[] = [];
   const large = LARGE * Math.max(picture.width, picture.height);
-  for (const open of everyone ? [...asked].reverse() : asked) {
-    if (everyone ? faces.some(({ box }) => Math.max(box[2], box[3]) >= large) : faces.length) break;
-    const detector = await open();
-    const { side } = detector;
-    const { boxes, keypoints, scores } = await detector.session.run({ rgba: tensorOf(letterbox(picture, side)) });
-    const values = [boxes, keypoints, scores].map((output) => output!.data as Float32Array);
-    const found = merge(values[0]!, values[1]!, values[2]!, detector.scoreThreshold, detector.overlapThreshold)
-      .map((face) => inPixels(face, picture.width, picture.height, side))
-      .filter(({ box }) => !faces.some((known) => same(box, known.box)));
-    faces.push(...found);
+  let faces: Found[] = [];
+  if (everyone) {
+    faces = await facesBy(await farOne(true), picture);
+    if (!faces.some(({ box }) => Math.max(box[2], box[3]) >= large)) {
+      const others = await facesBy(models.short, picture);
+      faces.push(...others.filter(({ box }) => !faces.some((known) => same(box, known.box))));
+    }
+  } else {
+    faces = await facesBy(models.short, picture);
+    if (!faces.length && started - nobodyAt >= rest) {
+      faces = await facesBy(await farOne(!rest), picture);
+      nobodyAt = started;
+    }
   }
   if (faces.length) nobodyAt = -Infinity;
-  else if (asked === models.detectors) nobodyAt = started;
   return faces.sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
+}
+
+async function facesBy(detector: Detector | null, picture: Picture): Promise<Found[]> {
+  if (!detector) return [];
+  const { session, side, scoreThreshold, overlapThreshold } = detector;
+  const { boxes, keypoints, scores } = await session.run({ rgba: tensorOf(letterbox(picture, side)) });
+  const values = [boxes, keypoints, scores].map((output) => output!.data as Float32Array);
+  return merge(values[0]!, values[1]!, values[2]!, scoreThreshold, overlapThreshold).map((face) =>
+    inPixels(face, picture.width, picture.height, side),
+  );
+}
+
+/** The detector for smaller faces; null where it is not here: yet, unless it is waited for, or since it does not come. */
+async function farOne(wait: boolean): Promise<Detector | null> {
+  const coming = models.far().then(
+    (detector) => [detector, null] as const,
+    (error: Error) => [null, error.message] as const,
+  );
+  const soon = new Promise<readonly [null, null]>((resolve) => setTimeout(resolve, 0, [null, null]));
+  const [detector, why] = await (wait ? coming : Promise.race([coming, soon]));
+  lacking = why;
+  return detector;
 }
 
 /** The face as the classifier takes it: its square, upright. */
@@ -172,12 +200,11 @@ async function asPng({ data, width, height }: Pixels): Promise<Blob> {
 
 /** Runs the detectors once while nobody waits, since a first run is slow; what fails here is said when it is needed. */
 async function warmUp(): Promise<void> {
-  for (const [n, open] of models.detectors.entries()) {
+  for (const [n, open] of [async () => models.short, models.far].entries()) {
     await new Promise((resolve) => setTimeout(resolve, n * IDLE)); // a picture that has come meanwhile goes first
+    const detector = await open().catch(() => null);
     const step = async () => {
-      if (looked) return;
-      const { session, side } = await open();
-      await session.run({ rgba: tensorOf(blank(side, side)) });
+      if (!looked && detector) await detector.session.run({ rgba: tensorOf(blank(detector.side, detector.side)) });
     };
     await (last = last.then(step).catch(() => undefined));
   }

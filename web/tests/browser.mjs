@@ -20,10 +20,10 @@ const CAMERA = [
 
 /**
  * A page of its own browser and server. `camera`: 'clip', 'none' or 'refused'. `keep` lets the service worker in.
- * `before` gets the page before it loads. Everything is closed with `page.end()`.
+ * `before` gets the page before it loads; `folder` is what is served. Everything is closed with `page.end()`.
  */
-export async function open({ camera = 'clip', keep = false, before, headers, ...options } = {}) {
-  const server = await serve(DIST, 0, '127.0.0.1', headers);
+export async function open({ camera = 'clip', keep = false, before, headers, folder = DIST, ...options } = {}) {
+  const server = await serve(folder, 0, '127.0.0.1', headers);
   const url = `http://localhost:${server.address().port}/`;
   const profile = mkdtempSync(join(tmpdir(), 'ferlab-web-'));
   const args = { clip: CAMERA, none: [], refused: ['--use-fake-device-for-media-stream', '--deny-permission-prompts'] };
@@ -65,7 +65,9 @@ export async function open({ camera = 'clip', keep = false, before, headers, ...
 /** Waits until `test` (run in the page) gives something true, and returns it. The content policy forbids waitForFunction. */
 export async function until(page, test, argument, what = String(test), ms = 20_000) {
   for (const end = Date.now() + ms; Date.now() < end; ) {
-    const found = await page.evaluate(test, argument);
+    const found = await page.evaluate(test, argument).catch((error) => {
+      if (!String(error).includes('context was destroyed')) throw error; // another page came meanwhile
+    });
     if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
@@ -97,7 +99,7 @@ export function askWorker(page, questions) {
       const worker = new Worker(url, { type: 'module' });
       const ask = (message, transfer = []) =>
         new Promise((resolve) => {
-          worker.onmessage = ({ data }) => resolve(data);
+          worker.onmessage = ({ data }) => data.kind !== 'alive' && resolve(data);
           worker.postMessage({ id: 0, ...message }, transfer);
         });
       const answers = [await ask({ kind: 'load', base: document.baseURI })];

@@ -49,7 +49,27 @@ test('faces of two people in a zip, nothing uploaded', async () => {
     for (const name of names) assert.match(name, new RegExp(`^webcam/(${EXPRESSIONS.join('|')})/p0[12]-\\d+\\.png$`));
     assert.ok(names.some((name) => name.startsWith(`webcam/${EXPRESSIONS[0]}/p01-`)));
     for (const bytes of Object.values(files)) assert.equal(Buffer.from(bytes.slice(1, 4)).toString(), 'PNG');
-    assert.deepEqual(page.requests.slice(requests).filter((url) => !url.startsWith('blob:')), []);
+    const sent = page.requests.slice(requests).filter((url) => !/^blob:|\/models\/face_back\.(onnx|json)$/.test(url));
+    assert.deepEqual(sent, []);
+  } finally {
+    await page.end();
+  }
+});
+
+test('the camera stopped within "Take ten": what was taken can be undone and downloaded', async () => {
+  const page = await open();
+  try {
+    await ready(page);
+    await page.click('#capture summary');
+    await page.click('#start');
+    await read(page);
+    await page.click('#burst');
+    await until(page, () => document.querySelectorAll('#thumbs img').length, undefined, 'a first picture', 60_000);
+    await page.click('#start');
+    await until(page, () => !document.getElementById('undo').disabled, undefined, 'Undo');
+    assert.ok(await page.locator('#download').isEnabled());
+    assert.ok(await page.locator('#burst').isDisabled());
+    assert.doesNotMatch(await text(page, 'taken'), /No face in sight/);
   } finally {
     await page.end();
   }

@@ -29,7 +29,7 @@ from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model
 
 WIDTH, HEIGHT, FACE = 640, 480, 300
-CLIP = [("face", 75), ("other face", 75), ("nobody", 45)]  # frames of 1/30 s
+CLIP = [("face", 75), ("other face", 75), ("nobody", 90)]  # frames of 1/30 s
 
 
 def photographed() -> np.ndarray:

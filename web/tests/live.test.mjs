@@ -32,11 +32,13 @@ test('nothing is asked of the camera before the click, and a face is read after 
       return pixels.some((value, i) => i % 4 === 3 && value > 0);
     });
     assert.ok(boxed, 'a box is drawn');
-    // Both at once: the camera's picture soon has a face again.
-    const label = await until(page, () => {
-      const [status, label] = ['status', 'label'].map((id) => document.getElementById(id).textContent);
-      return status.includes('No face in sight') && label;
+    // Noted as it is said: the camera's picture soon has a face again.
+    await page.evaluate(() => {
+      const text = (id) => document.getElementById(id).textContent;
+      const note = () => text('status').includes('No face in sight') && (window.unseen ??= text('label'));
+      new MutationObserver(note).observe(document.getElementById('status'), { childList: true });
     });
+    const label = await until(page, () => window.unseen, undefined, '"No face in sight"', 120_000);
     assert.equal(label, 'No face yet', 'the average is forgotten with the face');
     await page.click('#start');
     assert.equal(await page.evaluate(() => document.getElementById('video').srcObject), null);

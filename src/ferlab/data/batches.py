@@ -45,8 +45,11 @@ class Places(SequentialSampler):  # which Lightning leaves as it is under overfi
         return self.batches
 
 
-class _Batches(Dataset[tuple[Tensor, Tensor]], Generic[Array]):
-    """Items are whole batches, indexed by (epoch, batch); each rank has its share of the global batch."""
+class _Batches(Dataset[tuple[Tensor, ...]], Generic[Array]):
+    """Items are whole batches, indexed by (epoch, batch); each rank has its share of the global batch.
+
+    A batch is (faces, targets), and the module's logit shift of each face where it has one.
+    """
 
     def __init__(self, module: "FacesDataModule", rank: int, ranks: int, everyone: Array):
         self.module, self.rank, self.ranks = module, rank, ranks
@@ -85,11 +88,12 @@ class HostBatches(_Batches[np.ndarray]):
     def ordered(self, epoch: int) -> np.ndarray:
         return self.module.order(epoch)
 
-    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, ...]:
         epoch, batch = place
         index, number = self.indices(epoch, batch)
         faces = self.module.augment.on_host(self.module.train.pixels[index], number, epoch)
-        return torch.from_numpy(faces).unsqueeze(1), torch.from_numpy(self.module.targets[index])
+        labels = [torch.from_numpy(array[index]) for array in self.module.labels_of_steps]
+        return torch.from_numpy(faces).unsqueeze(1), *labels
 
 
 class DeviceBatches(_Batches[Tensor]):
@@ -99,16 +103,17 @@ class DeviceBatches(_Batches[Tensor]):
         super().__init__(module, rank, ranks, torch.arange(len(module.train), device=device))
         self.device = device
         self.pixels = torch.from_numpy(module.train.pixels).unsqueeze(1).to(device)  # [N,1,48,48]
-        self.targets = torch.from_numpy(module.targets).to(device)
+        self.labels = [torch.from_numpy(array).to(device) for array in module.labels_of_steps]
         # The hash behind the draws stays outside: Triton 3.6 refuses its 64-bit constants.
-        self.batch: Callable[..., tuple[Tensor, Tensor]] = torch.compile(self._batch, fullgraph=True, dynamic=False)
+        self.batch: Callable[..., tuple[Tensor, ...]] = torch.compile(self._batch, fullgraph=True, dynamic=False)
 
     def ordered(self, epoch: int) -> Tensor:
         self.draws = self.module.augment.draw(self.everyone, epoch)  # [N,D]
         return torch.from_numpy(self.module.order(epoch)).to(self.device)
 
-    def _batch(self, index: Tensor, number: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-        return self.module.augment.apply(self.pixels[index], draws[number]), self.targets[index]
+    def _batch(self, index: Tensor, number: Tensor, draws: Tensor) -> tuple[Tensor, ...]:
+        faces = self.module.augment.apply(self.pixels[index], draws[number])
+        return faces, *(array[index] for array in self.labels)
 
-    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, place: tuple[int, int]) -> tuple[Tensor, ...]:
         return self.batch(*self.indices(*place), self.draws)

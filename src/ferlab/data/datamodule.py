@@ -44,6 +44,7 @@ class FacesDataModule(pl.LightningDataModule):
     Attributes:
         train, val: faces with their own targets; with `balance` smote or adasyn, `train` holds the synthetic too.
         targets: of training batches, float32 [N,7]; those of `train` unless a teacher has its share.
+        logit_shift: what the loss adds to the logits of each training face, float32 [N,7]; None: nothing.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class FacesDataModule(pl.LightningDataModule):
         if balance in balancing.SYNTHETIC:
             self.train = balancing.grow(self.train, balance, seed)
         self.balance, self.targets = balance, self.train.targets
+        self.logit_shift: np.ndarray | None = None
         self.augment, self.seed, self.num_workers = augment, seed, num_workers
         self.batch_size = min(batch_size, len(self.train))
         if self.batch_size < batch_size:
@@ -94,6 +96,18 @@ class FacesDataModule(pl.LightningDataModule):
             return np.full(K, 1 / K)
         sums = self.targets.sum(0, dtype=np.float64)
         return sums / sums.sum()
+
+    @property
+    def source_counts(self) -> np.ndarray:
+        """Sum of the training targets of each source of the data (rows) per class, float64 [S,7]."""
+        counts = np.zeros((int(self.train.source.max()) + 1, K))
+        np.add.at(counts, self.train.source, self.train.targets)
+        return counts
+
+    @property
+    def labels_of_steps(self) -> list[np.ndarray]:
+        """What a training step gets beside its faces, a row for each training face: targets, and logit shifts."""
+        return [self.targets] if self.logit_shift is None else [self.targets, self.logit_shift]
 
     def teach(self, probabilities: np.ndarray, share: float) -> None:
         """Give a teacher's probabilities [N,7] of the training faces their share of the targets, before training.

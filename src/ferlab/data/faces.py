@@ -26,6 +26,7 @@ class Faces:
         subject: int32 [N], the person's number, -1 where unknown.
         row: int32 [N], place in the raw layout: data row of a csv (from 0), or index into `files`.
         files: names of the raw files where the layout is one file a face, else empty.
+        source: uint8 [N], number of the entry in the data config that each face came from; left out: 0 for all.
     """
 
     pixels: np.ndarray
@@ -34,15 +35,19 @@ class Faces:
     subject: np.ndarray
     row: np.ndarray
     files: Sequence[str] = field(default=())
+    source: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def __post_init__(self):
         n = len(self.pixels)
+        if not len(self.source):
+            object.__setattr__(self, "source", np.zeros(n, np.uint8))
         expected = {
             "pixels": (np.uint8, (n, SIDE, SIDE)),
             "targets": (np.float32, (n, K)),
             "split": (np.uint8, (n,)),
             "subject": (np.int32, (n,)),
             "row": (np.int32, (n,)),
+            "source": (np.uint8, (n,)),
         }
         for name, (dtype, shape) in expected.items():
             array = getattr(self, name)
@@ -71,6 +76,7 @@ class Faces:
             self.subject[index],
             self.row[index],
             self.files,
+            self.source[index],
         )
 
     def of_split(self, split: str) -> "Faces":

@@ -215,8 +215,10 @@ def _join(parts: list[Opened]) -> Opened:
     """Faces of several parts as one, in memory; of one part, as they are."""
     if len(parts) == 1:
         return parts[0]
-    subject, free = [], 0
+    subject, free, source, entries = [], 0, [], 0
     for part in parts:  # a subject's number means a person within one data set only
+        source.append((part.faces.source + entries).astype(np.uint8))
+        entries = int(source[-1].max(initial=entries)) + 1
         known = part.faces.subject >= 0
         subject.append(np.where(known, part.faces.subject + free, -1).astype(np.int32))
         free = max(free, subject[-1].max(initial=-1) + 1)
@@ -224,7 +226,13 @@ def _join(parts: list[Opened]) -> Opened:
     joined = {
         name: np.concatenate([getattr(part.faces, name) for part in parts]) for name in ("pixels", "targets", "split")
     }
-    faces = Faces(**joined, subject=np.concatenate(subject), row=np.arange(len(files), dtype=np.int32), files=files)
+    faces = Faces(
+        **joined,
+        subject=np.concatenate(subject),
+        row=np.arange(len(files), dtype=np.int32),
+        files=files,
+        source=np.concatenate(source),
+    )
     return Opened("+".join(part.name for part in parts), faces, False)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -20,7 +19,7 @@ def applied(predictor: nn.Module, one: Subject, wanted: str | Sequence[float] | 
         FerlabError: as `priors.shares_of` and `priors.factors`, or a run that does not say what it learned.
     """
     try:
-        learned = learned_by(one)
+        learned = priors.of_runs(one.members, one.weights)
     except FerlabError:
         if wanted is not None:
             raise
@@ -32,9 +31,3 @@ def applied(predictor: nn.Module, one: Subject, wanted: str | Sequence[float] | 
     # The reports are of the subject's own answers, not of these.
     stated = {"priors": shares.tolist(), "learned_priors": learned.tolist(), "reports": {}}
     return WithPriors(predictor, factors).eval(), stated
-
-
-def learned_by(one: Subject) -> np.ndarray:
-    """The shares that a subject's answers take for granted, float64 [7]: the mean over its members by their weights."""
-    by_member = [priors.of_run(run.config, run.info) for run in one.members]
-    return np.average(by_member, axis=0, weights=one.weights)

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ferlab.ensembling import named, selection_gap
 from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.evaluation import report
 from ferlab.evaluation.door import Door, OpenedRuns
+from ferlab.inference import priors
 from ferlab.metrics import scores
 from ferlab.predictors import views
 from ferlab.predictors.views import ViewSet
@@ -28,11 +31,14 @@ class Options:
         batch_size: views that a net gets at once.
         outputs: holds the directories of ensembles; a single run's reports lie beside its weights.
         skip_measured: leave out a view set whose report of the same weights on the same faces is there.
+        priors: shares of the classes that probabilities are weighed for, as `inference.priors.shares_of` takes them;
+            their reports have folders of their own.
     """
 
     batch_size: int = 1024
     outputs: Path = Path("outputs")
     skip_measured: bool = False
+    priors: str | Sequence[float] | None = None
 
 
 def evaluate(
@@ -90,16 +96,19 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
         FerlabError: as `Door.open`; a name that stands for other members.
     """
     opened = door.open(one)
-    one = one.settled(options.outputs, name)
-    opened = replace(opened, subject=one, provenance=replace(opened.provenance, name=one.name))
-    folders = {door.folder_of(one.folder, view_set.title): view_set for view_set in opened.view_sets}
+    one, wanted = one.settled(options.outputs, name), options.priors
+    shares = None if wanted is None else priors.shares_of(wanted)
+    stated = replace(opened.provenance, name=one.name, priors=None if shares is None else shares.tolist())
+    opened = replace(opened, subject=one, provenance=stated)
+    apart = "" if wanted is None else f"-{wanted if isinstance(wanted, str) else 'priors'}"
+    folders = {door.folder_of(one.folder, view_set.title + apart): view_set for view_set in opened.view_sets}
     left = dict(folders)
     if options.skip_measured:
         left = {folder: wanted for folder, wanted in folders.items() if not _is_report_of(folder, opened, wanted)}
         if there := [view_set.title for folder, view_set in folders.items() if folder not in left]:
             log.info("%s, %s: measured already: %s", one.name, door.split, ", ".join(there))
     if left:
-        _write(left, opened, options.batch_size, own=not door.elsewhere)
+        _write(left, opened, options.batch_size, own=not door.elsewhere and wanted is None)
     return list(folders)
 
 
@@ -107,12 +116,15 @@ def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int, 
     """The reports of several view sets, which share the views that they have in common and are one look."""
     one, faces = opened.subject, opened.faces
     opened.refuse_unwritable(list(wanted))  # before minutes of work
+    shares = opened.provenance.priors
+    factors = None if shares is None else priors.factors(np.array(shares), priors.of_runs(one.members, one.weights))
     by_set = one.by_run(faces.pixels, list(wanted.values()), batch_size, opened.device)
     opened = opened.look([view_set.title for view_set in wanted.values()], list(wanted))
     rows = one.members[0].metrics_rows() if one.is_run else ()
     for folder, view_set in wanted.items():
         by_run = by_set[view_set.title]
         probabilities = one.combine(by_run).numpy()  # [N,7]
+        probabilities = probabilities if factors is None else priors.corrected(probabilities, factors)
         measured = scores.measure(probabilities, faces, opened.twins)
         kept = [list(view) for view in view_set.views]
         stated = replace(opened.provenance, tta=view_set.title, tta_space=view_set.space, views=kept).as_json()
@@ -130,7 +142,8 @@ def _is_report_of(folder: Path, opened: OpenedRuns, view_set: ViewSet) -> bool:
     # Reports from before spaces could be chosen do not name theirs.
     space = found.get("tta_space", views.SPACES[0]), view_set.space
     ensemble = found.get("ensemble_sha256"), opened.subject.sha256
-    return all(there == wanted for there, wanted in (weights, faces, kept, space, ensemble))
+    shares = found.get("priors"), opened.provenance.priors
+    return all(there == wanted for there, wanted in (weights, faces, kept, space, ensemble, shares))
 
 
 @contextlib.contextmanager

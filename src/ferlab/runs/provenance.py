@@ -61,7 +61,7 @@ class Provenance:
         evaluated_on: the device.
         class_weights, seed, commit, best_epoch, parameters: of the training; one a member where they differ.
         tta, tta_space, views: the view set, once it is known.
-        priors: shares of the classes that an exported model's answers were weighed for.
+        priors: shares of the classes that the answers were weighed for.
         looks_before, looks_before_at_data: earlier looks at this test split, by these weights and by anything.
         ensemble: how an ensemble was chosen on val, its weights and checksum.
         export: the JSON of an exported model.

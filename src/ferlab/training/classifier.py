@@ -39,7 +39,6 @@ class ExpressionClassifier(pl.LightningModule):
     """
 
     class_weights: Tensor
-    logit_shift: Tensor | None
     _KEPT = "the weights of the last good epoch are kept. Lower lr (now {lr:g}) or type trainer.precision=32-true"
 
     def __init__(
@@ -60,12 +59,11 @@ class ExpressionClassifier(pl.LightningModule):
         self.compile_step, self.seed = compile_step, seed
         self._freeze(0)  # now, for a strategy may look at what learns before the first epoch
         self._first_pass = True  # of the two that a step has with sam_rho
-        self._loss: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] = self.loss
+        self._loss: Callable[..., tuple[Tensor, Tensor]] = self.loss
         self._distilled: Callable[[Tensor, Tensor], Tensor] = self.distilled
         if targets.teacher:  # no submodule: neither averaged nor saved nor put into training mode
             targets.teacher.eval().requires_grad_(False)
         self.register_buffer("class_weights", targets.class_weights, persistent=False)
-        self.register_buffer("logit_shift", targets.logit_shift, persistent=False)
         # Sums over the epoch [3], on the device: reading a value in a step would make the host wait for the GPU. No
         # buffer, for it is no part of what the weight average averages.
         self.train_sums = torch.zeros(3, dtype=torch.float64)
@@ -101,10 +99,15 @@ class ExpressionClassifier(pl.LightningModule):
         """Logits [B,7] of faces [B,1,48,48] in 0..255."""
         return self.net(self.preprocess(faces).contiguous(memory_format=torch.channels_last))
 
-    def loss(self, faces: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean weighted cross-entropy (scalar) and the epoch sums' increment [3]: loss, correct, faces."""
+    def loss(self, faces: Tensor, targets: Tensor, logit_shift: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Mean weighted cross-entropy (scalar) and the epoch sums' increment [3]: loss, correct, faces.
+
+        Args:
+            faces, targets: [B,1,48,48] and [B,7].
+            logit_shift: added to the logits in the loss alone [B,7], as `targets.logit_shifts` gives it.
+        """
         logits = self(faces)
-        adjusted = logits.float() if self.logit_shift is None else logits.float() + self.logit_shift
+        adjusted = logits.float() if logit_shift is None else logits.float() + logit_shift
         smoothing = self.targets.label_smoothing
         loss = F.cross_entropy(adjusted, targets, weight=self.class_weights, label_smoothing=smoothing)
         correct = (logits.argmax(1) == targets.argmax(1)).sum()
@@ -155,16 +158,16 @@ class ExpressionClassifier(pl.LightningModule):
             faces = (batch_idx + 1 - first) * len(batch[1]) * self.trainer.world_size
             self._faces_per_second = faces / (time.perf_counter() - start)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """Loss of a batch (faces [B,1,48,48], targets [B,7])."""
-        faces, targets = batch
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor:
+        """Loss of a batch (faces [B,1,48,48], targets [B,7], and logit shifts [B,7] where the data have them)."""
+        faces, targets, *shift = batch
         if self.compile_step:
             torch.compiler.cudagraph_mark_step_begin()
         if self.targets.mix is not None:
             faces, targets = self.targets.mix(faces.float(), targets)
         if self.targets.teacher is not None:
             targets = self._distilled(faces, targets).clone()  # its own memory is a CUDA graph's
-        loss, sums = self._loss(faces, targets)
+        loss, sums = self._loss(faces, targets, *shift)
         if self._first_pass:
             self.train_sums += sums
         if loss.device.type == "cpu":  # on a GPU this would be a wait in every step; there the epoch's end looks

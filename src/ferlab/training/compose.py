@@ -16,12 +16,12 @@ from ferlab.data.faces import Faces
 from ferlab.data.labels import labels_of
 from ferlab.errors import FerlabError
 from ferlab.predictors import of_run, predictor
-from ferlab.training import freeze
+from ferlab.training import adjust, freeze
 from ferlab.training.classifier import ExpressionClassifier
 from ferlab.training.optimisation import Optimisation
 from ferlab.training.pretrained.weights import Pretrained
 from ferlab.training.start import start
-from ferlab.training.targets import Targets, class_weights, logit_shift, mixing
+from ferlab.training.targets import Targets, class_weights, mixing
 from ferlab.training.teacher import ConsistentTeacher, KeptTeacher, Teacher, find
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,14 @@ def compose(config: Config, faces: Faces, cuda: bool, pretrained: Pretrained | N
             f"{unlabelled} training faces have no label, only a teacher's targets; type teacher=RUNS, or use their own "
             "with labels: own in data.auxiliary"
         )
+    adjust.adjust(config, data, found)
     in_each_step = found.predictor(temperature) if isinstance(found, ConsistentTeacher) else None
     if found and not isinstance(found, ConsistentTeacher):
         probabilities = torch.from_numpy(found.probabilities(data.train.pixels, "cuda" if cuda else "cpu"))
-        data.teach(predictor.temper(probabilities, temperature).numpy(), config["teacher_share"])
+        tempered = predictor.temper(probabilities, temperature).numpy()
+        if config["logit_adjustment"]:
+            tempered = adjust.for_sources(tempered, data, found)
+        data.teach(tempered, config["teacher_share"])
     if found:
         _warn_of_other_labels(found, labels_of(config["data"]))
     learning = freeze.plan(
@@ -111,15 +115,8 @@ def _steps_per_epoch(batches: int, trainer: Config) -> int:
 
 
 def _targets_of(config: Config, data: FacesDataModule, teacher: nn.Module | None) -> Targets:
-    tau = config["logit_adjustment"]
-    if tau and config["class_weights"] != "none":
-        raise FerlabError(
-            f"class_weights={config['class_weights']} and logit_adjustment={tau} both even the classes out; "
-            "leave one of them out"
-        )
     return Targets(
         class_weights=class_weights(config["class_weights"], data.class_counts, config["class_weights_beta"]),
-        logit_shift=logit_shift(tau, data.class_shares),
         label_smoothing=config["label_smoothing"],
         mix=mixing(config["mixup"], config["cutmix"]),
         teacher=teacher,

@@ -11,7 +11,7 @@ from ferlab.data.faces import faces_sha256
 from ferlab.data.labels import labels_of
 from ferlab.expressions import EXPRESSIONS
 from ferlab.runs import directory, provenance
-from ferlab.training import freeze
+from ferlab.training import adjust, freeze
 from ferlab.training.compose import Composed
 from ferlab.training.targets import learned_priors
 
@@ -66,7 +66,8 @@ class RunFacts:
     @classmethod
     def of(cls, config: Config, composed: Composed, precision: str, weights: str) -> "RunFacts":
         """What is known before the first step."""
-        net, augment = composed.classifier.net, composed.data.augment
+        net, augment, tau = composed.classifier.net, composed.data.augment, config["logit_adjustment"]
+        shares = adjust.source_shares(composed.data.source_counts, tau)[0] if tau else composed.data.class_shares
         return cls(
             status="running",
             model=config["model"]["name"],
@@ -77,9 +78,7 @@ class RunFacts:
             commit=provenance.commit(),
             parameters=sum(p.numel() for p in net.parameters()),
             class_counts=dict(zip(EXPRESSIONS, composed.data.class_counts.tolist(), strict=True)),
-            priors=learned_priors(
-                composed.data.class_shares, composed.classifier.class_weights, config["logit_adjustment"]
-            ),
+            priors=learned_priors(shares, composed.classifier.class_weights, tau),
             faces_sha256={"train": faces_sha256(composed.data.train), "val": faces_sha256(composed.data.val)},
             precision=precision,
             learns=freeze.describe(net, composed.classifier.learning),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from ferlab.errors import FerlabError
-from ferlab.expressions import EXPRESSIONS, K
+from ferlab.expressions import K
 
 CLASS_WEIGHTS = ("none", "balanced", "effective")
 
@@ -20,7 +20,6 @@ class Targets:
 
     Attributes:
         class_weights: of the loss, float32 [7].
-        logit_shift: added to the logits in the training loss, float32 [7], as `logit_shift` gives it; None: nothing.
         label_smoothing: share of each target spread evenly over the classes.
         mix: (faces, targets) -> the same, mixed among the batch (mixup, cutmix), or None.
         teacher: predicts in each step for the very faces that the net gets, augmented and mixed (Beyer et al. 2022,
@@ -29,7 +28,6 @@ class Targets:
     """
 
     class_weights: Tensor
-    logit_shift: Tensor | None
     label_smoothing: float
     mix: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None
     teacher: nn.Module | None
@@ -60,33 +58,12 @@ def class_weights(kind: str, counts: Sequence[float] | np.ndarray, beta: float =
     return (weights * n.sum() / (weights * n).sum()).float()
 
 
-def logit_shift(tau: float, shares: np.ndarray) -> Tensor | None:
-    """What a logit-adjusted loss adds to the logits, tau * log(shares), float32 [7]; None for tau = 0.
-
-    Menon et al. 2021, "Long-tail learning via logit adjustment" (arXiv:2007.07314), equation 10: what the net itself
-    answers then takes shares^(1 - tau) for granted, and with tau = 1 each class as frequent as any other.
-
-    Args:
-        shares: of the classes among the training targets, float64 [7].
-
-    Raises:
-        FerlabError: a class without a training face.
-    """
-    if not tau:
-        return None
-    if empty := [name for name, share in zip(EXPRESSIONS, shares, strict=True) if share <= 0]:
-        raise FerlabError(
-            f"logit_adjustment={tau} needs every class in training; none of {', '.join(empty)}; type logit_adjustment=0"
-        )
-    return torch.from_numpy(tau * np.log(shares)).float()
-
-
 def learned_priors(shares: np.ndarray, weights: Tensor, tau: float) -> list[float]:
     """The shares of the classes that a net's probabilities take for granted once it is trained, seven of sum 1.
 
     Args:
         shares: of the classes among the training targets, float64 [7].
-        weights: of the classes in the loss, float32 [7]; tau: of `logit_shift`.
+        weights: of the classes in the loss, float32 [7]; tau: logit_adjustment.
     """
     found = np.where(shares > 0, np.power(np.maximum(shares, 1e-12), 1 - tau), 0) * weights.double().numpy()
     return [float(f"{share:.6g}") for share in found / found.sum()]
