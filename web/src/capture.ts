@@ -1,7 +1,7 @@
 /** Collects labelled faces from the camera, and hands them out as the class folders that training reads. */
 import { zipSync } from 'fflate';
 
-import { element } from './view';
+import { element } from './page';
 
 const BURST = 10;
 const BURST_PAUSE = 500; // ms

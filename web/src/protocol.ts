@@ -36,7 +36,7 @@ export interface Timing {
 export interface Seen {
   faces: Face[];
   timing: Timing;
-  /** PNG of the first face, cut as the classifier saw it, where it was asked for. */
+  /** PNG of the nearest face, cut as the classifier saw it, where it was asked for. */
   picture: Blob | null;
   /** Why the detector for smaller faces could not be asked, where it was to be. */
   lacking: string | null;
@@ -46,8 +46,8 @@ export interface Seen {
 export interface Located {
   /** None of them read. */
   faces: Face[];
-  /** Whether the nearest face is where one was read; what was read elsewhere says nothing. */
-  held: boolean;
+  /** Of each face of the look whether it is where it was read; what was read elsewhere says nothing. */
+  held: boolean[];
   /** In ms. */
   detect: number;
 }
@@ -56,7 +56,7 @@ export type Request =
   | { kind: 'load'; base: string }
   /**
    * `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut.
-   * `follow`: for how many ms after a picture a face is read where the detector saw it in that one, and after one of
+   * `follow`: for how many ms after a picture faces are read where the detectors saw them in that one, and after one of
    * nobody smaller faces are not searched; 0 asks all detectors first.
    */
   | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean; follow: number }

@@ -16,6 +16,7 @@ import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protoc
 const HELD = 0.7;
 
 const LARGE = 0.25; // of the picture's longer side, as in detector.py: the short-range detector finds few smaller faces
+const SEARCH = 500; // ms between searches for smaller faces where a near one is followed
 const ALIVE = 2000; // ms between signs of life while files are waited for
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
 
@@ -23,13 +24,15 @@ let models: Models;
 let last = Promise.resolve();
 let looked = false;
 /** Faces of the picture before, one at least and the nearest first, and when that picture came. */
-let known: { faces: [Found, ...Found[]]; at: number } | null = null;
+let known: { faces: Found[]; at: number } | null = null;
 /** Why the detector for smaller faces was not there when it was last asked for; null where it was. */
 let lacking: string | null = null;
 /** When all detectors were last asked in vain; long ago once a face was found. */
 let nobodyAt = -Infinity;
-/** A picture whose face was read where it was before; the detector has not seen it yet. */
-let kept: { bitmap: ImageBitmap; face: Found; at: number } | null = null;
+/** When the detector for smaller faces was last asked. */
+let farAt = -Infinity;
+/** A picture whose faces were read where they were before; the detectors have not seen it yet. */
+let kept: { bitmap: ImageBitmap; faces: Found[]; most: number; at: number } | null = null;
 
 onmessage = ({ data }: MessageEvent<ToWorker>) => {
   last = last.then(() => handle(data)); // a session runs one thing at a time
@@ -41,7 +44,7 @@ async function handle(data: ToWorker): Promise<void> {
   try {
     if (data.kind === 'load') {
       models = await openModels(data.base);
-      await classify(blank(CROP_SIDE, CROP_SIDE)); // a model that gives no probabilities is refused at once
+      await classify([blank(CROP_SIDE, CROP_SIDE)]); // a model that gives no probabilities is refused at once
       answer({ id, kind: 'loaded', model: models.about, threads: ort.env.wasm.numThreads ?? 1 });
       void warmUp();
     } else if (data.kind === 'look') {
@@ -67,75 +70,90 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
   kept = null;
   if (!follow) known = null;
   if (known && started - known.at <= follow) {
-    // The label comes first; `locate` then finds the face in this picture, for the next one.
-    const [face, ...others] = known.faces;
-    kept = { bitmap, face, at: started };
+    // The labels come first; `locate` then finds the faces in this picture, for the next one.
+    const { faces } = known;
+    kept = { bitmap, faces, most, at: started };
     const timing = { detect: null, crop: 0, classify: 0 };
-    const probabilities = await readFace(() => cut(pictureOf(bitmap), face), timing);
-    return { faces: [{ ...face, probabilities }, ...others.map(unread)], timing, picture: null, lacking: null };
+    const pixels = pictureOf(bitmap);
+    return { faces: await readFaces(faces, pixels, most, timing), timing, picture: null, lacking: null };
   }
   try {
     const pixels = pictureOf(bitmap);
-    const found = whole ? [] : await findFaces(pixels, most > 1, follow);
-    const { width, height } = bitmap;
-    const faces: Face[] = whole ? [{ box: [0, 0, width, height], score: 1, probabilities: null }] : found.map(unread);
-    const cuts = whole ? [() => pixels.read(0, 0, width, height)] : found.map((face) => () => cut(pixels, face));
+    if (whole) return await readWhole(pixels);
+    const found = await findFaces(pixels, most, follow);
     const timing = { detect: performance.now() - started, crop: 0, classify: 0 };
-    for (const [n, face] of faces.slice(0, most).entries()) face.probabilities = await readFace(cuts[n]!, timing);
+    const faces = await readFaces(found, pixels, most, timing);
     remember(found, started);
-    return { faces, timing, picture: picture && cuts[0] ? await asPng(cuts[0]()) : null, lacking };
+    return { faces, timing, picture: picture && found[0] ? await asPng(cut(pixels, found[0])) : null, lacking };
   } finally {
     bitmap.close();
   }
 }
 
+async function readWhole(pixels: Picture): Promise<Seen> {
+  const { width, height } = pixels;
+  const started = performance.now();
+  const crops = [pixels.read(0, 0, width, height)];
+  const cropped = performance.now();
+  const [probabilities] = await classify(crops);
+  const timing = { detect: 0, crop: cropped - started, classify: performance.now() - cropped };
+  const face: Face = { box: [0, 0, width, height], score: 1, probabilities: probabilities! };
+  return { faces: [face], timing, picture: null, lacking: null };
+}
+
 /** The faces of the picture that was kept. */
 async function locate(): Promise<Located> {
   if (!kept) throw new Error('The picture to find faces in is gone.');
-  const { bitmap, face, at } = kept;
-  kept = known = null;
+  const { bitmap, faces, most, at } = kept;
+  kept = null;
   const started = performance.now();
   try {
-    const found = await findFaces(pictureOf(bitmap), false, 1); // the next picture waits already
+    const found = await findFaces(pictureOf(bitmap), most, 1); // the next picture waits already
     remember(found, at);
-    const held = !!found[0] && overlap(found[0].box, face.box) >= HELD;
+    const held = faces.map((face) => found.some(({ box }) => overlap(box, face.box) >= HELD));
     return { faces: found.map(unread), held, detect: performance.now() - started };
   } finally {
     bitmap.close();
   }
 }
 
-function remember([nearest, ...others]: Found[], at: number): void {
-  known = nearest ? { faces: [nearest, ...others], at } : null;
+function remember(faces: Found[], at: number): void {
+  known = faces.length ? { faces, at } : null;
 }
 
 const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: null });
 
 /**
- * Faces by the short-range detector, and where it finds none by the one for smaller faces; of `everyone` by the latter, and
- * by the short-range one too where that finds no large face, as in detector.py. The nearest face first: it is the one
- * that the page is about. For `rest` ms after nobody was seen the one for smaller faces, which takes several times as
- * long, is not asked; with 0 it is waited for where it is not here yet.
+ * Faces, the nearest first: it is the one that the page is about. By the short-range detector, and where it finds none by
+ * the one for smaller faces. Where more than one is wanted, the latter is asked always in a picture that stands alone
+ * (`rest` 0), and the short-range one too where that finds no large face, as in detector.py. Of pictures in a row the short-
+ * range one is asked always, and the other where it misses a face that was there, and every `SEARCH` ms: it takes several
+ * times as long. For `rest` ms after nobody was seen it is not asked; with 0 it is waited for where it is not here yet.
  */
-async function findFaces(picture: Picture, everyone: boolean, rest: number): Promise<Found[]> {
+async function findFaces(picture: Picture, most: number, rest: number): Promise<Found[]> {
   const started = performance.now();
   const large = LARGE * Math.max(picture.width, picture.height);
-  let faces: Found[] = [];
-  if (everyone) {
-    faces = await facesBy(await farOne(true), picture);
-    if (!faces.some(({ box }) => Math.max(box[2], box[3]) >= large)) {
-      const others = await facesBy(models.short, picture);
-      faces.push(...others.filter(({ box }) => !faces.some((known) => same(box, known.box))));
-    }
+  const far = async () => facesBy(await farOne(!rest), picture);
+  let faces: Found[];
+  if (most > 1 && !rest) {
+    faces = await far();
+    if (!faces.some(({ box }) => Math.max(box[2], box[3]) >= large)) join(faces, await facesBy(models.short, picture));
   } else {
     faces = await facesBy(models.short, picture);
-    if (!faces.length && started - nobodyAt >= rest) {
-      faces = await facesBy(await farOne(!rest), picture);
-      nobodyAt = started;
+    const missed = known?.faces.some(({ box }) => !faces.some((face) => same(face.box, box)));
+    const search = most > 1 && (missed || started - farAt >= SEARCH);
+    if (faces.length ? search : started - nobodyAt >= rest) {
+      farAt = started;
+      join(faces, await far());
     }
+    nobodyAt = faces.length ? -Infinity : Math.max(nobodyAt, farAt);
   }
-  if (faces.length) nobodyAt = -Infinity;
   return faces.sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
+}
+
+/** Adds those of a second detector that the first has not found. */
+function join(faces: Found[], others: Found[]): void {
+  faces.push(...others.filter(({ box }) => !faces.some((known) => same(box, known.box))));
 }
 
 async function facesBy(detector: Detector | null, picture: Picture): Promise<Found[]> {
@@ -165,31 +183,37 @@ function cut(picture: Picture, { box, keypoints }: Found): Pixels {
   return crop(picture, box, models.margin, excessTilt(box, keypoints));
 }
 
-/** Probabilities of a face; what its crop and its reading took is added to `timing`. */
-async function readFace(pixels: () => Pixels, timing: Timing): Promise<number[]> {
+/** Faces, the first `most` of them read; what cutting them out and reading them took is added to `timing`. */
+async function readFaces(found: Found[], picture: Picture, most: number, timing: Timing): Promise<Face[]> {
   const started = performance.now();
-  const rgba = pixels();
+  const crops = found.slice(0, most).map((face) => cut(picture, face));
   const cropped = performance.now();
-  const probabilities = await classify(rgba);
+  const probabilities = crops.length ? await classify(crops) : [];
   timing.crop += cropped - started;
   timing.classify += performance.now() - cropped;
-  return probabilities;
+  return found.map(({ box, score }, n) => ({ box, score, probabilities: probabilities[n] ?? null }));
 }
 
-async function classify(rgba: Pixels): Promise<number[]> {
-  const { probabilities } = await models.classifier.run({ rgba: tensorOf(rgba) });
+/** Probabilities of pictures of one size, read together. */
+async function classify(crops: Pixels[]): Promise<number[][]> {
+  const { probabilities } = await models.classifier.run({ rgba: tensorOf(...crops) });
   const found = [...(probabilities!.data as Float32Array)];
-  if (found.length !== models.about.expressions.length || !found.every(Number.isFinite)) {
+  const { length } = models.about.expressions;
+  if (found.length !== crops.length * length || !found.every(Number.isFinite)) {
     throw new Error(
-      `The model gave ${found.length} values for ${models.about.expressions.length} expressions, or none that is a ` +
-        'number. Export it again with ferlab.export.',
+      `The model gave ${found.length} values for ${crops.length * length} expressions, or none that is a number. ` +
+        'Export it again with ferlab.export.',
     );
   }
-  return found;
+  return crops.map((_, n) => found.slice(n * length, (n + 1) * length));
 }
 
-function tensorOf({ data, width, height }: Pixels): ort.Tensor {
-  return new ort.Tensor('uint8', new Uint8Array(data.buffer), [1, height, width, 4]);
+/** Of pictures of one size. */
+function tensorOf(...pictures: Pixels[]): ort.Tensor {
+  const { width, height } = pictures[0]!;
+  const bytes = new Uint8Array(4 * width * height * pictures.length);
+  pictures.forEach(({ data }, n) => bytes.set(data, 4 * width * height * n));
+  return new ort.Tensor('uint8', bytes, [pictures.length, height, width, 4]);
 }
 
 async function asPng({ data, width, height }: Pixels): Promise<Blob> {

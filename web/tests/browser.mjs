@@ -12,21 +12,21 @@ export const EXPRESSIONS = JSON.parse(readFileSync(join(DIST, 'models/classifier
 export const WORKER = readdirSync(join(DIST, 'assets')).find((name) => /^worker-.*\.js$/.test(name));
 export const fixture = (name) => join(FIXTURES, name);
 
-const CAMERA = [
+const showing = (clip) => [
   '--use-fake-device-for-media-stream',
   '--use-fake-ui-for-media-stream',
-  `--use-file-for-fake-video-capture=${fixture('camera.mjpeg')}`,
+  `--use-file-for-fake-video-capture=${fixture(clip)}`,
 ];
 
 /**
- * A page of its own browser and server. `camera`: 'clip', 'none' or 'refused'. `keep` lets the service worker in.
+ * A page of its own browser and server. `camera`: 'clip', 'none' or 'refused'; `clip` is what it shows. `keep` lets the service worker in.
  * `before` gets the page before it loads; `folder` is what is served. Everything is closed with `page.end()`.
  */
-export async function open({ camera = 'clip', keep = false, before, headers, folder = DIST, ...options } = {}) {
+export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = false, before, headers, folder = DIST, ...options } = {}) {
   const server = await serve(folder, 0, '127.0.0.1', headers);
   const url = `http://localhost:${server.address().port}/`;
   const profile = mkdtempSync(join(tmpdir(), 'ferlab-web-'));
-  const args = { clip: CAMERA, none: [], refused: ['--use-fake-device-for-media-stream', '--deny-permission-prompts'] };
+  const args = { clip: showing(clip), none: [], refused: ['--use-fake-device-for-media-stream', '--deny-permission-prompts'] };
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', ...args[camera]],

@@ -8,6 +8,7 @@ The faces are FER2013's PublicTest where `FERLAB_DATA` holds it, else drawn ones
 import json
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,7 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.inference.detector import FaceDetector
 from ferlab.inference.onnx_model import FORMAT, OnnxModel
+from ferlab.inference.tracks import Tracks
 from ferlab.inference.turning import crop_of
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.nets.preprocess import Preprocess
@@ -62,24 +64,69 @@ def frame(
     return out
 
 
-def found(faces: np.ndarray) -> list[np.ndarray]:
-    """Two faces that the detector finds in a frame."""
+def found(faces: np.ndarray, count: int) -> list[np.ndarray]:
+    """Faces that the detector finds in a frame."""
     detect, chosen = FaceDetector(threads=1), []
     for face in faces:
         if len(detect([frame(face)])[0]) == 1:
             chosen.append(face)
-        if len(chosen) == 2:
+        if len(chosen) == count:
             return chosen
     raise SystemExit("the detector finds no faces to test with")
 
 
-def write_clip(path: Path, pictures: dict[str, np.ndarray | None]) -> None:
+def write_clip(path: Path, images: Iterable[np.ndarray]) -> None:
     """A raw motion JPEG, which is one JPEG after another."""
     with path.open("wb") as file:
-        for name, count in CLIP:
-            for n in range(count):
-                image = frame(pictures[name], round(30 * np.sin(n / 12)))
-                file.write(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+        for image in images:
+            file.write(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+
+
+def one_after_another(pictures: dict[str, np.ndarray | None]) -> Iterator[np.ndarray]:
+    for name, count in CLIP:
+        for n in range(count):
+            yield frame(pictures[name], round(30 * np.sin(n / 12)))
+
+
+def beside(left: np.ndarray, right: np.ndarray) -> Iterator[np.ndarray]:
+    """Two faces, of which now the one and now the other is nearer: 2 s each."""
+    for near, far in ((260, 190), (190, 260)):
+        sides = [frame(face, size=(WIDTH // 2, HEIGHT), side=side) for face, side in ((left, near), (right, far))]
+        yield from [np.concatenate(sides, 1)] * 60
+
+
+def together(faces: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Five faces that sway."""
+    for n in range(120):
+        dx = round(8 * np.sin(n / 19))
+        rows = [[frame(face, dx, (w, HEIGHT // 2), 190) for face in row] for w, row in ((213, faces[:3]), (320, faces[3:]))]
+        upper, lower = (np.concatenate(row, 1) for row in rows)
+        yield np.concatenate([np.pad(upper, ((0, 0), (0, 1), (0, 0)), "edge"), lower])
+
+
+def most_unlike(faces: list[np.ndarray], model: OnnxModel) -> tuple[np.ndarray, np.ndarray]:
+    """The two whose probabilities lie farthest apart."""
+    crops = np.full((len(faces), 48, 48, 4), 255, np.uint8)
+    crops[..., :3] = np.stack(faces)[..., None]
+    read = model(crops)
+    apart = np.abs(read[:, None] - read[None]).max(-1)
+    i, j = np.unravel_index(apart.argmax(), apart.shape)
+    return faces[i], faces[j]
+
+
+def write_tracks(folder: Path) -> None:
+    """What `Tracks` makes of faces that wander, come and go: time in ms, boxes and probabilities in; numbers, averages out."""
+    tracks, rng, time_s, out = Tracks(), np.random.default_rng(3), 0.0, []
+    boxes = np.array([[0, 0, 100, 110], [150, 20, 90, 90], [320, 40, 60, 70]], float)
+    for n in range(80):
+        time_s += rng.choice([0.033, 0.05, 0.4])
+        boxes[:, :2] += rng.normal(0, 12, (3, 2))
+        here = [i for i in rng.permutation(3) if (n // 7 + i) % 4]
+        read = rng.dirichlet(np.full(K, 0.4), len(here)).astype(np.float32)
+        numbers, averages = tracks.update(time_s, [boxes[i].copy() for i in here], read.copy())
+        known = {"numbers": numbers, "averages": averages.tolist()}
+        out.append({"ms": 1000 * time_s, "boxes": boxes[here].tolist(), "read": read.tolist(), **known})
+    (folder / "tracks.json").write_text(json.dumps(out))
 
 
 def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
@@ -91,6 +138,8 @@ def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
     Image.fromarray(frame(face, side=90)).save(folder / "far.png")  # too small for the short-range detector
     two = np.concatenate([frame(face), frame(other)], 1)
     Image.fromarray(two).save(folder / "two.png")
+    Image.fromarray(frame(face, size=(320, 240), side=40)).save(folder / "small.png")
+    Image.fromarray(frame(face, size=(HEIGHT, WIDTH))).save(folder / "upright.png")
     Image.fromarray(two).rotate(38, Image.Resampling.BICUBIC, fillcolor=(120, 118, 112)).save(folder / "tilted.png")
     Image.fromarray(frame(face, 0, (7680, 4320), 2600)).save(folder / "8k.jpg", quality=85)
     cv2.imwrite(str(folder / "16bit.png"), frame(face)[..., ::-1].astype(np.uint16) * 257)
@@ -157,8 +206,12 @@ def main() -> None:
     folder, model = Path(sys.argv[1]), OnnxModel.open(sys.argv[2], threads=1)
     folder.mkdir(parents=True, exist_ok=True)
     faces = photographed()
-    face, other = found(faces)
-    write_clip(folder / "camera.mjpeg", {"face": face, "other face": other, "nobody": None})
+    chosen = found(faces, 12)
+    face, other = chosen[:2]
+    write_clip(folder / "camera.mjpeg", one_after_another({"face": face, "other face": other, "nobody": None}))
+    write_clip(folder / "beside.mjpeg", beside(*most_unlike(chosen, model)))
+    write_clip(folder / "five.mjpeg", together(chosen[:5]))
+    write_tracks(folder)
     write_photos(folder, face, other)
     write_golden(folder, model, faces)
     write_whole(folder, model)

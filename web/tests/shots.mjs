@@ -1,40 +1,67 @@
-/** Pictures of the page in each state, size and colour scheme, to be looked at: node tests/shots.mjs FOLDER */
+/** Pictures of the page in each state, size and colour scheme, to be looked at: node tests/shots.mjs FOLDER [STATE ...] */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { open, openFile, read, ready, says, until } from './browser.mjs';
 
-const folder = process.argv[2];
+const [folder, ...only] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
-const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+const LONG = 90_000; // ms
+const SIZES = { phone: { width: 390, height: 844 }, side: { width: 844, height: 390 }, desktop: { width: 1280, height: 800 } };
+const SCHEMES = { light: { colorScheme: 'light' }, dark: { colorScheme: 'dark' }, forced: { colorScheme: 'light', forcedColors: 'active' } };
 
-for (const [size, viewport] of Object.entries(SIZES)) {
-  for (const colorScheme of ['light', 'dark']) {
-    const shot = (name) => page.screenshot({ path: join(folder, `${size}-${colorScheme}-${name}.png`), fullPage: true });
-    const page = await open({ viewport, colorScheme });
-    await ready(page);
-    await shot('idle');
+/** Each opens the state in a page that is ready. */
+const STATES = {
+  idle: async () => undefined,
+  camera: async (page) => {
     await page.click('#start');
-    await read(page);
+    await until(page, () => document.querySelectorAll('.face').length >= 5, undefined, 'five faces', LONG);
     await page.click('#figures summary');
     await until(page, () => document.getElementById('stages').children.length);
     await page.waitForTimeout(1500);
-    await shot('camera');
-    await page.click('#figures summary');
+  },
+  capture: async (page) => {
+    await page.click('#start');
+    await read(page);
     await page.click('#capture summary');
     await until(page, () => {
       if (document.querySelectorAll('#thumbs img').length) return true;
       document.getElementById('take').click(); // again, where the clip showed nobody
       return false;
     });
-    await shot('capture');
-    await page.click('#capture summary');
+  },
+  photo: async (page) => {
     await openFile(page, 'two.png');
-    await read(page);
-    await shot('photo');
+    await says(page, '2 faces found');
+  },
+  upright: async (page) => {
+    await openFile(page, 'upright.png');
+    await says(page, 'One face found');
+  },
+  small: async (page) => {
+    await openFile(page, 'small.png');
+    await says(page, 'One face found');
+  },
+  nobody: async (page) => {
     await openFile(page, 'nobody.png');
     await says(page, 'No face was found');
-    await shot('nobody');
-    await page.end();
+  },
+};
+
+for (const [name, into] of Object.entries(STATES)) {
+  if (only.length && !only.includes(name)) continue;
+  const page = await open({ clip: 'five.mjpeg' });
+  await ready(page);
+  await into(page);
+  for (const [size, viewport] of Object.entries(SIZES)) {
+    await page.setViewportSize(viewport);
+    for (const [scheme, media] of Object.entries(SCHEMES)) {
+      await page.emulateMedia({ forcedColors: 'none', ...media });
+      await page.evaluate(() => scrollTo(0, 0));
+      await page.waitForTimeout(300); // until the boxes stand at the new size
+      await page.screenshot({ path: join(folder, `${name}-${size}-${scheme}.png`) });
+    }
   }
+  await page.screenshot({ path: join(folder, `${name}-whole.png`), fullPage: true });
+  await page.end();
 }

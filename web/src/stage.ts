@@ -1,0 +1,65 @@
+/** What is looked at, one thing at a time, and the room that it has on the page. */
+import { element } from './page';
+
+export type State = 'idle' | 'opening' | 'camera' | 'video' | 'photo';
+
+const START = { idle: 'Start camera', opening: 'Starting…', camera: 'Stop', video: 'Stop', photo: 'Start camera' };
+
+export class Stage {
+  readonly video = element<HTMLVideoElement>('video');
+  readonly photo = element<HTMLCanvasElement>('photo');
+  state: State = 'idle';
+  private turn = 0;
+  private url = '';
+
+  constructor() {
+    this.video.onresize = () => this.video.videoWidth && this.fit(this.video.videoWidth, this.video.videoHeight);
+  }
+
+  /** Something else is looked at from now on. Returns whether that is still so. */
+  enter(next: State): () => boolean {
+    const mine = ++this.turn;
+    this.state = next;
+    element('screen').dataset.state = next;
+    this.video.hidden = next !== 'camera' && next !== 'video';
+    this.photo.hidden = next !== 'photo';
+    element('start').textContent = START[next];
+    for (const id of ['whole', 'switch']) element(id).hidden = true;
+    if (next === 'idle') this.fit(4, 3);
+    return () => mine === this.turn;
+  }
+
+  /** The stage takes the shape of its picture. */
+  fit(width: number, height: number): void {
+    element('screen').style.setProperty('--aspect', String(width / height));
+  }
+
+  /** Plays a camera's stream, or a video file's address. */
+  async play(source: MediaStream | string, name: string): Promise<void> {
+    const { video } = this;
+    if (typeof source === 'string') {
+      this.url = source;
+      video.controls = video.loop = true;
+      video.src = source;
+    } else video.srcObject = source;
+    video.setAttribute('aria-label', name);
+    await video.play();
+    if (!video.videoWidth) throw new Error('no picture');
+  }
+
+  closeVideo(): void {
+    const { video } = this;
+    video.pause();
+    video.srcObject = null;
+    video.removeAttribute('src');
+    video.controls = false;
+    if (this.url) URL.revokeObjectURL(this.url);
+    this.url = '';
+  }
+
+  draw(bitmap: ImageBitmap): void {
+    Object.assign(this.photo, { width: bitmap.width, height: bitmap.height });
+    this.photo.getContext('2d')!.drawImage(bitmap, 0, 0);
+    this.fit(bitmap.width, bitmap.height);
+  }
+}
