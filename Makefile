@@ -14,9 +14,9 @@ help: ## print this list
 $(READY): pyproject.toml constraints.txt
 	test -x $(PY) || python3 -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt && touch $@
-$(WEB_READY): web/package.json
+$(WEB_READY): web/package-lock.json
 	@command -v npm >/dev/null || { echo "web: expected Node 20.19 or newer with npm, found none; install it" >&2; exit 1; }
-	cd web && npm install --no-package-lock --no-audit --no-fund --loglevel=error && touch node_modules/.ready
+	cd web && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.ready
 setup: $(READY) ## create the environment .venv; the other targets create it when it is missing
 demo: $(READY) ## train on drawn faces, evaluate, write the report: about two minutes on two cores
 	$(PY) -m ferlab.train experiment=demo name=demo outputs=outputs/demo

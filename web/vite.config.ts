@@ -12,7 +12,7 @@ const MODELS = resolve(here, '../src/ferlab/inference/models');
 const model = resolve(process.env.MODEL || resolve(MODELS, 'five_layer.onnx'));
 const ORT = resolve(here, 'node_modules/onnxruntime-web');
 const ORT_VERSION = JSON.parse(readFileSync(resolve(ORT, 'package.json'), 'utf8')).version;
-const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|wasm|onnx|webmanifest)$/;
+const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|txt|wasm|onnx|webmanifest)$/;
 
 /** What is copied as it is: place in the page -> file. */
 const copied: Record<string, string> = {
@@ -31,6 +31,26 @@ const copied: Record<string, string> = {
     ]),
   ),
 };
+
+/** Whose works the page gives on, and under which licences. */
+function licences(): string {
+  const text = (file: string) => readFileSync(resolve(here, file), 'utf8').trim();
+  const own = text('../LICENSE');
+  const parts = {
+    'ferlab and what it contains': `${text('../NOTICE')}\n\n${own}`,
+    'Apache License 2.0, of the face detectors (models/face_short.onnx, models/face_back.onnx)': text(
+      '../src/ferlab/inference/models/LICENSE-Apache-2.0.txt',
+    ),
+    // Its package holds no licence text: the same one as ours, in the name that its files state.
+    [`ONNX Runtime Web ${ORT_VERSION}, whose ThirdPartyNotices.txt names the works in it`]: own.replace(
+      /Copyright .*/,
+      'Copyright (c) Microsoft Corporation',
+    ),
+    fflate: text('node_modules/fflate/LICENSE'),
+  };
+  const line = '='.repeat(80);
+  return Object.entries(parts).map(([name, words]) => `${line}\n${name}\n${line}\n\n${words}\n`).join('\n');
+}
 
 function parts(): Plugin {
   return {
@@ -66,8 +86,8 @@ function parts(): Plugin {
           name,
           Buffer.from(part.type === 'chunk' ? part.code : part.source),
         ]);
-        for (const [fileName, file] of added) {
-          const source = readFileSync(file);
+        const sources: [string, Buffer][] = added.map(([name, file]) => [name, readFileSync(file)]);
+        for (const [fileName, source] of [...sources, ['licences.txt', Buffer.from(licences())] as const]) {
           contents.push([fileName, source]);
           this.emitFile({ type: 'asset', fileName, source });
         }

@@ -21,6 +21,8 @@ const showing = (clip) => [
 /**
  * A page of its own browser and server. `camera`: 'clip', 'none' or 'refused'; `clip` is what it shows. `keep` lets the service worker in.
  * `before` gets the page before it loads; `folder` is what is served. Everything is closed with `page.end()`.
+ *
+ * @param {Record<string, any>} [options] more of them are Playwright's
  */
 export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = false, before, headers, folder = DIST, ...options } = {}) {
   const server = await serve(folder, 0, '127.0.0.1', headers);
@@ -36,9 +38,9 @@ export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = fals
     ...options,
   });
   const page = context.pages()[0] ?? (await context.newPage());
-  page.requests = [];
+  page.sent = [];
   page.faults = [];
-  context.on('request', (request) => page.requests.push(request.url()));
+  context.on('request', (request) => page.sent.push(request.url()));
   page.on('pageerror', (error) => page.faults.push(String(error)));
   page.on('console', (message) => message.type() === 'error' && page.faults.push(message.text()));
   page.closeServer = () =>

@@ -15,7 +15,7 @@ test('faces of two people in a zip, nothing uploaded', async () => {
     assert.ok(await page.locator('#take').isDisabled());
     await page.click('#start');
     await read(page);
-    const requests = page.requests.length;
+    const requests = page.sent.length;
 
     await page.fill('#subject', 'no name!');
     assert.ok(await page.locator('#take').isDisabled(), 'a name that file names cannot hold');
@@ -49,7 +49,7 @@ test('faces of two people in a zip, nothing uploaded', async () => {
     for (const name of names) assert.match(name, new RegExp(`^webcam/(${EXPRESSIONS.join('|')})/p0[12]-\\d+\\.png$`));
     assert.ok(names.some((name) => name.startsWith(`webcam/${EXPRESSIONS[0]}/p01-`)));
     for (const bytes of Object.values(files)) assert.equal(Buffer.from(bytes.slice(1, 4)).toString(), 'PNG');
-    const sent = page.requests.slice(requests).filter((url) => !/^blob:|\/models\/face_back\.(onnx|json)$/.test(url));
+    const sent = page.sent.slice(requests).filter((url) => !/^blob:|\/models\/face_back\.(onnx|json)$/.test(url));
     assert.deepEqual(sent, []);
   } finally {
     await page.end();

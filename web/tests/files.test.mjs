@@ -23,11 +23,14 @@ for (const name of ['face.jpg', '8k.jpg', '16bit.png', 'alpha.png', 'exif.jpg', 
   });
 }
 
-for (const [name, plain, most, why] of [
+/** @type {[string, string, number, string][]} */
+const ALIKE = [
   ['16bit.png', 'plain.png', 0.005, 'the low byte'],
   ['alpha.png', 'white.png', 0.005, 'white behind it'],
   ['exif.jpg', 'face.jpg', 0.2, 'the loss of JPEG'], // 0.1 of a real face in Python too
-]) {
+];
+for (const [name, plain, most, why] of ALIKE) {
+
   test(`${name} is read as ${plain}, but for ${why}`, async () => {
     const values = [];
     for (const file of [plain, name]) {

@@ -99,9 +99,19 @@ def together(faces: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Five faces that sway."""
     for n in range(120):
         dx = round(8 * np.sin(n / 19))
-        rows = [[frame(face, dx, (w, HEIGHT // 2), 190) for face in row] for w, row in ((213, faces[:3]), (320, faces[3:]))]
+        rows = [
+            [frame(face, dx, (w, HEIGHT // 2), 190) for face in row] for w, row in ((213, faces[:3]), (320, faces[3:]))
+        ]
         upper, lower = (np.concatenate(row, 1) for row in rows)
         yield np.concatenate([np.pad(upper, ((0, 0), (0, 1), (0, 0)), "edge"), lower])
+
+
+def write_video(path: Path, face: np.ndarray, size: tuple[int, int], seconds: float) -> None:
+    """A WebM of one face, at 30 frames a second."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), 30, size)
+    for n in range(round(30 * seconds)):
+        writer.write(frame(face, 4 * n, size, size[1] * 2 // 3)[..., ::-1])
+    writer.release()
 
 
 def most_unlike(faces: list[np.ndarray], model: OnnxModel) -> tuple[np.ndarray, np.ndarray]:
@@ -115,7 +125,7 @@ def most_unlike(faces: list[np.ndarray], model: OnnxModel) -> tuple[np.ndarray, 
 
 
 def write_tracks(folder: Path) -> None:
-    """What `Tracks` makes of faces that wander, come and go: time in ms, boxes and probabilities in; numbers, averages out."""
+    """What `Tracks` makes of faces that wander, come and go: boxes and probabilities in; numbers and averages out."""
     tracks, rng, time_s, out = Tracks(), np.random.default_rng(3), 0.0, []
     boxes = np.array([[0, 0, 100, 110], [150, 20, 90, 90], [320, 40, 60, 70]], float)
     for n in range(80):
@@ -212,6 +222,7 @@ def main() -> None:
     write_clip(folder / "beside.mjpeg", beside(*most_unlike(chosen, model)))
     write_clip(folder / "five.mjpeg", together(chosen[:5]))
     write_tracks(folder)
+    write_video(folder / "4k.webm", face, (3840, 2160), 0.3)
     write_photos(folder, face, other)
     write_golden(folder, model, faces)
     write_whole(folder, model)

@@ -160,8 +160,8 @@ test('the bars of a face are never a mixture with those of another', async () =>
       page.addInitScript(() => {
         window.heard = [];
         window.Worker = class extends Worker {
-          constructor(...given) {
-            super(...given);
+          constructor(url, options) {
+            super(url, options);
             this.addEventListener('message', ({ data }) => data.seen && window.heard.push(data.seen.faces));
           }
         };
@@ -200,8 +200,8 @@ test('the camera: each face that was followed is searched before the next frame,
       page.addInitScript(() => {
         window.heard = [];
         window.Worker = class extends Worker {
-          constructor(...given) {
-            super(...given);
+          constructor(url, options) {
+            super(url, options);
             this.addEventListener('message', ({ data }) => window.heard.push(data));
           }
         };

@@ -126,14 +126,14 @@ test('the other camera is asked for by its side', async () => {
         window.wishes = [];
         const { mediaDevices } = navigator;
         const real = mediaDevices.getUserMedia.bind(mediaDevices);
-        mediaDevices.getUserMedia = async (wish) => {
+        mediaDevices.getUserMedia = async (/** @type {any} */ wish) => {
           window.wishes.push(wish.video.facingMode);
           const stream = await real({ video: true });
           const [track] = stream.getVideoTracks();
           track.getSettings = () => ({ facingMode: wish.video.facingMode });
           return stream;
         };
-        mediaDevices.enumerateDevices = async () => [{ kind: 'videoinput' }, { kind: 'videoinput' }];
+        mediaDevices.enumerateDevices = async () => /** @type {any} */ ([{ kind: 'videoinput' }, { kind: 'videoinput' }]);
       }),
   });
   try {

@@ -15,7 +15,8 @@ test('the stage has the shape of its picture and leaves room, upright and on its
   const page = await open({ camera: 'none' });
   try {
     await ready(page);
-    for (const [name, aspect] of [['upright.png', 480 / 640], ['face.jpg', 640 / 480], ['two.png', 1280 / 480]]) {
+    const shapes = { 'upright.png': 480 / 640, 'face.jpg': 640 / 480, 'two.png': 1280 / 480 };
+    for (const [name, aspect] of Object.entries(shapes)) {
       await openFile(page, name);
       await says(page, 'found');
       for (const [width, height] of [[390, 844], [844, 390], [1024, 768], [1280, 800]]) {
@@ -47,7 +48,7 @@ test('bars have a length in forced colours too', async () => {
     await ready(page);
     await openFile(page, 'face.jpg');
     await says(page, 'found');
-    for (const forcedColors of ['none', 'active']) {
+    for (const forcedColors of /** @type {const} */ (['none', 'active'])) {
       await page.emulateMedia({ forcedColors });
       const png = (await page.locator('.best meter').screenshot()).toString('base64');
       const colours = await page.evaluate(async (png) => {
@@ -69,7 +70,7 @@ test('nothing moves by itself while faces come and go, and a screen reader is to
     before: (page) =>
       page.addInitScript(() => {
         window.moved = 0;
-        new PerformanceObserver((list) => list.getEntries().forEach((entry) => entry.hadRecentInput || (window.moved += entry.value)))
+        new PerformanceObserver((list) => list.getEntries().forEach((/** @type {any} */ entry) => entry.hadRecentInput || (window.moved += entry.value)))
           .observe({ type: 'layout-shift', buffered: true });
       }),
   });
@@ -184,8 +185,33 @@ test('durations and words are of what is looked at: camera, photo or video', asy
     });
     await page.setInputFiles('#file', { name: 'nobody.webm', mimeType: 'video/webm', buffer: Buffer.from(recorded) });
     await until(page, () => document.getElementById('status').textContent.includes('this part of the video'), undefined, 'words', LONG);
-    assert.ok((await rows()).includes('video frame to label'), await rows());
+    assert.ok((await rows()).includes('video frame to label'), (await rows()).join());
     assert.equal(await page.getByLabel('The video nobody.webm').count(), 1);
+  } finally {
+    await page.end();
+  }
+});
+
+test('a 4K video is shrunk before it is read', async () => {
+  const page = await open({
+    camera: 'none',
+    before: (page) =>
+      page.addInitScript(() => {
+        window.sizes = [];
+        const post = Worker.prototype.postMessage;
+        Worker.prototype.postMessage = function (message, transfer) {
+          if (message.bitmap) window.sizes.push([message.bitmap.width, message.bitmap.height]);
+          return post.call(this, message, transfer);
+        };
+      }),
+  });
+  try {
+    await ready(page);
+    await openFile(page, '4k.webm');
+    await until(page, () => document.querySelectorAll('.face').length, undefined, 'a face', LONG);
+    assert.deepEqual((await page.evaluate(() => window.sizes))[0], [1280, 720]);
+    const [face, screen] = [await boxOf(page, '.face'), await boxOf(page, '#screen')];
+    assert.ok(face.height > 0.35 * screen.height && face.height < 0.7 * screen.height, 'the box has the size of the face');
   } finally {
     await page.end();
   }

@@ -17,8 +17,8 @@ const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.max(0, Ma
 function watch() {
   window.heard = [];
   window.Worker = class extends Worker {
-    constructor(...given) {
-      super(...given);
+    constructor(url, options) {
+      super(url, options);
       this.addEventListener('message', ({ data }) => window.heard.push({ at: performance.now(), ...data }));
     }
   };

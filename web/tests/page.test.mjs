@@ -19,8 +19,8 @@ test('the page talks to its own origin alone', async () => {
     await openFile(page, 'two.png');
     await says(page, '2 faces found');
     await until(page, () => navigator.serviceWorker.controller);
-    const others = page.requests.filter((url) => !url.startsWith(page.url0) && !url.startsWith('blob:'));
-    assert.ok(page.requests.length > 5);
+    const others = page.sent.filter((url) => !url.startsWith(page.url0) && !url.startsWith('blob:'));
+    assert.ok(page.sent.length > 5);
     assert.deepEqual(others, []);
     const elsewhere = await page.evaluate(async () => {
       const tried = ['https://example.com/', 'http://localhost:1/'].map((url) => fetch(url).then(() => url, () => null));
@@ -72,7 +72,7 @@ const SIZES = [
 test('in any size and colour scheme axe finds nothing, nothing sticks out, and targets are 44 px', async () => {
   const page = await open({ bypassCSP: true }); // axe is put into the page
   const check = async (state) => {
-    for (const colorScheme of ['light', 'dark']) {
+    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }));
       const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
@@ -142,11 +142,26 @@ test('who wants no motion sees none', async () => {
   }
 });
 
+test('the licences of what the page gives on come with it', async () => {
+  const page = await open({ camera: 'none' });
+  try {
+    const response = await page.context().request.get(new URL(await page.getByRole('link', { name: 'Licences' }).getAttribute('href'), page.url0).href);
+    const text = await response.text();
+    for (const words of ['the ferlab authors', 'BlazeFace', 'MediaPipe', 'Version 2.0, January 2004', 'END OF TERMS AND CONDITIONS']) {
+      assert.ok(text.includes(words), words);
+    }
+    assert.match(text, /Copyright \(c\) Microsoft Corporation\s+Permission is hereby granted/);
+    assert.match(text, /fflate[^]*Arjun Barrett[^]*Permission is hereby granted/);
+  } finally {
+    await page.end();
+  }
+});
+
 test('the compressed download is below 9 MB', () => {
-  const files = readdirSync(DIST, { recursive: true }).filter((name) => statSync(join(DIST, name)).isFile());
+  const files = readdirSync(DIST, { recursive: true, encoding: 'utf8' }).filter((name) => statSync(join(DIST, name)).isFile());
   const sizes = files
     .filter((name) => !name.endsWith('.gz'))
-    .map((name) => [name, files.includes(`${name}.gz`) ? gzipSync(readFileSync(join(DIST, name))).length : statSync(join(DIST, name)).size]);
+    .map((name) => /** @type {const} */ ([name, files.includes(`${name}.gz`) ? gzipSync(readFileSync(join(DIST, name))).length : statSync(join(DIST, name)).size]));
   const total = sizes.reduce((sum, [, size]) => sum + size, 0);
   console.log(`# download: ${(total / 1e6).toFixed(2)} MB`);
   assert.ok(total < MOST_BYTES, `${total} bytes: ${sizes.map(([name, size]) => `${name} ${size}`).join(', ')}`);

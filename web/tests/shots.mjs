@@ -8,6 +8,7 @@ const [folder, ...only] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
 const LONG = 90_000; // ms
 const SIZES = { phone: { width: 390, height: 844 }, side: { width: 844, height: 390 }, desktop: { width: 1280, height: 800 } };
+/** @type {Record<string, { colorScheme: 'light' | 'dark'; forcedColors?: 'active' }>} */
 const SCHEMES = { light: { colorScheme: 'light' }, dark: { colorScheme: 'dark' }, forced: { colorScheme: 'light', forcedColors: 'active' } };
 
 /** Each opens the state in a page that is ready. */

@@ -10,13 +10,13 @@ const LONG = 90_000; // ms: the page waits 15 s for a sign of life
 function watchWorkers() {
   window.workers = [];
   window.Worker = class extends Worker {
-    constructor(...given) {
-      super(...given);
+    constructor(url, options) {
+      super(url, options);
       window.workers.push(this);
     }
 
-    postMessage(...given) {
-      if (!window.silent) super.postMessage(...given);
+    postMessage(message, transfer) {
+      if (!window.silent) super.postMessage(message, transfer);
     }
   };
 }
