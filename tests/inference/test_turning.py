@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.tilted_faces import scene
+from benchmarks.faces_in_scenes import scene
 from ferlab.data.drawn import draw
 from ferlab.inference.detector import Detection, FaceDetector
 from ferlab.inference.framing import crop

@@ -8,6 +8,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from ferlab.expressions import EXPRESSIONS
+from ferlab.reporting import model_fitness
 from tests.reporting.cards import (
     card,  # noqa: F401
     cards,
@@ -20,7 +21,7 @@ from tests.unpacked import ENTRIES, RESULTS, report_of, unpacked
 
 def test_the_sections_are_those_of_mitchell(card):
     assert re.findall(r"^## (.*)$", card, re.MULTILINE) == [
-        "Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data",
+        "Model details", "Intended use", model_fitness.TITLE, "Factors", "Metrics", "Evaluation data", "Training data",
         "Quantitative analyses", "Ethical considerations and limits", "Caveats and recommendations",
     ]  # fmt: skip
     assert "\n\n\n" not in card

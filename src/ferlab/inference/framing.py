@@ -12,7 +12,7 @@ import numpy as np
 
 CROP_SIDE = 96  # twice a face's side in the data, so that the model's own resizing decides
 # Up to this tilt, which many heads have in FER2013, labels are as good as of levelled faces: a crop keeps it.
-# benchmarks/tilted_faces.py measures what levelling gives.
+# benchmarks/faces_in_scenes.py measures what levelling gives.
 KEPT_TILT = math.radians(10)
 _LEAST_EYES = 0.25  # distance of the eyes by the longer side of the box; below it (a profile) their line tells nothing
 

@@ -15,7 +15,7 @@ from ferlab.data.store_folder import CARD
 from ferlab.errors import FerlabError
 from ferlab.evaluation import ledger
 from ferlab.files import refuse_name, write_text
-from ferlab.reporting import data_card, model_card, records
+from ferlab.reporting import data_card, model_card, model_fitness, records
 from ferlab.runs import shapes
 from ferlab.studies.mistakes_record import MistakesRecord
 
@@ -33,9 +33,10 @@ def describe(config: Mapping[str, Any]) -> list[Path]:
     found = records.find(config["runs"]) if config["runs"] else []
     looks = ledger.known(config["ledger"], [record.path for record in found])
     found = [records.portable(record) for record in found]
+    in_scenes = model_fitness.scenes(config["scenes"])
     cards = {}
     for record in found:
-        cards[f"{record.name}.md"] = model_card.render(record, looks, config["split"], config["tta"])
+        cards[f"{record.name}.md"] = model_card.render(record, looks, config["split"], config["tta"], in_scenes)
     analyses = [(study.content, analysis) for record in found for study, analysis in record.found(MistakesRecord)]
     for card in _prepared(config["data"]) if config.get("data") else []:
         votes = {of["split"]: a.ferplus for of, a in analyses if a.ferplus and of["data"].split("+")[0] == card["name"]}

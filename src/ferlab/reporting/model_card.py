@@ -1,7 +1,7 @@
 """A record -> its model card in Markdown, in the sections of Mitchell et al. 2019 (arXiv:1810.03993).
 
 Every number comes from a file that a command wrote; what no file says is called not measured, with the command that
-measures it. What follows from a number is said only where the number is there.
+measures it. What follows from a number is said only where the number is there. One section is our own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,18 +11,25 @@ import numpy as np
 
 from ferlab.expressions import EXPRESSIONS
 from ferlab.pages.words import listed, percent
-from ferlab.reporting import markdown, model_limits, reports
+from ferlab.reporting import markdown, model_fitness, model_limits, reports
 from ferlab.reporting.records import Record
 from ferlab.studies.kinds import KINDS
 from ferlab.studies.robustness_record import RobustnessRecord
 
 
-def render(record: Record, looks: Sequence[Mapping[str, Any]] | None, split: str | None, tta: str | None) -> str:
+def render(
+    record: Record,
+    looks: Sequence[Mapping[str, Any]] | None,
+    split: str | None,
+    tta: str | None,
+    scenes: model_fitness.Scenes | None = None,
+) -> str:
     """The card as Markdown.
 
     Args:
         looks: entries of the ledger, None where there is no ledger.
         split, tta: of what is told by expression; None: test before val, the larger set of views.
+        scenes: accuracies by tilt, size and light, where they were measured.
 
     Raises:
         FerlabError: no report is of what was asked for, or one lacks what belongs in it.
@@ -31,6 +38,7 @@ def render(record: Record, looks: Sequence[Mapping[str, Any]] | None, split: str
     sections = {
         "Model details": _details(record),
         "Intended use": _USE,
+        model_fitness.TITLE: model_fitness.fitness(record, scenes),
         "Factors": _factors(record),
         "Metrics": _METRICS,
         "Evaluation data": _evaluation_data(record),
@@ -47,7 +55,8 @@ def render(record: Record, looks: Sequence[Mapping[str, Any]] | None, split: str
 
 _HEAD = (
     "Written by `python -m ferlab.describe` from what the commands measured, in the sections of Mitchell et al. 2019 "
-    "(arXiv:1810.03993). Ratios are in percent; brackets hold 95 % intervals (Wilson) over the choice of faces."
+    "(arXiv:1810.03993) and one more. Ratios are in percent; brackets hold 95 % intervals (Wilson) over the choice of "
+    "faces."
 )
 _USE = [
     markdown.bullets(

@@ -25,10 +25,6 @@ def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Map
         lines.append(markdown.unmeasured("Which expressions are missed", f"python -m ferlab.evaluate {record.runs}"))
     lines.append(_bad_pictures(record))
     lines += _label_noise(record)
-    if not _drawn(record):
-        lines.append(
-            f"Whether it serves groups of people alike: not measured, and not to be measured on {_data(record)}."
-        )
     if looks is None:
         lines.append("Looks at the test split: not known; there was no ledger, type ledger=FILE")
     else:
@@ -107,6 +103,13 @@ def who(record: Record) -> str:
         f"Who is shown (age, gender, skin, culture): not measured, since {_data(record)} does not say who is shown; no "
         "command measures it. A difference between groups can be neither stated nor excluded."
     )
+
+
+def groups(record: Record) -> str:
+    """Whether it serves groups of people alike, as far as the data say; empty of drawn faces."""
+    if _drawn(record):
+        return ""
+    return f"Whether it serves groups of people alike: not measured, and not to be measured on {_data(record)}."
 
 
 def _data(record: Record) -> str:

@@ -1,6 +1,7 @@
 """What the files of a run, an ensemble or an exported model say: nothing is run or measured, no data are opened.
 
-They lie in its directory (reports/SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/metrics.csv), or were published (results/).
+They lie in its directory (reports/SPLIT-VIEWS/, elsewhere/DATA-SPLIT-VIEWS/, KIND/PLACE/KIND.json, log/N/metrics.csv),
+or were published (results/).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 from ferlab import commandline
 from ferlab.commandline import matching
 from ferlab.errors import FerlabError
+from ferlab.evaluation.report import ELSEWHERE
 from ferlab.files import refuse_name
 from ferlab.reporting import markdown, published, written_studies
 from ferlab.reporting.markdown import Report
@@ -36,6 +38,7 @@ class Record:
         studies: those on the run's own val first.
         curves: gives the rows of metrics.csv.
         weights_file: of what was published, where the weights lie on the machine that measured them.
+        elsewhere: reports of the same weights on other data than its own; none of what was published.
     """
 
     path: Path
@@ -45,6 +48,7 @@ class Record:
     studies: Sequence[WrittenStudy]
     curves: Callable[[], Sequence[Mapping[str, str]]]
     weights_file: PurePath | None = None
+    elsewhere: Sequence[Report] = ()
 
     @property
     def frozen(self) -> str | None:
@@ -95,8 +99,12 @@ class Record:
         """All reports; raises as `report`."""
         return [self._whole(report) for report in self.reports]
 
-    def _whole(self, report: Report) -> Report:
-        typed = f"runs={self.typed} split={report['split']} tta={report['tta']}"
+    def whole_elsewhere(self) -> list[Report]:
+        """All reports on other data; raises as `report`."""
+        return [self._whole(report, f" data={report.get('data')}") for report in self.elsewhere]
+
+    def _whole(self, report: Report, data: str = "") -> Report:
+        typed = f"runs={self.typed} split={report['split']} tta={report['tta']}{data}"
         shapes.read(
             shapes.Measured,
             report,
@@ -188,9 +196,8 @@ def _read(path: Path) -> Record | None:
     """What is in a directory; None where it is no run's, ensemble's or exported model's."""
     if not path.is_dir():
         return None
-    reports = path.glob("reports/*/report.json")
     is_run = (path / directory.CONFIG).is_file() or (path / directory.INFO).is_file()
-    loaded = sorted((load_report(p) for p in reports), key=lambda r: markdown.order((r["split"], r["tta"])))
+    loaded = _loaded(path, "reports")
     if not is_run and not loaded:
         return None
     run = directory.load(path) if is_run else None
@@ -199,7 +206,15 @@ def _read(path: Path) -> Record | None:
     files = ((kind, file) for kind in KINDS for file in sorted(path.glob(f"{kind}/*/{kind}.json")))
     studies = [written_studies.read(kind, file) for kind, file in files]
     studies.sort(key=_own_val_first)
-    return Record(path, name, run, loaded, studies, run.metrics_rows if run else tuple)
+    weights = loaded[0].get("weights_sha256") if loaded else None
+    others = [report for report in _loaded(path, ELSEWHERE) if report.get("weights_sha256") == weights]
+    return Record(path, name, run, loaded, studies, run.metrics_rows if run else tuple, elsewhere=others)
+
+
+def _loaded(path: Path, folder: str) -> list[Report]:
+    """The reports in a folder of a directory, val first."""
+    found = (load_report(file) for file in sorted(path.glob(f"{folder}/*/report.json")))
+    return sorted(found, key=lambda r: markdown.order((r["split"], r["tta"])))
 
 
 def _own_val_first(study: WrittenStudy) -> tuple[bool, bool]:
