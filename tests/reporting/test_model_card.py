@@ -42,7 +42,7 @@ def test_accuracies_are_those_of_the_reports_with_wilson_intervals(card):
 
 def test_recall_and_precision_by_expression_come_from_the_matrix(card):
     matrix = np.array(report_of(STUDENT)["confusion_matrix"])
-    found = rows(card, "expression")
+    found = rows(card.split("### By expression")[1], "expression")
     assert [row["expression"] for row in found] == list(EXPRESSIONS)
     for k, row in enumerate(found):
         assert row["faces"] == str(matrix[k].sum())
@@ -92,7 +92,7 @@ def test_an_expression_without_faces_and_one_that_is_never_said(tmp_path):
     report["recall"]["disgust"] = None
     path.write_text(json.dumps(report))
     text = cards(tmp_path, folder, split="val", tta="none")[f"{STUDENT}.md"]
-    found = {row["expression"]: row for row in rows(text, "expression")}
+    found = {row["expression"]: row for row in rows(text.split("### By expression")[1], "expression")}
     assert (found["disgust"]["recall"], found["disgust"]["most often taken for"]) == ("no face", "–")
     assert found["fear"]["precision"] == "never said"
     assert "Disgust: not measured, the split has no such face." in text

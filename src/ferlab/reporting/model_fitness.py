@@ -98,7 +98,9 @@ def _verdicts(sets: Sequence[Report]) -> list[str]:
     """Good for, fails for, between and not known, of those expressions that have enough faces in a data set."""
     if not sets:
         return []
-    good, between, unknown, bad = [], [], [], []
+    good: list[str] = []
+    between: list[str] = []
+    unknown, bad = [], []
     for k, name in enumerate(EXPRESSIONS):
         known = [(report, m) for report in sets if (m := np.asarray(report["confusion_matrix"]))[k].sum() >= FREQUENT]
         ranges = [interval95(int(m[k, k]), int(m[k].sum())) or [0, 1] for _, m in known]
