@@ -49,7 +49,8 @@ def section(tmp_path, folder, **options):
 def test_recall_by_data_set_is_that_of_the_counts(tmp_path):
     run = unpacked(STUDENT, tmp_path)
     put(run, WILD)
-    put(run, np.eye(7, dtype=int), tta="flip")  # a single view goes first
+    put(run, np.eye(7, dtype=int), tta="flip")  # a single view goes first, and the shares that were learned
+    put(run, np.eye(7, dtype=int), split="test", priors=[1 / 7] * 7)
     found = rows(section(tmp_path, run), "expression")
     own = np.array(report_of(STUDENT)["confusion_matrix"])
     assert [row["expression"] for row in found] == list(EXPRESSIONS)

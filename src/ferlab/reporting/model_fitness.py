@@ -65,7 +65,7 @@ _INTRO = "Recall in percent (95 % interval, Wilson) of the faces of each express
 
 
 def _sets(record: Record) -> list[Report]:
-    """One report of each data set: of test before val, in a single view before other views; its own data first."""
+    """A report of each data set: with the shares learned before other ones, test before val, a single view before others."""
     best: dict[str, Report] = {}
     for report in record.whole_reports() + record.whole_elsewhere():
         known = best.setdefault(report["data"], report)
@@ -74,8 +74,8 @@ def _sets(record: Record) -> list[Report]:
     return list(best.values())
 
 
-def _rank(report: Report) -> tuple[bool, bool]:
-    return report["split"] == "test", report["tta"] == "none"
+def _rank(report: Report) -> tuple[bool, bool, bool]:
+    return report.get("priors") is None, report["split"] == "test", report["tta"] == "none"
 
 
 def _where(report: Report) -> str:
