@@ -1,9 +1,9 @@
-/** Opened files: a photo becomes a canvas of moderate size, a video an address that plays. */
+/** Opened files: a photo becomes a bitmap of moderate size (an 8k one takes 130 MB), a video an address that plays. */
 import { pictureOf } from './canvas';
+import { LONGEST } from './everyone';
 import { resized } from './framing';
 import { TOO_SMALL, badFile, otherFile } from './messages';
 
-const LONGEST = 1280; // px: faces are read at 96, and a canvas of an 8k photo takes 130 MB
 const SHORTEST = 24;
 
 export type Opened = { kind: 'photo'; bitmap: ImageBitmap } | { kind: 'video'; url: string };

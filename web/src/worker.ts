@@ -6,6 +6,7 @@ import * as ort from 'onnxruntime-web/wasm';
 
 import { pictureOf } from './canvas';
 import { inPixels, letterbox, merge, overlap, same, type Found } from './detector';
+import { LEAST, partOf, tiles, wholeOnes, withTiles } from './everyone';
 import { CROP_SIDE, blank, crop, excessTilt, type Picture, type Pixels } from './framing';
 import { openModels, type Detector, type Models } from './models';
 import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protocol';
@@ -126,25 +127,26 @@ const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: nu
 /**
  * Faces, the nearest first: it is the one that the page is about. By the short-range detector, and where it finds none by
  * the one for smaller faces. Where more than one is wanted, the latter is asked always in a picture that stands alone
- * (`rest` 0), and the short-range one too where that finds no large face, as in detector.py. Of pictures in a row the short-
- * range one is asked always, and the other where it misses a face that was there, and every `SEARCH` ms: it takes several
- * times as long. For `rest` ms after nobody was seen it is not asked; with 0 it is waited for where it is not here yet.
+ * (`rest` 0), in tiles too, and the short-range one where that finds no large face, as in everyone.py. Of pictures in a
+ * row the short-range one is asked always, and the other where it misses a face that was there, and every `SEARCH` ms: it
+ * takes several times as long. For `rest` ms after nobody was seen it is not asked; with 0 it is waited for where it is not here yet.
  */
 async function findFaces(picture: Picture, most: number, rest: number): Promise<Found[]> {
   const started = performance.now();
   const large = LARGE * Math.max(picture.width, picture.height);
-  const far = async () => facesBy(await farOne(!rest), picture);
   let faces: Found[];
   if (most > 1 && !rest) {
-    faces = await far();
+    const far = await farOne(true);
+    faces = await facesBy(far, picture);
     if (!faces.some(({ box }) => Math.max(box[2], box[3]) >= large)) join(faces, await facesBy(models.short, picture));
+    faces = withTiles(faces, await facesOfTiles(far, picture));
   } else {
     faces = await facesBy(models.short, picture);
     const missed = known?.faces.some(({ box }) => !faces.some((face) => same(face.box, box)));
     const search = most > 1 && (missed || started - farAt >= SEARCH);
     if (faces.length ? search : started - nobodyAt >= rest) {
       farAt = started;
-      join(faces, await far());
+      join(faces, await facesBy(await farOne(!rest), picture));
     }
     nobodyAt = faces.length ? -Infinity : Math.max(nobodyAt, farAt);
   }
@@ -156,12 +158,20 @@ function join(faces: Found[], others: Found[]): void {
   faces.push(...others.filter(({ box }) => !faces.some((known) => same(box, known.box))));
 }
 
-async function facesBy(detector: Detector | null, picture: Picture): Promise<Found[]> {
+async function facesOfTiles(detector: Detector | null, picture: Picture): Promise<Found[]> {
+  const faces: Found[] = [];
+  for (const tile of tiles(picture.width, picture.height)) {
+    faces.push(...wholeOnes(await facesBy(detector, partOf(picture, tile), LEAST), tile, picture));
+  }
+  return faces;
+}
+
+async function facesBy(detector: Detector | null, picture: Picture, least = detector?.scoreThreshold): Promise<Found[]> {
   if (!detector) return [];
-  const { session, side, scoreThreshold, overlapThreshold } = detector;
+  const { session, side, overlapThreshold } = detector;
   const { boxes, keypoints, scores } = await session.run({ rgba: tensorOf(letterbox(picture, side)) });
   const values = [boxes, keypoints, scores].map((output) => output!.data as Float32Array);
-  return merge(values[0]!, values[1]!, values[2]!, scoreThreshold, overlapThreshold).map((face) =>
+  return merge(values[0]!, values[1]!, values[2]!, least!, overlapThreshold).map((face) =>
     inPixels(face, picture.width, picture.height, side),
   );
 }

@@ -23,6 +23,7 @@ from ferlab.deploy.graph import Crops, store_as_fp16, trace
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.inference.detector import FaceDetector
+from ferlab.inference.everyone import every_face, tiles
 from ferlab.inference.onnx_model import FORMAT, OnnxModel
 from ferlab.inference.tracks import Tracks
 from ferlab.inference.turning import crop_of
@@ -200,12 +201,22 @@ def write_golden(folder: Path, model: OnnxModel, faces: np.ndarray) -> None:
     (folder / "golden.json").write_text(json.dumps(out))
 
 
+def write_group(folder: Path, faces: np.ndarray) -> None:
+    """Eight faces that are too small for a look at the whole picture, and the tiles of pictures of many sizes."""
+    near = [frame(face, size=(400, 600), side=90) for face in faces]
+    rows = [np.concatenate(near[start : start + 4], 1) for start in (0, 4)]
+    Image.fromarray(np.concatenate(rows)).save(folder / "group.png")
+    sizes = np.random.default_rng(3).integers(1, 8000, (200, 2)).tolist()
+    known = [{"size": size, "is": tiles(*size)} for size in [[809, 600], [810, 600], [1920, 1080], *sizes]]
+    (folder / "tiles.json").write_text(json.dumps(known))
+
+
 def write_whole(folder: Path, model: OnnxModel) -> None:
-    """What Python finds and reads in two.png and tilted.png, from the pixels of the photo to the probabilities."""
+    """What Python finds and reads in some pictures, from the pixels of the photo to the probabilities."""
     detect = FaceDetector(threads=1)
-    for name in ("two", "tilted"):
+    for name in ("two", "tilted", "group"):
         picture, out = np.asarray(Image.open(folder / f"{name}.png")), []
-        for face in detect([picture], everyone=True)[0]:
+        for face in every_face(detect, [picture])[0]:
             rgba = crop_of(picture, face, model.margin)
             known = {"box": face.box.tolist(), "keypoints": face.keypoints.tolist(), "pixels": rgba.ravel().tolist()}
             out.append(known | {"probabilities": model(rgba[None])[0].tolist()})
@@ -225,6 +236,7 @@ def main() -> None:
     write_video(folder / "4k.webm", face, (3840, 2160), 0.3)
     write_photos(folder, face, other)
     write_golden(folder, model, faces)
+    write_group(folder, faces[:8])
     write_whole(folder, model)
 
 

@@ -1,6 +1,7 @@
 """Images in, all of their faces out: small ones of large pictures too, and turned ones upright.
 
-A detector sees a picture in 256 pixels a side, so large pictures are searched once more in tiles that overlap.
+A detector sees a picture in 256 pixels a side, so large pictures are searched once more in tiles that overlap. The page
+has the same tiles (web/src/everyone.ts), and no turns.
 """
 
 import math
@@ -55,7 +56,7 @@ def _starts(length: int, side: int) -> list[int]:
     if length <= side:
         return [0]
     count = math.ceil((length - side * _OVERLAP) / (side * (1 - _OVERLAP)))
-    return [round(i * (length - side) / (count - 1)) for i in range(count)]
+    return [math.floor(i * (length - side) / (count - 1) + 0.5) for i in range(count)]  # as JavaScript rounds
 
 
 def _in_tiles(detector: FaceDetector, image: np.ndarray) -> list[Detection]:
