@@ -65,7 +65,7 @@ _INTRO = "Recall in percent (95 % interval, Wilson) of the faces of each express
 
 
 def _sets(record: Record) -> list[Report]:
-    """A report of each data set: with the shares learned before other ones, test before val, a single view before others."""
+    """A report of each data set: with the shares it learned, test, a single view before others; its own data first."""
     best: dict[str, Report] = {}
     for report in record.whole_reports() + record.whole_elsewhere():
         known = best.setdefault(report["data"], report)
