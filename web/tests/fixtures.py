@@ -152,7 +152,7 @@ def write_photos(folder: Path, face: np.ndarray, other: np.ndarray) -> None:
     Image.fromarray(frame(face, size=(320, 240), side=40)).save(folder / "small.png")
     Image.fromarray(frame(face, size=(HEIGHT, WIDTH))).save(folder / "upright.png")
     Image.fromarray(two).rotate(38, Image.Resampling.BICUBIC, fillcolor=(120, 118, 112)).save(folder / "tilted.png")
-    Image.fromarray(frame(face, 0, (7680, 4320), 2600)).save(folder / "8k.jpg", quality=85)
+    Image.fromarray(frame(face, 0, (7680, 4320), 2000)).save(folder / "8k.jpg", quality=85)
     cv2.imwrite(str(folder / "16bit.png"), frame(face)[..., ::-1].astype(np.uint16) * 257)
     alpha = np.dstack([frame(face), np.full((HEIGHT, WIDTH), 255, np.uint8)])
     alpha[:, :100, 3] = 0
