@@ -129,7 +129,8 @@ const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: nu
  * the one for smaller faces. Where more than one is wanted, the latter is asked always in a picture that stands alone
  * (`rest` 0), in tiles too, and the short-range one where that finds no large face, as in everyone.py. Of pictures in a
  * row the short-range one is asked always, and the other where it misses a face that was there, and every `SEARCH` ms: it
- * takes several times as long. For `rest` ms after nobody was seen it is not asked; with 0 it is waited for where it is not here yet.
+ * takes several times as long. For `rest` ms after nobody was seen it is not asked; with 0 it is waited for where it is
+ * not here yet.
  */
 async function findFaces(picture: Picture, most: number, rest: number): Promise<Found[]> {
   const started = performance.now();
