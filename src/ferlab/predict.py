@@ -65,9 +65,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="search a video's frames as pictures, for small and turned faces: far slower",
     )
     add("--min-confidence", type=float, help="label 'uncertain' below it, 0 to 1 (default: the model's threshold)")
-    of_classes = (
-        "shares of the classes in these pictures, where known: uniform, fer2013, ferplus, or 7 numbers with commas"
-    )
+    of_classes = "shares of the classes, where known: uniform, fer2013, ferplus, mild, or 7 numbers with commas"
     add("--priors", type=typed, help=of_classes)
     add("--min-score", type=float, help="of the face detector, 0 to 1 (default: 0.5)")
     add("--label-order", default="fer2013", choices=LABEL_ORDERS, help="order and names of the classes in --out")

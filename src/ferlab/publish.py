@@ -8,6 +8,7 @@ from ferlab.errors import FerlabError
 
 @command("publish")
 def main(config: Config) -> None:
+    from ferlab.evaluation.exported import FOLDER
     from ferlab.reporting import generated, model_figures, publishable
 
     if not config["runs"] and not config["tables"]:
@@ -18,7 +19,9 @@ def main(config: Config) -> None:
         measured = sum(len(entry.reports) for entry in entries)
         print(f"{len(new)} published; {into} holds {len(entries)} runs and ensembles with {measured} measurements")
     if config["tables"]:
-        for path in [*model_figures.record(Path(config["into"])), *generated.write(config["written"])]:
+        written = model_figures.record_elsewhere(Path(config["outputs"], FOLDER))
+        written += [*model_figures.record(Path(config["into"])), *generated.write(config["written"])]
+        for path in dict.fromkeys(written):
             print(path)
 
 

@@ -28,13 +28,15 @@ def test_probabilities_for_other_shares_are_those_of_faces_drawn_so():
 
 def test_names_and_numbers():
     np.testing.assert_allclose(priors.shares_of("uniform"), np.full(7, 1 / 7))
+    mild = np.sqrt(np.sqrt(priors.NAMED["ferplus"]))
+    np.testing.assert_allclose(priors.shares_of("mild"), mild / mild.sum())
     np.testing.assert_allclose(priors.shares_of("fer2013"), np.array([3995, 436, 4097, 7215, 4830, 3171, 4965]) / 28709)
     assert priors.shares_of([2, 0, 0, 0, 0, 0, 6]).tolist() == [0.25, 0, 0, 0, 0, 0, 0.75]
     assert priors.typed("1,2,3,4,5,6,7") == [1, 2, 3, 4, 5, 6, 7]
     for word in ("uniform", "1,x"):
         assert priors.typed(word) == word
     for wrong in ("wild", [1] * 6, [1] * 6 + [-1], [0] * 7, [np.nan] * 7, "1,x"):
-        with pytest.raises(FerlabError, match="choose uniform, fer2013, ferplus, or 7 numbers"):
+        with pytest.raises(FerlabError, match="choose uniform, fer2013, ferplus, mild, or 7 numbers"):
             priors.shares_of(wrong)
 
 

@@ -87,7 +87,32 @@ def test_models_of_the_zoo_are_listed_in_the_package(copied, tmp_path_factory, m
     assert [row.place for row in missing] == ["not here: pip install ./zoo"]
 
 
-def test_the_table_has_a_row_a_model_and_six_columns():
+def test_the_table_has_a_row_a_model_and_eight_columns():
     lines = [line for line in model_figures.table().splitlines() if line.startswith("| `")]
     assert [line.split("`")[1] for line in lines] == [row.name for row in catalogue.rows()]
-    assert {line.count(" | ") for line in lines} == {5}
+    assert {line.count(" | ") for line in lines} == {7}
+
+
+def test_what_was_measured_of_a_file_on_other_data_is_noted_by_its_place(copied, tmp_path):
+    path = models.find("five_layer")
+    stated, exported = models.stated(path), tmp_path / "exported"
+    alone = {"n": 8, "correct": 6, "accuracy": 0.75, "interval95": [0.4, 0.9]}
+    own = {"weights_sha256": [stated["sha256"]], "name": "five_layer", "export": stated, "split": "test", "tta": "none"}
+    own |= {"n": 10, "correct": 7, "accuracy": 0.7, "interval95": [0.4, 0.9], "without_train_twins": alone}
+    reports = {
+        "five_layer/elsewhere/wild-test-none": own | {"data": "wild", "recall": {"sad": 0.5}, "label_system": "wild"},
+        "five_layer/reports/test-none": own | {"data": "fer2013"},  # which results/ has
+        "five_layer-ferplus/reports/test-none": own
+        | {"data": "fer2013+aux", "name": "five_layer-ferplus", "priors": [1]},
+        "other/elsewhere/wild-test-none": own | {"data": "wild", "weights_sha256": ["0"], "correct": 1},
+    }
+    for place, report in reports.items():
+        (exported / place).mkdir(parents=True)
+        (exported / place / "report.json").write_text(json.dumps(report))
+    assert model_figures.record_elsewhere(exported) == [path.with_suffix(".measured.json")]
+    found = models.measured(path)["elsewhere"]
+    assert set(found) == {"wild-test", "fer2013-test-for-ferplus"}
+    assert found["wild-test"] == {
+        **{key: own[key] for key in ("n", "correct", "accuracy", "interval95")},
+        **{"without_twins": alone, "label_system": "wild", "recall": {"sad": 0.5}},
+    }

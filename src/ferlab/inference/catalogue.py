@@ -12,13 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ferlab.data.labels import named
 from ferlab.files import Json, shown
 from ferlab.inference import models
 
 PACKAGE, ZOO = "ferlab", "ferlab-zoo"  # distributions
 REFERENCE = "five_layer"  # whose time a face is stated beside a model's
+PHOTOGRAPHS = "wild-test"  # of `elsewhere` in NAME.measured.json
 UNKNOWN = "–"
-_WIDTH = 112  # characters, where the terminal has fewer or is none
+_WIDTH = 150  # characters, where the terminal has fewer or is none
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class Row:
 
     Attributes:
         what: the net or nets, and the views.
+        labels: the label system that it learned; accuracies of two systems do not compare.
         bytes: of its files.
+        photographs: of the faces of data=wild, test: n, correct, accuracy, recall; None where not measured.
         val, test: n, correct, accuracy, interval95 and the same `without_twins`; None where not measured.
         speed: ms_per_face on one thread, `relative_to` the ms of `REFERENCE` in the same run; None where not measured.
         place: the distribution that holds it, or what installs it.
@@ -35,10 +39,12 @@ class Row:
 
     name: str
     what: str
+    labels: str
     bytes: int
     precision: str
     val: Json | None
     test: Json | None
+    photographs: Json | None
     speed: Json | None
     place: str
 
@@ -59,7 +65,9 @@ def of_model(name: str, path: Path) -> Row:
     of_file = {split: measured.get(split) for split in ("test", "speed")}
     val = measured.get("val") or stated.get("val")
     size, precision = stated.get("bytes") or path.stat().st_size, stated.get("precision", "")
-    return Row(name, _what(stated), size, precision, val, **of_file, place=place)
+    labels = stated.get("label_system") or named(str(stated.get("data", UNKNOWN)))
+    photographs = measured.get("elsewhere", {}).get(PHOTOGRAPHS)
+    return Row(name, _what(stated), labels, size, precision, val, **of_file, photographs=photographs, place=place)
 
 
 def _what(stated: Mapping[str, Any]) -> str:
@@ -90,23 +98,25 @@ def show(console: Console | None = None) -> int:
     console.width = max(console.width, _WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for head, justify in (
-        *(("model", "left"), ("what", "left"), ("MB", "right"), ("", "left")),
+        *(("model", "left"), ("what", "left"), ("labels", "left"), ("MB", "right"), ("", "left")),
         *(("PublicTest, %\nwithout twins", "left"), ("PrivateTest, %\nwithout twins", "left")),
-        *(("ms", "right"), ("in", "left")),
+        *(("photos, %", "left"), ("ms", "right"), ("in", "left")),
     ):
         table.add_column(head, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for row in rows():
         accuracies = [f"{figure(one)}\n{figure((one or {}).get('without_twins'))}" for one in (row.val, row.test)]
-        cells = [row.name, row.what, f"{row.bytes / 1e6:.1f}", row.precision]
-        table.add_row(*_safe([*cells, *accuracies, milliseconds(row.speed), row.place]))
+        cells = [row.name, row.what, row.labels, f"{row.bytes / 1e6:.1f}", row.precision]
+        cells += [*accuracies, figure(row.photographs), milliseconds(row.speed), row.place]
+        table.add_row(*_safe(cells))
     for path in models.detectors():
         stated = models.stated(path)
         what, size = f"face detector, {stated['name']}", f"{stated['bytes'] / 1e6:.1f}"
-        table.add_row(*_safe([path.stem, what, size, "", UNKNOWN, UNKNOWN, UNKNOWN, PACKAGE]))
+        table.add_row(*_safe([path.stem, what, UNKNOWN, size, "", *[UNKNOWN] * 4, PACKAGE]))
     console.print(table)
     console.print(
-        "Accuracies with 95 % intervals, below them without the faces whose pixels also stand in the training split. "
-        "ms: least CPU time of a face on one thread; NAME.measured.json names the processor.",
+        "Accuracies with 95 % intervals, by the labels that the model learned; below them without the faces whose "
+        "pixels also stand in the training split. photos: faces of press photographs (data=wild, test). ms: least CPU "
+        "time of a face on one thread; NAME.measured.json names the processor.",
         style="dim",
         highlight=False,
     )

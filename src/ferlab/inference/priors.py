@@ -15,10 +15,12 @@ from ferlab.expressions import EXPRESSIONS, K
 from ferlab.runs.directory import Run
 
 # Faces of each class, in the order of EXPRESSIONS, in the training split by each label system.
-NAMED: dict[str, tuple[int, ...]] = {
+_FERPLUS = (2100, 119, 532, 7287, 3014, 3149, 8740)  # by FER+'s majority, without contempt
+NAMED: dict[str, tuple[float, ...]] = {
     "uniform": (1,) * K,
     "fer2013": (3995, 436, 4097, 7215, 4830, 3171, 4965),
-    "ferplus": (2100, 119, 532, 7287, 3014, 3149, 8740),  # by FER+'s majority, without contempt
+    "ferplus": _FERPLUS,
+    "mild": tuple(n**0.25 for n in _FERPLUS),  # a quarter of the way from uniform to FER+'s, in logarithms
 }
 
 

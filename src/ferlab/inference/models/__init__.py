@@ -1,7 +1,7 @@
 """The exported models at hand: NAME.onnx with NAME.json beside it, or NAME.json of an ensemble, found by NAME.
 
 They lie in this package and in `ferlab_zoo`, which `pip install ./zoo` installs; a checkout's own zoo/ comes first.
-NAME.measured.json holds what was measured of the finished file: `val`, `test` and `speed`.
+NAME.measured.json holds what was measured of the finished file: `val`, `test`, `speed`, and by DATA-SPLIT `elsewhere`.
 """
 
 import importlib.util
@@ -92,8 +92,11 @@ def measured(path: Path) -> Json:
 
 
 def note(path: Path, **found: Json) -> None:
-    """Add what was measured of a model's file, `val`, `test` or `speed`, to its NAME.measured.json."""
-    content = {"sha256": stated(path)["sha256"], **measured(path), **found}
+    """Add what was measured of a model's file (`val`, `test`, `speed`, `elsewhere`) to its NAME.measured.json."""
+    known = measured(path)
+    if "elsewhere" in found:  # one place after another
+        found["elsewhere"] = known.get("elsewhere", {}) | found["elsewhere"]
+    content = {"sha256": stated(path)["sha256"], **known, **found}
     files.write_json(path.with_suffix(".measured.json"), content)
 
 
