@@ -91,8 +91,8 @@ def table() -> str:
     caption = (
         "Percent, with 95 % intervals (Wilson), of the very file, by the labels that it learned: rows of two label "
         "systems do not compare. photographs: faces of press photographs of persons whom nothing was trained on, by "
-        f"their own labels. ms: least CPU time of a face on one thread of {' or '.join(processors)}; in brackets, how many "
-        f"times that of `{catalogue.REFERENCE}` in the same run."
+        "their own labels. ms: least CPU time of a face on one thread of "
+        f"{' or '.join(processors)}; in brackets, how many times that of `{catalogue.REFERENCE}` in the same run."
     )
     return markdown.markdown(head, [_row(row) for row in rows]) + "\n\n" + caption
 
