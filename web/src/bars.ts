@@ -17,7 +17,7 @@ export class Bars {
   private readonly rows: { row: HTMLElement; meter: HTMLMeterElement; text: HTMLElement }[];
   private readonly icon = icon('');
   private shownAt = -Infinity;
-  private of: number | undefined;
+  private last: number | undefined;
 
   constructor(private readonly model: Model) {
     this.rows = model.expressions.map((name, k) => {
@@ -42,13 +42,19 @@ export class Bars {
     return probabilities[top]! < this.model.threshold ? NOT_SURE : this.model.expressions[top]!;
   }
 
+  /** The bars of a face; none of nobody or one that is too small. */
+  of(face: { box: Box; probabilities: number[] | null } | null): { name: string; probability: number }[] {
+    if (!face?.probabilities || small(face.box)) return [];
+    return face.probabilities.map((probability, k) => ({ name: this.model.expressions[k]!, probability }));
+  }
+
   /** A face, or nobody, at a time in ms; at the pace of a reader where it is the same face as before. Returns the label. */
   show(face: { number: number; box: Box; probabilities: number[] | null } | null, now: number): string {
     const label = (face && this.name(face)) || NOBODY;
     const shown = element('label');
-    const same = label === shown.textContent && face?.number === this.of;
+    const same = label === shown.textContent && face?.number === this.last;
     if (same && now - this.shownAt < EVERY) return label;
-    [this.shownAt, this.of] = [now, face?.number];
+    [this.shownAt, this.last] = [now, face?.number];
     const probabilities = label === NOBODY || label === TOO_SMALL ? null : face!.probabilities;
     const top = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : -1;
     this.rows.forEach(({ row, meter, text }, k) => {

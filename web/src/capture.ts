@@ -1,6 +1,7 @@
 /** Collects labelled faces from the camera, and hands them out as the class folders that training reads. */
 import { zipSync } from 'fflate';
 
+import { save } from './keeping';
 import { element } from './page';
 
 const BURST = 10;
@@ -86,11 +87,7 @@ export class Capture {
     const files: Record<string, Uint8Array> = {};
     for (const { path, picture } of this.taken) files[`webcam/${path}`] = new Uint8Array(await picture.arrayBuffer());
     const zip = zipSync(files, { level: 0 }); // PNGs are packed already
-    const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([zip as Uint8Array<ArrayBuffer>], { type: 'application/zip' }));
-    link.download = 'webcam.zip';
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    save(new Blob([zip as Uint8Array<ArrayBuffer>], { type: 'application/zip' }), 'webcam.zip');
     this.saved = true;
   }
 

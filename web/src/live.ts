@@ -11,7 +11,6 @@ const IN_SIGHT = 6; // faces that are read
 const LONGEST = 1280; // px of a frame that is read; the pixels of a 4K frame take ten times as long to read
 const UNUSABLE = 40; // frames in a row that give no pixels, as a video does while it goes back to its start
 const HINT_AFTER = 1500; // ms without a face
-const KEPT = 4000; // ms that words about an event stand
 const FIRST = 1; // ms: the first picture may show somebody else than the last one that was looked at
 const FOLLOW_FOR = 100; // ms in which a head moves little; where frames are further apart each is searched first
 
@@ -24,7 +23,6 @@ export class Live {
   private grabs: Grab[] = [];
   private size: Size = { width: 1, height: 1 };
   private mirrored = false;
-  private quietUntil = 0;
   private unusable = 0;
   private canvas: OffscreenCanvas | undefined;
   threads = 1;
@@ -93,7 +91,7 @@ export class Live {
         before = now;
         follow = followed ? FOLLOW_FOR : FIRST;
         const words = now - seenAt > HINT_AFTER ? NO_FACE[kind] : watching(faces.length);
-        if (now >= this.quietUntil) this.view.say(words, false);
+        this.view.say(words, false);
       } catch (error) {
         wanted.forEach((grab) => grab(null)); // a promise that was kept already stays so
         if (going()) this.failed(error as Error);
@@ -137,8 +135,7 @@ export class Live {
 
   private failed(error: Error): void {
     if (error instanceof WorkerDied && !this.engine.broken) {
-      this.view.say(RESTARTED);
-      this.quietUntil = performance.now() + KEPT;
+      this.view.tell(RESTARTED);
     } else this.fail(error.message);
   }
 

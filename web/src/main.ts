@@ -3,8 +3,12 @@ import { Camera } from './camera';
 import { Capture } from './capture';
 import { Engine } from './engine';
 import { openFile } from './files';
+import { canShare, named, save, share } from './keeping';
+import { keepsake } from './keepsake';
 import { Live } from './live';
-import { PREPARING, READY, UNPLUGGED, WAITING, badFile, opening, shortened } from './messages';
+import {
+  NOTHING_READ, NOT_SHARED, PREPARING, READY, SHARED, UNPLUGGED, WAITING, badFile, notKept, opening, saved, shortened,
+} from './messages';
 import { element } from './page';
 import { Stage, type State } from './stage';
 import { Still } from './still';
@@ -64,6 +68,22 @@ function stop(message = READY): void {
   view.say(message);
 }
 
+/** What is looked at can be kept from now on. */
+function offer(): void {
+  element('save').hidden = false;
+  element('share').hidden = !canShare();
+}
+
+async function keep(give: (file: Blob, name: string) => Promise<string>): Promise<void> {
+  const shot = view.shot(stage.picture);
+  if (!shot) return view.tell(NOTHING_READ);
+  try {
+    view.tell(await give(await keepsake(shot), named('png')));
+  } catch (error) {
+    view.tell(notKept((error as Error).message));
+  }
+}
+
 async function startCamera(): Promise<void> {
   stage.closeVideo();
   const opened = enter('opening');
@@ -97,7 +117,9 @@ async function startVideo(url: string, name: string): Promise<void> {
 
 async function watch(going: () => boolean, kind: 'camera' | 'video'): Promise<void> {
   view.say(PREPARING, false);
-  if ((await ready) && going()) await live.watch(going, kind, kind === 'camera' && camera.mirrored);
+  if (!(await ready) || !going()) return;
+  offer();
+  await live.watch(going, kind, kind === 'camera' && camera.mirrored);
 }
 
 async function readPhoto(whole = false): Promise<void> {
@@ -105,6 +127,7 @@ async function readPhoto(whole = false): Promise<void> {
   if (!(await ready)) return;
   try {
     await still.read(going, whole);
+    if (going()) offer();
   } catch (error) {
     if (going()) failed((error as Error).message);
   }
@@ -136,6 +159,12 @@ element('switch').onclick = async () => {
   await camera.chooseNext();
   await startCamera();
 };
+element('save').onclick = () =>
+  void keep(async (file, name) => {
+    save(file, name);
+    return saved(name);
+  });
+element('share').onclick = () => void keep(async (file, name) => ((await share(file, name)) ? SHARED : NOT_SHARED));
 element('whole').onclick = () => void readPhoto(true);
 element<HTMLInputElement>('file').onchange = ({ target }) => {
   const input = target as HTMLInputElement;

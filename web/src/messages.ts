@@ -54,3 +54,9 @@ export const GIVEN_UP =
   'The part of the page that reads faces does not start or stops again and again. Reload the page; if that does not help, ' +
   'close other tabs and programs.';
 export const noSmallFaces = (why: string) => `Smaller faces were not searched for. ${why}`;
+
+export const NOTHING_READ = 'Nothing was read yet. Wait for a label, then keep the picture.';
+export const SHARED = 'The picture was shared.';
+export const NOT_SHARED = 'The picture was not shared.';
+export const saved = (name: string) => `The picture was saved as ${name}.`;
+export const notKept = (why: string) => `The picture could not be kept (${why}). Try the other button, or take a screenshot.`;

@@ -24,7 +24,7 @@ export class Stage {
     this.video.hidden = next !== 'camera' && next !== 'video';
     this.photo.hidden = next !== 'photo';
     element('start').textContent = START[next];
-    for (const id of ['whole', 'switch']) element(id).hidden = true;
+    for (const id of ['whole', 'switch', 'save', 'share']) element(id).hidden = true;
     if (next === 'idle') this.fit(4, 3);
     return () => mine === this.turn;
   }
@@ -45,6 +45,11 @@ export class Stage {
     video.setAttribute('aria-label', name);
     await video.play();
     if (!video.videoWidth) throw new Error('no picture');
+  }
+
+  /** What is looked at. */
+  get picture(): HTMLVideoElement | HTMLCanvasElement {
+    return this.state === 'photo' ? this.photo : this.video;
   }
 
   closeVideo(): void {

@@ -46,7 +46,7 @@ export class Still {
     this.faces = faces.map((face, number) => ({ ...face, number }));
     element('whole').hidden = faces.length > 0;
     if (whole) {
-      const label = this.view.showWhole(this.faces[0]!);
+      const label = this.view.showWhole(this.faces[0]!, this.stage.photo);
       this.view.say(`${WHOLE} It looks ${label}.`);
     } else {
       this.choose(0);

@@ -3,8 +3,11 @@ import { Announcer } from './announcer';
 import { Bars, NOBODY, NOT_SURE, small } from './bars';
 import { Boxes, type Boxed } from './boxes';
 import { element } from './page';
+import type { Shot } from './keepsake';
 import type { Model } from './protocol';
 import type { Followed } from './tracks';
+
+const STAYS = 4000; // ms
 
 export interface Size {
   width: number;
@@ -15,6 +18,8 @@ export class View {
   private bars: Bars | undefined;
   private readonly boxes: Boxes;
   private readonly announcer = new Announcer();
+  private quietUntil = 0;
+  private shown: Omit<Shot, 'picture'> | null = null;
 
   /** `choose` is called with the number of the face that was chosen. */
   constructor(choose: (number: number) => void) {
@@ -27,27 +32,46 @@ export class View {
 
   /** A message below the picture; a screen reader is told too, but of what comes and goes by itself. */
   say(message: string, aloud = true): void {
+    if (!aloud && performance.now() < this.quietUntil) return;
+    this.quietUntil = 0;
     const status = element('status');
     if (status.textContent === message) return;
     status.textContent = message;
     if (aloud) this.announcer.event(message);
   }
 
+  /** A message that stays a while, whatever comes and goes by itself. */
+  tell(message: string): void {
+    this.say(message);
+    this.quietUntil = performance.now() + STAYS;
+  }
+
   /** Faces in sight of a picture of this size, and the one whose bars are shown, at a time in ms. */
   show(faces: Followed[], shown: Followed | null, size: Size, mirrored: boolean, now: number): void {
-    this.boxes.show(faces.map((face) => this.boxed(face)), size, mirrored, shown?.number ?? null, now);
+    const [boxed, chosen] = [faces.map((face) => this.boxed(face)), shown?.number ?? null];
+    this.boxes.show(boxed, size, mirrored, chosen, now);
     const title = shown && faces.length > 1 ? `How face ${shown.number + 1} looks` : 'How the face looks';
     if (element('result-title').textContent !== title) element('result-title').textContent = title;
-    this.announcer.routine(this.bars!.show(shown, now), now);
+    const label = this.bars!.show(shown, now);
+    this.shown = { size, mirrored, faces: boxed, chosen, label, bars: this.bars!.of(shown) };
+    this.announcer.routine(label, now);
+  }
+
+  /** What is shown, for a picture to keep; null where nothing was read yet. */
+  shot(picture: CanvasImageSource): Shot | null {
+    return this.shown && { picture, ...this.shown };
   }
 
   /** The bars of a picture that is one face. */
-  showWhole(face: Followed): string {
-    return this.bars!.show(face, Infinity);
+  showWhole(face: Followed, size: Size): string {
+    const label = this.bars!.show(face, Infinity);
+    this.shown = { size, mirrored: false, faces: [], chosen: null, label, bars: this.bars!.of(face) };
+    return label;
   }
 
   clear(): void {
     this.boxes.clear();
+    this.shown = null;
     element('result-title').textContent = 'How the face looks';
     this.bars?.show(null, Infinity);
   }

@@ -65,7 +65,7 @@ export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = fals
 }
 
 /** Waits until `test` (run in the page) gives something true, and returns it. The content policy forbids waitForFunction. */
-export async function until(page, test, argument, what = String(test), ms = 20_000) {
+export async function until(page, test, argument, what = String(test), ms = 60_000) {
   for (const end = Date.now() + ms; Date.now() < end; ) {
     const found = await page.evaluate(test, argument).catch((error) => {
       if (!String(error).includes('context was destroyed')) throw error; // another page came meanwhile
