@@ -1,13 +1,14 @@
 """What tilt, size and light cost in accuracy, and what levelling the crop and the mean of several crops give back.
 
-    python -m benchmarks.faces_in_scenes --raw data/fer2013 --out results/explorations/faces_in_scenes.json
+    python -m benchmarks.faces_in_scenes --raw data/fer2013 --models accurate five_layer \
+        --out results/explorations/faces_in_scenes.json
 
 Faces of PublicTest are pasted into pictures of 640x480, upright and bright at 240 px, and with one of these changed: a
 tilt in degrees to either side in the plane, the side in pixels, the share of the light that is left. What is no face is
 a smooth pattern with noise. Each is found as in pictures (`every_face`). `right_as_found` counts labels of its upright
 square, `right_levelled` those of `crop_of`, which turns the square by the excess of the eyes' tilt, and
 `right_of_crops` those of means over levelled crops of several sizes. A face that is not found is right in none.
-Writes `accuracy` into the record, with the checksum of each model's file, and leaves the rest of it as it is.
+Writes `accuracy_LABELS` into the record, with the checksum of each model's file, and leaves the rest of it as it is.
 """
 
 import argparse
@@ -106,7 +107,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON, which may hold other measurements")
     parser.add_argument("--labels", choices=LABELS, default="fer2013")
     parser.add_argument("--faces", type=int, default=400)
-    parser.add_argument("--models", nargs="+", default=["accurate", "five_layer"], help="names of predict --list")
+    parser.add_argument("--models", nargs="+", required=True, help="names of predict --list")
     args = parser.parse_args()
     val = sources.read(args.labels, args.raw, **LABELS[args.labels]).of_split("val")
     chosen = np.random.default_rng(4).permutation(len(val.pixels))[: args.faces]
@@ -119,7 +120,7 @@ def main() -> None:
         print(json.dumps(rows[-1]), flush=True)
     files = {name: net.sidecar["sha256"] for name, net in nets.items()}
     record = {"picture": [WIDTH, HEIGHT], "labels": args.labels, "split": "val", "files": files, "rows": rows}
-    timing.keep(args.out, "accuracy", record)
+    timing.keep(args.out, f"accuracy_{args.labels}", record)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,8 @@ def in_scenes(tmp_path, **others):
         for tilt, side, light, found, n in ROWS
     ]
     file = tmp_path / "scenes.json"
-    file.write_text(json.dumps({"accuracy": {"files": {"small": sha}, "rows": counted, "labels": "ferplus"} | others}))
+    told = {"files": {"small": sha}, "rows": counted, "labels": "ferplus"} | others
+    file.write_text(json.dumps({"accuracy_ferplus": told}))
     return str(file)
 
 
@@ -172,8 +173,8 @@ def test_another_file_has_no_tilt_size_and_light(tmp_path, scenes):
 
 def test_a_damaged_record_is_refused(tmp_path):
     file = tmp_path / "scenes.json"
-    file.write_text('{"small": {}, "accuracy": {"rows": []}}')
+    file.write_text('{"small": {}, "accuracy_ferplus": {"rows": []}}')
     with pytest.raises(FerlabError, match=r"lacks files, labels; write it with python -m benchmarks\.faces_in_scenes"):
         model_fitness.scenes(str(file))
     file.write_text('{"small": {}}')
-    assert model_fitness.scenes(str(file)) is None
+    assert model_fitness.scenes(str(file)) == []

@@ -22,7 +22,7 @@ def render(
     looks: Sequence[Mapping[str, Any]] | None,
     split: str | None,
     tta: str | None,
-    scenes: model_fitness.Scenes | None = None,
+    scenes: Sequence[model_fitness.Scenes] = (),
 ) -> str:
     """The card as Markdown.
 

@@ -22,7 +22,7 @@ from ferlab.runs import shapes
 from ferlab.studies.robustness_record import RobustnessRecord
 
 TITLE = "What this model is good for, and for whom it fails"
-MEASURE = "python -m benchmarks.faces_in_scenes --raw data/fer2013 --out FILE"
+MEASURE = "python -m benchmarks.faces_in_scenes --raw data/fer2013 --models NAME --out FILE"
 _GOOD, _BAD = 0.7, 0.5  # recall above and below which a whole interval must lie
 _NEUTRAL = EXPRESSIONS.index("neutral")
 _IN_CUT_OUT_FACES = ("dim_light", "low_resolution", "tilt", "mask", "glasses")
@@ -37,20 +37,20 @@ class Scenes:
     labels: str
 
 
-def scenes(file: str | None) -> Scenes | None:
-    """The accuracies in a record of faces in scenes; None where it holds none or is not there.
+def scenes(file: str | None) -> list[Scenes]:
+    """The accuracies in a record of faces in scenes, of each label system; none where it holds none or is not there.
 
     Raises:
         FerlabError: it is damaged.
     """
     if file is None or not Path(file).is_file():
-        return None
+        return []
     mend = f"write it with {MEASURE}"
-    found = files.read_json(Path(file), mend).get("accuracy")
-    return shapes.read(Scenes, found, file, mend) if found else None
+    found = files.read_json(Path(file), mend)
+    return [shapes.read(Scenes, part, file, mend) for name, part in found.items() if name.startswith("accuracy_")]
 
 
-def fitness(record: Record, in_scenes: Scenes | None) -> list[str]:
+def fitness(record: Record, in_scenes: Sequence[Scenes]) -> list[str]:
     """The section's table and list; what is not known is said to be not measured."""
     sets = _sets(record)
     table = [_INTRO, _recalls(sets)] if sets else []
@@ -160,18 +160,22 @@ _CONDITIONS: dict[str, tuple[str, str, Callable[[float], str]]] = {
 }
 
 
-def _pictures(record: Record, in_scenes: Scenes | None) -> list[str]:
+def _pictures(record: Record, in_scenes: Sequence[Scenes]) -> list[str]:
     """Accuracy of faces that are first found in a picture, by one condition at a time."""
-    name = next((n for n, sha in in_scenes.files.items() if sha in record.weights_sha256), None) if in_scenes else None
-    if in_scenes is None or name is None:
+    named = [(each, name) for each in in_scenes for name, sha in each.files.items() if sha in record.weights_sha256]
+    if not named:
         return [markdown.unmeasured("Tilt, size and light of faces in pictures, of an exported model", MEASURE)]
-    usual = in_scenes.rows[0]
+    return [line for each, name in named for line in _conditions(each, name)]
+
+
+def _conditions(of: Scenes, name: str) -> list[str]:
+    usual = of.rows[0]
     lines = []
     for key, (title, unit, shown) in _CONDITIONS.items():
-        same = [r for r in in_scenes.rows if all(r[other] == usual[other] for other in _CONDITIONS if other != key)]
+        same = [r for r in of.rows if all(r[other] == usual[other] for other in _CONDITIONS if other != key)]
         parts = [f"{shown(r[key])}: {_right(r, name)}" for r in sorted(same, key=lambda r: abs(r[key] - usual[key]))]
         lines.append(
-            f"{title} ({unit}; {usual['faces']} faces of val with {in_scenes.labels}'s labels, found in pictures): "
+            f"{title} ({unit}; {usual['faces']} faces of val with {of.labels}'s labels, found in pictures): "
             f"{', '.join(parts)}. One that is not found is wrong."
         )
     return lines
