@@ -1,7 +1,7 @@
 """Expressions of the faces in images, videos and a webcam's picture, by an exported model. Neither torch nor Hydra.
 
 from ferlab import Predictor
-faces = Predictor("five_layer")("photo.jpg")     # [Face(label="happy", confidence=0.93, ...), ...]
+faces = Predictor()("photo.jpg")                 # [Face(label="happy", confidence=0.93, ...), ...]
 
 python -m ferlab.predict photos/ 'more/*.jpg' clip.mp4 --model five_layer.onnx --out faces.csv --annotated out
 python -m ferlab.predict --webcam 0 --model accurate
@@ -51,7 +51,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--model",
         type=_path,
-        help=".onnx of ferlab.export with its .json beside it, or a name of --list (default: five_layer)",
+        help=".onnx of ferlab.export with its .json beside it, or a name of --list (default: five_layer_world)",
     )
     add("--list", action="store_true", help="print the models at hand: size, accuracy, speed; predict nothing")
     out = "faces.csv, faces.json, or - for CSV on stdout (default: a line a face on stdout)"

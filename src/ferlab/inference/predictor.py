@@ -23,7 +23,7 @@ from ferlab.inference.turning import crop_of
 from ferlab.inference.video import Frame, Video
 
 UNCERTAIN = "uncertain"
-_SHIPPED = "five_layer"
+_SHIPPED = "five_layer_world"
 _LARGEST = 1024  # px a side of a picture that is a face
 _PICTURES = 16  # that are read, searched and cut out together; a detector's memory grows with them
 
@@ -78,7 +78,7 @@ class Predictor:
     """Faces of pictures and their expressions.
 
     Args:
-        model: an exported model, the path of its .onnx, or the name of one in the package; None for `five_layer`.
+        model: an exported model, the path of its .onnx, or the name of one in the package; None for `five_layer_world`.
         detect: False where every picture is a face already cut out; of one that is not square its centre counts.
         min_confidence: a face whose largest probability is below it is labelled `uncertain`; None takes the model's
             own threshold, which its JSON states.
