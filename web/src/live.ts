@@ -1,10 +1,14 @@
 /** Looks at a camera or a video frame by frame: asks the worker about each, follows the faces and shows them. */
+import { small } from './bars';
 import { WorkerDied, type Engine } from './engine';
 import { Latency } from './latency';
 import { NO_FACE, RESTARTED, watching } from './messages';
-import type { Located, Seen, Timing } from './protocol';
+import { element } from './page';
+import type { Box, Located, Model, Seen, Timing } from './protocol';
+import { Ribbon } from './ribbon';
+import { Sheet } from './sheet';
 import { clearSpeed, showSpeed } from './speed';
-import { Tracks } from './tracks';
+import { Tracks, type Followed } from './tracks';
 import type { Size, View } from './view';
 
 const IN_SIGHT = 6; // faces that are read
@@ -15,9 +19,18 @@ const FIRST = 1; // ms: the first picture may show somebody else than the last o
 const FOLLOW_FOR = 100; // ms in which a head moves little; where frames are further apart each is searched first
 
 type Grab = (picture: Blob | null) => void;
+/** When a face was last seen and a picture last read, and for how long faces are followed into the next one, in ms. */
+type State = { seenAt: number; before: number; follow: number };
 
 export class Live {
+  readonly sheet = new Sheet();
+  /** The name of the video that is watched. */
+  source = '';
   private readonly tracks = new Tracks();
+  private readonly ribbon: Ribbon;
+  private startedAt = 0;
+  /** The time in s up to which it was kept what was read. */
+  private until = -1;
   private stages: Record<string, Latency> = {};
   private fps = 0;
   private grabs: Grab[] = [];
@@ -25,7 +38,7 @@ export class Live {
   private mirrored = false;
   private unusable = 0;
   private canvas: OffscreenCanvas | undefined;
-  threads = 1;
+  private threads = 1;
 
   constructor(
     private readonly engine: Engine,
@@ -34,7 +47,8 @@ export class Live {
     /** Called with the message of what cannot be gone on from. */
     private readonly fail: (message: string) => void,
   ) {
-    video.addEventListener('seeking', () => this.tracks.reset());
+    video.addEventListener('seeking', () => this.tracks.part());
+    this.ribbon = new Ribbon((seconds) => (video.currentTime = seconds));
   }
 
   /** The nearest face of the next frame, cut as the classifier sees it; null where there is none. */
@@ -51,6 +65,11 @@ export class Live {
     clearSpeed();
   }
 
+  prepare({ expressions }: Model, threads: number): void {
+    this.threads = threads;
+    this.sheet.expressions = this.ribbon.expressions = expressions;
+  }
+
   choose(number: number): void {
     this.tracks.choose(number);
   }
@@ -60,10 +79,9 @@ export class Live {
     const names = ['find the faces', 'cut them out', 'read their expressions', `${kind} frame to label`];
     this.stages = Object.fromEntries(names.map((name) => [name, new Latency()]));
     this.mirrored = mirrored;
-    let seenAt = performance.now();
-    let before = 0;
-    let follow = FIRST;
-    let frame = Promise.resolve(seenAt); // the first one is there
+    this.start(kind);
+    const state = { seenAt: performance.now(), before: 0, follow: FIRST };
+    let frame = Promise.resolve(state.seenAt); // the first one is there
     while (going()) {
       const came = await frame;
       frame = this.nextFrame(); // asked for now, so that one which comes while this is searched is not missed
@@ -71,32 +89,61 @@ export class Live {
       const wanted = this.grabs;
       this.grabs = [];
       try {
-        const bitmap = await this.frame();
-        if (!bitmap) {
-          this.grabs.push(...wanted);
-          continue;
-        }
-        // A picture that is kept for training is framed by what the detector sees in it.
-        const seen = await this.engine.look(bitmap, wanted.length ? { picture: true } : { most: IN_SIGHT, follow });
-        const now = performance.now();
-        wanted.forEach((grab) => grab(seen.picture));
-        if (!going()) return;
-        this.show(this.tracks.update(seen.faces, now), now);
-        const { faces, held, detect } = await this.located(seen);
-        if (!going()) return;
-        if (seen.timing.detect === null) this.show(this.tracks.settle(faces, held, now), now);
-        if (faces.length) seenAt = now;
-        const followed = faces.length > 0 && held.every(Boolean);
-        this.note({ ...seen.timing, detect }, followed ? now - came : null, before ? now - before : 0);
-        before = now;
-        follow = followed ? FOLLOW_FOR : FIRST;
-        const words = now - seenAt > HINT_AFTER ? NO_FACE[kind] : watching(faces.length);
-        this.view.say(words, false);
+        await this.read(going, kind, came, wanted, state);
       } catch (error) {
         wanted.forEach((grab) => grab(null)); // a promise that was kept already stays so
         if (going()) this.failed(error as Error);
       }
     }
+  }
+
+  private start(kind: 'camera' | 'video'): void {
+    this.startedAt = performance.now();
+    this.until = -1;
+    this.sheet.start(kind === 'camera' ? 'camera' : this.source);
+    this.ribbon.start(kind === 'camera' ? null : this.video.duration);
+  }
+
+  /** Reads and shows one frame, which came at a time in ms, and keeps what was read of it. */
+  private async read(going: () => boolean, kind: 'camera' | 'video', came: number, wanted: Grab[], state: State): Promise<void> {
+    const seconds = kind === 'camera' ? (came - this.startedAt) / 1000 : this.video.currentTime;
+    const bitmap = await this.frame();
+    if (!bitmap) return void this.grabs.push(...wanted);
+    // A picture that is kept for training is framed by what the detector sees in it.
+    const seen = await this.engine.look(bitmap, wanted.length ? { picture: true } : { most: IN_SIGHT, follow: state.follow });
+    const now = performance.now();
+    wanted.forEach((grab) => grab(seen.picture));
+    if (!going()) return;
+    const averaged = this.tracks.update(seen.faces, now).map((face) => ({ ...face }));
+    this.show(averaged, now);
+    const { faces, held, detect } = await this.located(seen);
+    if (!going()) return;
+    if (seen.timing.detect === null) this.show(this.tracks.settle(faces, held, now), now);
+    this.keep(averaged.filter((_, i) => held[i] && seen.faces[i]!.probabilities), faces.length, seconds, now);
+    if (faces.length) state.seenAt = now;
+    const followed = faces.length > 0 && held.every(Boolean);
+    this.note({ ...seen.timing, detect }, followed ? now - came : null, state.before ? now - state.before : 0);
+    Object.assign(state, { before: now, follow: followed ? FOLLOW_FOR : FIRST });
+    this.view.say(now - state.seenAt > HINT_AFTER ? NO_FACE[kind] : watching(faces.length), false);
+  }
+
+  /** Of a video each moment once, though it goes round and round. */
+  private keep(read: Followed[], found: number, seconds: number, now: number): void {
+    const shown = this.tracks.shown(now);
+    this.ribbon.add(seconds, shown && !small(shown.box) ? shown : null, now);
+    if (seconds <= this.until || (found && !read.length)) return;
+    this.until = seconds;
+    const scale = this.video.videoWidth / this.size.width;
+    this.sheet.add(
+      seconds,
+      read.map((face) => ({
+        ...face,
+        box: face.box.map((n) => n * scale) as Box,
+        probabilities: face.probabilities!,
+        uncertain: this.view.boxed(face).confidence === null,
+      })),
+    );
+    element<HTMLButtonElement>('table').disabled = false;
   }
 
   /** The pixels of what the video shows; null where it has none just now. */
@@ -123,7 +170,7 @@ export class Live {
     return this.canvas.transferToImageBitmap();
   }
 
-  private show(faces: ReturnType<Tracks['update']>, now: number): void {
+  private show(faces: Followed[], now: number): void {
     this.view.show(faces, this.tracks.shown(now), this.size, this.mirrored, now);
     showSpeed(this.stages, this.fps, this.threads);
   }

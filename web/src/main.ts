@@ -7,7 +7,7 @@ import { canShare, named, save, share } from './keeping';
 import { keepsake } from './keepsake';
 import { Live } from './live';
 import {
-  NOTHING_READ, NOT_SHARED, PREPARING, READY, SHARED, UNPLUGGED, WAITING, badFile, notKept, opening, saved, shortened,
+  NOTHING_READ, NOT_SHARED, PREPARING, READY, SHARED, UNPLUGGED, WAITING, badFile, notKept, opening, saved, savedTable, shortened,
 } from './messages';
 import { element } from './page';
 import { Stage, type State } from './stage';
@@ -24,7 +24,8 @@ let capture: Capture | undefined;
 
 const ready = engine.ready().then(
   ({ model, threads }) => {
-    live.threads = still.threads = threads;
+    live.prepare(model, threads);
+    still.threads = threads;
     view.prepare(model);
     // Where the camera stopped meanwhile, nobody would ever answer.
     capture = new Capture(model.expressions, () => (stage.state === 'camera' ? live.grab() : Promise.resolve(null)));
@@ -107,11 +108,12 @@ async function startVideo(url: string, name: string): Promise<void> {
   const opened = enter('opening');
   stage.video.classList.remove('mirrored');
   try {
-    await stage.play(url, `The video ${name}`);
+    await stage.play(url, `The video ${shortened(name)}`);
   } catch {
     if (opened()) stop(badFile(name, 'video'));
     return;
   }
+  live.source = name;
   if (opened()) await watch(enter('video'), 'video');
 }
 
@@ -141,7 +143,7 @@ async function open(file: File): Promise<void> {
   try {
     const found = await openFile(file);
     if (!opened()) return;
-    if (found.kind === 'video') return await startVideo(found.url, shortened(file.name));
+    if (found.kind === 'video') return await startVideo(found.url, file.name);
     stage.draw(found.bitmap);
     found.bitmap.close();
     stage.photo.setAttribute('aria-label', `The photo ${shortened(file.name)}`);
@@ -165,6 +167,11 @@ element('save').onclick = () =>
     return saved(name);
   });
 element('share').onclick = () => void keep(async (file, name) => ((await share(file, name)) ? SHARED : NOT_SHARED));
+element('table').onclick = () => {
+  const name = named('csv');
+  save(new Blob([live.sheet.csv()], { type: 'text/csv' }), name);
+  view.tell(savedTable(name));
+};
 element('whole').onclick = () => void readPhoto(true);
 element<HTMLInputElement>('file').onchange = ({ target }) => {
   const input = target as HTMLInputElement;

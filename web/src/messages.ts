@@ -60,3 +60,4 @@ export const SHARED = 'The picture was shared.';
 export const NOT_SHARED = 'The picture was not shared.';
 export const saved = (name: string) => `The picture was saved as ${name}.`;
 export const notKept = (why: string) => `The picture could not be kept (${why}). Try the other button, or take a screenshot.`;
+export const savedTable = (name: string) => `The table of what was read was saved as ${name}.`;

@@ -68,10 +68,15 @@ export class Tracks {
     this.chosen = number;
   }
 
-  reset(): void {
+  /** The next picture shows another moment: nobody is followed into it, and nobody gets a number again. */
+  part(): void {
     this.tracks = this.read = [];
-    this.count = 0;
     this.chosen = this.nearest = null;
+  }
+
+  reset(): void {
+    this.part();
+    this.count = 0;
   }
 
   private latest = () => Math.max(...this.tracks.map(({ seenAt }) => seenAt));

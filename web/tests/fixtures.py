@@ -8,13 +8,13 @@ The faces are FER2013's PublicTest where `FERLAB_DATA` holds it, else drawn ones
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from PIL import Image
+from scenes import HEIGHT, WIDTH, beside, frame, one_after_another, together, write_clip, write_video
 
 from ferlab.data.drawn import draw
 from ferlab.data.store import open_config
@@ -22,17 +22,16 @@ from ferlab.deploy.export_files import write
 from ferlab.deploy.graph import Crops, store_as_fp16, trace
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.inference.detector import FaceDetector
+from ferlab.inference.detector import Detection, FaceDetector
 from ferlab.inference.everyone import every_face, tiles
 from ferlab.inference.onnx_model import FORMAT, OnnxModel
+from ferlab.inference.prediction_files import Predictions
+from ferlab.inference.predictor import Face
 from ferlab.inference.tracks import Tracks
 from ferlab.inference.turning import crop_of
 from ferlab.nets.five_layer import FiveLayer
 from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model
-
-WIDTH, HEIGHT, FACE = 640, 480, 300
-CLIP = [("face", 75), ("other face", 75), ("nobody", 90)]  # frames of 1/30 s
 
 
 def photographed() -> np.ndarray:
@@ -46,25 +45,6 @@ def photographed() -> np.ndarray:
         return draw(7, 200, 7, 0).of_split("val").pixels
 
 
-def frame(
-    face: np.ndarray | None, dx: int = 0, size: tuple[int, int] = (WIDTH, HEIGHT), side: int = FACE
-) -> np.ndarray:
-    """A picture uint8 [H,W,3] of one face before a wall with a little light on it."""
-    width, height = size
-    out = np.empty((height, width, 3), np.uint8)
-    out[:] = (np.linspace(90, 150, width)[:, None] * (1, 0.98, 0.93)).astype(np.uint8)
-    if face is not None:
-        x, y = (width - side) // 2 + dx, (height - side) // 2
-        big = cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        blend = np.zeros((side, side), np.float32)
-        cv2.rectangle(blend, (side // 20, side // 20), (side - side // 20, side - side // 20), 1.0, -1)
-        blend = cv2.GaussianBlur(blend, (0, 0), side / 40)[..., None]
-        tinted = (big[..., None] * (1.0, 0.93, 0.86)).clip(0, 255)
-        part = out[y : y + side, x : x + side]
-        part[:] = blend * tinted + (1 - blend) * part
-    return out
-
-
 def found(faces: np.ndarray, count: int) -> list[np.ndarray]:
     """Faces that the detector finds in a frame."""
     detect, chosen = FaceDetector(threads=1), []
@@ -76,43 +56,24 @@ def found(faces: np.ndarray, count: int) -> list[np.ndarray]:
     raise SystemExit("the detector finds no faces to test with")
 
 
-def write_clip(path: Path, images: Iterable[np.ndarray]) -> None:
-    """A raw motion JPEG, which is one JPEG after another."""
-    with path.open("wb") as file:
-        for image in images:
-            file.write(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
-
-
-def one_after_another(pictures: dict[str, np.ndarray | None]) -> Iterator[np.ndarray]:
-    for name, count in CLIP:
-        for n in range(count):
-            yield frame(pictures[name], round(30 * np.sin(n / 12)))
-
-
-def beside(left: np.ndarray, right: np.ndarray) -> Iterator[np.ndarray]:
-    """Two faces, of which now the one and now the other is nearer: 2 s each."""
-    for near, far in ((260, 190), (190, 260)):
-        sides = [frame(face, size=(WIDTH // 2, HEIGHT), side=side) for face, side in ((left, near), (right, far))]
-        yield from [np.concatenate(sides, 1)] * 60
-
-
-def together(faces: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Five faces that sway."""
-    for n in range(120):
-        dx = round(8 * np.sin(n / 19))
-        rows = [
-            [frame(face, dx, (w, HEIGHT // 2), 190) for face in row] for w, row in ((213, faces[:3]), (320, faces[3:]))
-        ]
-        upper, lower = (np.concatenate(row, 1) for row in rows)
-        yield np.concatenate([np.pad(upper, ((0, 0), (0, 1), (0, 0)), "edge"), lower])
-
-
-def write_video(path: Path, face: np.ndarray, size: tuple[int, int], seconds: float) -> None:
-    """A WebM of one face, at 30 frames a second."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), 30, size)
-    for n in range(round(30 * seconds)):
-        writer.write(frame(face, 4 * n, size, size[1] * 2 // 3)[..., ::-1])
-    writer.release()
+def write_sheet(folder: Path) -> None:
+    """Faces of a video and the table that ferlab.predict writes of them."""
+    rng, frames, source = np.random.default_rng(4), [], '=clip, the "first".webm'
+    predictions = Predictions(str(folder / "sheet.csv"), "fer2013", {})
+    for n in range(9):
+        rows, faces = [], []
+        for number in range(n % 3):
+            read = rng.dirichlet(np.full(K, 0.3)).astype(np.float32)
+            box, uncertain = rng.uniform(-20, 600, 4), bool(read.max() < 0.5)
+            label = "uncertain" if uncertain else EXPRESSIONS[read.argmax()]
+            detection = Detection(box, float(rng.uniform()), np.zeros((6, 2)))
+            faces.append(Face(label, float(read.max()), read, detection, number))
+            known = {"box": box.tolist(), "score": detection.score, "probabilities": read.tolist()}
+            rows.append({"number": number, "uncertain": uncertain, **known})
+        predictions.add(source, (WIDTH, HEIGHT), faces, n, n / 29.97)
+        frames.append({"seconds": n / 29.97, "rows": rows})
+    predictions.close([])
+    (folder / "sheet.json").write_text(json.dumps({"source": source, "frames": frames}))
 
 
 def most_unlike(faces: list[np.ndarray], model: OnnxModel) -> tuple[np.ndarray, np.ndarray]:
@@ -233,6 +194,8 @@ def main() -> None:
     write_clip(folder / "beside.mjpeg", beside(*most_unlike(chosen, model)))
     write_clip(folder / "five.mjpeg", together(chosen[:5]))
     write_tracks(folder)
+    write_sheet(folder)
+    write_video(folder / "six_seconds.webm", face, (WIDTH, HEIGHT), 6)
     write_video(folder / "4k.webm", face, (3840, 2160), 0.3)
     write_photos(folder, face, other)
     write_golden(folder, model, faces)

@@ -115,11 +115,11 @@ test('all of it is reached by keyboard, in the order it is seen', async () => {
   try {
     await ready(page);
     const focused = [];
-    for (let n = 0; n < 6; n++) {
+    for (let n = 0; n < 7; n++) {
       await page.keyboard.press('Tab');
       focused.push(await page.evaluate(() => document.activeElement.id || document.activeElement.tagName));
     }
-    assert.deepEqual(focused.filter((id) => id !== 'install').slice(0, 4), ['start', 'file', 'SUMMARY', 'SUMMARY']);
+    assert.deepEqual(focused.filter((id) => id !== 'install').slice(0, 5), ['start', 'file', 'INPUT', 'SUMMARY', 'SUMMARY']);
     await page.focus('#start');
     await page.keyboard.press('Enter');
     await read(page);

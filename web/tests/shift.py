@@ -2,7 +2,7 @@
 
     python web/tests/shift.py MODEL.onnx
 
-The faces are FER2013's PublicTest in `FERLAB_DATA`, in the frames of fixtures.py; each is shifted in a direction of its
+The faces are FER2013's PublicTest in `FERLAB_DATA`, in the frames of scenes.py; each is shifted in a direction of its
 own. The page reads a face where it was a frame ago, and worker.ts holds it for the same place up to the share where
 accuracy begins to fall.
 """
@@ -11,7 +11,7 @@ import os
 import sys
 
 import numpy as np
-from fixtures import frame
+from scenes import frame
 
 from ferlab.data.store import open_config
 from ferlab.inference.detector import FaceDetector

@@ -21,6 +21,17 @@ const STATES = {
     await until(page, () => document.getElementById('stages').children.length);
     await page.waitForTimeout(1500);
   },
+  video: async (page) => {
+    await openFile(page, 'six_seconds.webm');
+    await read(page);
+    await page.waitForTimeout(8000);
+  },
+  affect: async (page) => {
+    await page.click('#start');
+    await read(page);
+    await page.check('input[name=ribbon][value=affect]');
+    await page.waitForTimeout(8000);
+  },
   capture: async (page) => {
     await page.click('#start');
     await read(page);
