@@ -3,7 +3,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 RUN = $(error type make $@ RUN=outputs/NAME)
-MODEL ?= src/ferlab/inference/models/five_layer.onnx
+MODEL ?= src/ferlab/inference/models/five_layer_world.onnx
 WEB_READY := web/node_modules/.ready
 BUILD = cd web && MODEL=$(abspath $(MODEL)) npm run --silent build
 

@@ -9,7 +9,7 @@ import headers from './headers.json' with { type: 'json' };
 
 const here = import.meta.dirname;
 const MODELS = resolve(here, '../src/ferlab/inference/models');
-const model = resolve(process.env.MODEL || resolve(MODELS, 'five_layer.onnx'));
+const model = resolve(process.env.MODEL || resolve(MODELS, 'five_layer_world.onnx'));
 const ORT = resolve(here, 'node_modules/onnxruntime-web');
 const ORT_VERSION = JSON.parse(readFileSync(resolve(ORT, 'package.json'), 'utf8')).version;
 const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|txt|wasm|onnx|webmanifest)$/;

@@ -186,18 +186,22 @@ def test_a_large_face_hides_small_ones_unless_everyone_is_wanted(find):
     assert [face.score for face in found] == sorted((face.score for face in found), reverse=True)
 
 
-def test_of_everyone_the_short_range_runs_only_where_the_long_one_finds_no_large_face(find, monkeypatch):
+def test_of_everyone_the_short_range_runs_where_the_long_one_finds_no_large_face_or_a_huge_one(find, monkeypatch):
     faces = draw(7, 7, 7, 1).pixels
-    large, small = frames(faces[:1], 350)[0][0], frames(faces[1:2], 110, seed=3)[0][0]
+    huge, large, small = (frames(faces[i : i + 1], side, seed=i)[0][0] for i, side in ((0, 460), (0, 350), (1, 110)))
     images_of_short = []
     short = find._models[0]
     monkeypatch.setattr(
         find, "_models", [lambda images, least: images_of_short.append(images) or short(images, least), find._models[1]]
     )
-    found = find([large, small, np.zeros((48, 64, 3), np.uint8)], everyone=True)
-    assert [len(faces) for faces in found] == [1, 1, 0]
-    assert [image.shape for image in images_of_short[0]] == [(480, 640, 3), (48, 64, 3)]
-    np.testing.assert_array_equal(images_of_short[0][0], small)
+    found = find([large, small, np.zeros((48, 64, 3), np.uint8), huge], everyone=True)
+    assert [len(faces) for faces in found] == [1, 1, 0, 1]
+    assert len(images_of_short[0]) == 3
+    for image, asked in zip((small, np.zeros((48, 64, 3), np.uint8), huge), images_of_short[0], strict=True):
+        np.testing.assert_array_equal(image, asked)
+    (by_short,) = find.look([huge], "short")[0]
+    np.testing.assert_array_equal(found[3][0].box, by_short.box)  # the long range measures another
+    assert not np.allclose(find.look([huge], "back")[0][0].box, by_short.box, rtol=0.02)
 
 
 def test_a_graph_gets_few_images_at_once(find, monkeypatch):

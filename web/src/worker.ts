@@ -16,7 +16,10 @@ import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protoc
 // half: tests/shift.py.
 const HELD = 0.7;
 
-const LARGE = 0.25; // of the picture's longer side, as in detector.py: the short-range detector finds few smaller faces
+// Of the picture's longer side, as in detector.py: the short-range detector finds few smaller faces; the long-range one's
+// boxes of larger ones are too small.
+const LARGE = 0.25;
+const HUGE = 0.4;
 const SEARCH = 500; // ms between searches for smaller faces where a near one is followed
 const ALIVE = 2000; // ms between signs of life while files are waited for
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
@@ -127,19 +130,24 @@ const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: nu
 /**
  * Faces, the nearest first: it is the one that the page is about. By the short-range detector, and where it finds none by
  * the one for smaller faces. Where more than one is wanted, the latter is asked always in a picture that stands alone
- * (`rest` 0), in tiles too, and the short-range one where that finds no large face, as in everyone.py. Of pictures in a
- * row the short-range one is asked always, and the other where it misses a face that was there, and every `SEARCH` ms: it
- * takes several times as long. For `rest` ms after nobody was seen it is not asked; with 0 it is waited for where it is
+ * (`rest` 0), in tiles too, and the short-range one where that finds no large face or a huge one, as in everyone.py. Of
+ * pictures in a row the short-range one is asked always, and the other where it misses a face that was there, and every
+ * `SEARCH` ms: it takes several times as long. For `rest` ms after nobody was seen it is not asked; with 0 it is waited for where it is
  * not here yet.
  */
 async function findFaces(picture: Picture, most: number, rest: number): Promise<Found[]> {
   const started = performance.now();
-  const large = LARGE * Math.max(picture.width, picture.height);
+  const longest = Math.max(picture.width, picture.height);
   let faces: Found[];
   if (most > 1 && !rest) {
     const far = await farOne(true);
     faces = await facesBy(far, picture);
-    if (!faces.some(({ box }) => Math.max(box[2], box[3]) >= large)) join(faces, await facesBy(models.short, picture));
+    const largest = Math.max(0, ...faces.map(sideOf)) / longest;
+    if (largest < LARGE || largest >= HUGE) {
+      const others = await facesBy(models.short, picture);
+      faces = faces.filter((face) => sideOf(face) < HUGE * longest || !others.some(({ box }) => same(box, face.box)));
+      join(faces, others);
+    }
     faces = withTiles(faces, await facesOfTiles(far, picture));
   } else {
     faces = await facesBy(models.short, picture);
@@ -153,6 +161,8 @@ async function findFaces(picture: Picture, most: number, rest: number): Promise<
   }
   return faces.sort((a, b) => b.box[2] * b.box[3] - a.box[2] * a.box[3]);
 }
+
+const sideOf = ({ box }: Found): number => Math.max(box[2], box[3]);
 
 /** Adds those of a second detector that the first has not found. */
 function join(faces: Found[], others: Found[]): void {
