@@ -104,7 +104,7 @@ class ExpressionClassifier(pl.LightningModule):
 
         Args:
             faces, targets: [B,1,48,48] and [B,7].
-            logit_shift: added to the logits in the loss alone [B,7], as `targets.logit_shifts` gives it.
+            logit_shift: added to the logits in the loss alone [B,7], as `adjust.logit_shifts` gives it.
         """
         logits = self(faces)
         adjusted = logits.float() if logit_shift is None else logits.float() + logit_shift
