@@ -81,6 +81,7 @@ def test_answers_weighed_for_known_shares_have_folders_of_their_own(made):
         np.load(folder / "probabilities.npy"), weighed / weighed.sum(1, keepdims=True), atol=2e-3
     )
     assert told(folder)["priors"] == [share / 10 for share in wanted]
+    assert told(folder)["tta"] == "none-priors"  # what reads reports knows them by split and views
     assert "priors" not in told(own)
     before = contents()
     assert measure(runs, priors=wanted, skip_measured=True) == [folder]

@@ -96,11 +96,11 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
         FerlabError: as `Door.open`; a name that stands for other members.
     """
     opened = door.open(one)
-    one, wanted = one.settled(options.outputs, name), options.priors
-    shares = None if wanted is None else priors.shares_of(wanted)
+    one, weighed = one.settled(options.outputs, name), options.priors
+    shares = None if weighed is None else priors.shares_of(weighed)
     stated = replace(opened.provenance, name=one.name, priors=None if shares is None else shares.tolist())
     opened = replace(opened, subject=one, provenance=stated)
-    apart = "" if wanted is None else f"-{wanted if isinstance(wanted, str) else 'priors'}"
+    apart = "" if weighed is None else f"-{weighed if isinstance(weighed, str) else 'priors'}"
     folders = {door.folder_of(one.folder, view_set.title + apart): view_set for view_set in opened.view_sets}
     left = dict(folders)
     if options.skip_measured:
@@ -108,12 +108,17 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
         if there := [view_set.title for folder, view_set in folders.items() if folder not in left]:
             log.info("%s, %s: measured already: %s", one.name, door.split, ", ".join(there))
     if left:
-        _write(left, opened, options.batch_size, own=not door.elsewhere and wanted is None)
+        _write(left, opened, options.batch_size, apart, own=not door.elsewhere and weighed is None)
     return list(folders)
 
 
-def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int, own: bool) -> None:
-    """The reports of several view sets, which share the views that they have in common and are one look."""
+def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int, apart: str, own: bool) -> None:
+    """The reports of several view sets, which share the views that they have in common and are one look.
+
+    Args:
+        apart: what follows the views' title, which keeps answers for other priors apart from the own.
+        own: they are of the subject's own data and priors.
+    """
     one, faces = opened.subject, opened.faces
     opened.refuse_unwritable(list(wanted))  # before minutes of work
     shares = opened.provenance.priors
@@ -127,7 +132,8 @@ def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int, 
         probabilities = probabilities if factors is None else priors.corrected(probabilities, factors)
         measured = scores.measure(probabilities, faces, opened.twins)
         kept = [list(view) for view in view_set.views]
-        stated = replace(opened.provenance, tta=view_set.title, tta_space=view_set.space, views=kept).as_json()
+        title = view_set.title + apart
+        stated = replace(opened.provenance, tta=title, tta_space=view_set.space, views=kept).as_json()
         if one.choice and own and stated["split"] == "test":
             stated["hindsight"] = selection_gap.gap(one, by_run, faces.labels, measured["correct"] / measured["n"])
         report.write_report(folder, measured, stated, probabilities, faces, rows)
