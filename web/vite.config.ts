@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 
 import headers from './headers.json' with { type: 'json' };
+import { factsOf, stated } from './offered';
 
 const here = import.meta.dirname;
 const MODELS = resolve(here, '../src/ferlab/inference/models');
@@ -14,10 +15,13 @@ const ORT = resolve(here, 'node_modules/onnxruntime-web');
 const ORT_VERSION = JSON.parse(readFileSync(resolve(ORT, 'package.json'), 'utf8')).version;
 const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|txt|wasm|onnx|webmanifest)$/;
 
+/** The classifiers: name below models/ -> file. */
+const offered: Record<string, string> = { classifier: model };
+const facts = Object.entries(offered).map(([file, path]) => factsOf(path, file));
+
 /** What is copied as it is: place in the page -> file. */
 const copied: Record<string, string> = {
-  'models/classifier.onnx': model,
-  'models/classifier.json': model.replace(/\.onnx$/, '.json'),
+  ...Object.fromEntries(Object.entries(offered).map(([file, path]) => [`models/${file}.onnx`, path])),
   ...Object.fromEntries(
     ['face_short.onnx', 'face_short.json', 'face_back.onnx', 'face_back.json'].map((name) => [
       `models/${name}`,
@@ -31,6 +35,12 @@ const copied: Record<string, string> = {
     ]),
   ),
 };
+
+/** What is written for the page: place -> content. */
+const written = () => ({
+  ...Object.fromEntries(Object.entries(offered).map(([file, path]) => [`models/${file}.json`, stated(path)])),
+  'licences.txt': Buffer.from(licences()),
+});
 
 /** Whose works the page gives on, and under which licences. */
 function licences(): string {
@@ -56,7 +66,8 @@ function parts(): Plugin {
   return {
     name: 'ferlab-parts',
     buildStart() {
-      const missing = Object.values(copied).filter((file) => !existsSync(file));
+      const described = Object.values(offered).map((file) => file.replace(/\.onnx$/, '.json'));
+      const missing = [...Object.values(copied), ...described].filter((file) => !existsSync(file));
       if (!missing.length) return;
       const hint = missing.some((file) => file.startsWith(MODELS) && basename(file).startsWith('face_'))
         ? 'Get the whole checkout'
@@ -70,7 +81,9 @@ function parts(): Plugin {
       ),
     configureServer(server) {
       server.middlewares.use((request, response, next) => {
-        const file = copied[(request.url ?? '').split('?')[0]!.slice(1)];
+        const place = (request.url ?? '').split('?')[0]!.slice(1);
+        const [file, own] = [copied[place], written()[place]];
+        if (own) return response.end(own);
         if (!file) return next();
         const kind = file.endsWith('.wasm') ? 'application/wasm' : file.endsWith('.mjs') ? 'text/javascript' : '';
         if (kind) response.setHeader('Content-Type', kind);
@@ -87,7 +100,7 @@ function parts(): Plugin {
           Buffer.from(part.type === 'chunk' ? part.code : part.source),
         ]);
         const sources: [string, Buffer][] = added.map(([name, file]) => [name, readFileSync(file)]);
-        for (const [fileName, source] of [...sources, ['licences.txt', Buffer.from(licences())] as const]) {
+        for (const [fileName, source] of [...sources, ...Object.entries(written())]) {
           contents.push([fileName, source]);
           this.emitFile({ type: 'asset', fileName, source });
         }
@@ -116,6 +129,7 @@ export default defineConfig({
   // onnxruntime-web without its wasm: the bare import would add files of 28 MB.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'import'] },
   worker: { format: 'es' },
+  define: { MODELS: JSON.stringify(facts) },
   server: { headers },
   build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, outDir: process.env.OUT || 'dist' },
 });

@@ -1,7 +1,9 @@
 /** The page: starts and stops what is looked at; live.ts and still.ts look. */
+import { About } from './about';
 import { Camera } from './camera';
 import { Capture } from './capture';
 import { Engine } from './engine';
+import { models } from './facts';
 import { openFile } from './files';
 import { canShare, named, save, share } from './keeping';
 import { keepsake } from './keepsake';
@@ -10,6 +12,7 @@ import {
   NOTHING_READ, NOT_SHARED, PREPARING, READY, SHARED, UNPLUGGED, WAITING, badFile, notKept, opening, saved, savedTable, shortened,
 } from './messages';
 import { element } from './page';
+import type { Model } from './protocol';
 import { Stage, type State } from './stage';
 import { Still } from './still';
 import { View } from './view';
@@ -21,6 +24,12 @@ const camera = new Camera(() => stop(UNPLUGGED));
 const live = new Live(engine, stage.video, view, failed);
 const still = new Still(engine, stage, view);
 let capture: Capture | undefined;
+/** Whether the camera that was started is still looked at, and whether it is being turned on again. */
+let watched = () => false;
+let waking = false;
+/** The model that reads, once it is there. */
+let inUse: Model | null = null;
+new About(() => inUse && { model: inUse, facts: factsOf(inUse) });
 
 const ready = engine.ready().then(
   ({ model, threads }) => {
@@ -30,7 +39,8 @@ const ready = engine.ready().then(
     // Where the camera stopped meanwhile, nobody would ever answer.
     capture = new Capture(model.expressions, () => (stage.state === 'camera' ? live.grab() : Promise.resolve(null)));
     capture.running = stage.state === 'camera';
-    element('about').textContent = [model.name, model.measured].filter(Boolean).join(' · ');
+    inUse = model;
+    element('model').textContent = model.name;
     document.body.dataset.ready = 'true';
     if (stage.state === 'idle' && element('status').textContent === PREPARING) view.say(READY, false);
     return true;
@@ -40,6 +50,9 @@ const ready = engine.ready().then(
     return false;
   },
 );
+
+/** What was measured of a model; nothing of one that the page was not built with. */
+const factsOf = ({ name }: Model) => models.find((facts) => facts.name === name);
 
 /** Nothing can be read any more; the message says what to do. */
 function broken(message: string): void {
@@ -98,10 +111,27 @@ async function startCamera(): Promise<void> {
     if (opened()) stop((error as Error).message);
     return;
   }
-  const going = enter('camera');
+  const going = (watched = enter('camera'));
+  if (document.hidden) camera.close();
   stage.video.classList.toggle('mirrored', camera.mirrored);
   element('switch').hidden = (await camera.count()) < 2;
   await watch(going, 'camera');
+}
+
+/** Nothing is filmed while nobody sees the page: the camera goes off with it, and on again. */
+async function wake(): Promise<void> {
+  if (document.hidden || waking || camera.running || stage.state !== 'camera') return;
+  waking = true;
+  try {
+    const stream = await camera.open();
+    if (watched()) await stage.play(stream, 'Picture of the camera');
+    else stream.getTracks().forEach((track) => track.stop());
+  } catch (error) {
+    if (watched()) stop((error as Error).message);
+  } finally {
+    waking = false;
+    if (document.hidden && stage.state === 'camera') camera.close();
+  }
 }
 
 async function startVideo(url: string, name: string): Promise<void> {
@@ -153,6 +183,10 @@ async function open(file: File): Promise<void> {
   }
 }
 
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden && stage.state === 'camera') camera.close();
+  void wake();
+});
 element('start').onclick = () => {
   if (stage.state === 'idle' || stage.state === 'photo') void startCamera();
   else stop();

@@ -127,22 +127,8 @@ async function openClassifier(file: File): Promise<Pick<Models, 'classifier' | '
     name: typeof json.name === 'string' ? json.name : 'classifier',
     expressions: names,
     threshold: typeof json.threshold === 'number' ? json.threshold : THRESHOLD,
-    measured: measured(json),
   };
   return { classifier, margin: { sideRatio: side_ratio, raiseRatio: raise_ratio }, about };
-}
-
-/** What the JSON says of faces that the model had not seen: of test, where it was measured there, else of val. */
-function measured(json: File['json']): string | null {
-  const reports = (json.reports ?? {}) as Record<string, Measured | undefined>;
-  const [split, told] = reports.test ? ['test', reports.test] : ['validation', (json.val ?? reports.val) as Measured];
-  if (typeof told?.accuracy !== 'number' || typeof told.n !== 'number') return null;
-  return `right on ${(100 * told.accuracy).toFixed(1)} % of ${told.n} ${split} faces of ${json.data ?? 'its data'}`;
-}
-
-interface Measured {
-  accuracy?: number;
-  n?: number;
 }
 
 async function openDetector(file: File): Promise<Detector> {

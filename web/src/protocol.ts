@@ -19,8 +19,6 @@ export interface Model {
   expressions: string[];
   /** Below this probability the page says that it is not sure. */
   threshold: number;
-  /** A line about what the model reached where it was measured, if its JSON says so. */
-  measured: string | null;
 }
 
 /** In ms. */

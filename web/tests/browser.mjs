@@ -1,5 +1,6 @@
 /** Chromium, the built page and what it looks at, for the tests. */
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -88,6 +89,15 @@ export const read = (page) =>
     const shown = [...document.querySelectorAll('meter')].map(({ value }) => value);
     return shown.some((value) => value > 0) && shown;
   });
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe finds wrong; the page is opened with `bypassCSP`. */
+export async function axeFinds(page) {
+  await page.evaluate(`window.axe || (() => {${axe}})()`);
+  const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }));
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
+}
 
 export async function openFile(page, name) {
   await page.setInputFiles('#file', fixture(name));

@@ -1,15 +1,13 @@
 /** The page itself: whom it talks to, whether it works alone, for whom it works, and what it weighs. */
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 
-import { DIST, open, openFile, read, ready, says, until } from './browser.mjs';
+import { DIST, axeFinds, open, openFile, read, ready, says, until } from './browser.mjs';
 
 const MOST_BYTES = 9e6; // of the compressed download
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 test('the page talks to its own origin alone', async () => {
   const page = await open({ keep: true });
@@ -74,9 +72,7 @@ test('in any size and colour scheme axe finds nothing, nothing sticks out, and t
   const check = async (state) => {
     for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }));
-      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
-      assert.deepEqual(found, [], `${state}, ${colorScheme}`);
+      assert.deepEqual(await axeFinds(page), [], `${state}, ${colorScheme}`);
     }
     for (const [width, height] of SIZES) {
       await page.setViewportSize({ width, height });
@@ -92,7 +88,6 @@ test('in any size and colour scheme axe finds nothing, nothing sticks out, and t
   };
   try {
     await ready(page);
-    await page.evaluate(axe);
     await check('idle');
     await page.click('#figures summary');
     await page.click('#capture summary');
@@ -115,11 +110,11 @@ test('all of it is reached by keyboard, in the order it is seen', async () => {
   try {
     await ready(page);
     const focused = [];
-    for (let n = 0; n < 7; n++) {
+    for (let n = 0; n < 8; n++) {
       await page.keyboard.press('Tab');
       focused.push(await page.evaluate(() => document.activeElement.id || document.activeElement.tagName));
     }
-    assert.deepEqual(focused.filter((id) => id !== 'install').slice(0, 5), ['start', 'file', 'INPUT', 'SUMMARY', 'SUMMARY']);
+    assert.deepEqual(focused.filter((id) => id !== 'install').slice(0, 6), ['about-open', 'start', 'file', 'INPUT', 'SUMMARY', 'SUMMARY']);
     await page.focus('#start');
     await page.keyboard.press('Enter');
     await read(page);

@@ -14,6 +14,7 @@ const SCHEMES = { light: { colorScheme: 'light' }, dark: { colorScheme: 'dark' }
 /** Each opens the state in a page that is ready. */
 const STATES = {
   idle: async () => undefined,
+  about: (page) => page.click('#about-open'),
   camera: async (page) => {
     await page.click('#start');
     await until(page, () => document.querySelectorAll('.face').length >= 5, undefined, 'five faces', LONG);

@@ -1,0 +1,54 @@
+/** What the page is told of its classifiers, from NAME.json and NAME.measured.json beside them. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+import type { Facts, Measured } from './src/facts';
+
+type Json = Record<string, any>;
+
+/** What models.ts reads of a model's JSON; the rest says how it was trained, and weighs more. */
+const NEEDED = ['sha256', 'name', 'format', 'expressions', 'margin', 'threshold'];
+
+const json = (path: string): Json => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {});
+const beside = (model: string) => json(model.replace(/\.onnx$/, '.json'));
+
+/** The JSON that the page's worker fetches beside the model. */
+export function stated(model: string): Buffer {
+  const all = beside(model);
+  return Buffer.from(JSON.stringify(Object.fromEntries(NEEDED.filter((key) => key in all).map((key) => [key, all[key]]))));
+}
+
+/** What the page says of a model; `file` is what it is called below models/. */
+export function factsOf(model: string, file: string): Facts {
+  const all = beside(model);
+  const noted = json(model.replace(/\.onnx$/, '.measured.json'));
+  const { val, test, elsewhere = {} } = (noted.sha256 === all.sha256 ? noted : {}) as Json; // else it is of another file of this name
+  const own = String(all.data ?? 'own').split('+')[0];
+  const sets: Json = {
+    [`${own}-test`]: test ?? all.reports?.test,
+    [`${own}-val`]: val ?? all.val ?? all.reports?.val,
+    ...elsewhere,
+  };
+  const told = Object.entries(sets).filter(([, report]) => report);
+  return {
+    file,
+    name: all.name ?? basename(model, '.onnx'),
+    bytes: all.bytes,
+    measured: Object.fromEntries(told.map(([set, report]) => [set, figures(report)])),
+  };
+}
+
+/** Counts of faces, which no rounding changes. */
+function figures({ n, correct, interval95, recall, support, without_twins: alone }: Json): Measured {
+  const classes = Object.entries((support ?? {}) as Record<string, number>).map(([name, faces]) => [
+    name,
+    [Math.round((recall[name] ?? 0) * faces), faces],
+  ]);
+  return {
+    n,
+    correct,
+    interval95: interval95.map((p: number) => Number(p.toFixed(4))),
+    ...(alone && alone.n < n && { alone: [alone.correct, alone.n] }),
+    ...(recall && { classes: Object.fromEntries(classes) }),
+  };
+}

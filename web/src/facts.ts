@@ -1,0 +1,35 @@
+/** What was measured of the page's models: vite.config.ts fills it in from their JSON. */
+
+export interface Measured {
+  /** Faces, and how many of them were read as they are labelled. */
+  n: number;
+  correct: number;
+  /** Of the accuracy, by Wilson. */
+  interval95: [low: number, high: number];
+  /** The same of the faces that have no twin among those that the model learned from, where some have. */
+  alone?: [correct: number, n: number];
+  /** Of each expression: faces that were found to show it, and faces that are labelled so. */
+  classes?: Record<string, [correct: number, n: number]>;
+}
+
+export interface Facts {
+  /** Its name below models/, without ending. */
+  file: string;
+  name: string;
+  bytes: number;
+  /** By DATA-SPLIT, or DATA-SPLIT-for-DATA for answers by the shares of expressions there. */
+  measured: Record<string, Measured>;
+}
+
+declare const MODELS: Facts[];
+
+/** The first is the one that the page starts with. */
+export const models: Facts[] = MODELS;
+
+/** What visitors want to know first: the test on photographs, other tests, and what was used to choose the model. */
+const ORDER = [/^wild-test$/, /-test$/, /-test-/, /-val$/];
+
+export const measuredOf = ({ measured }: Facts): [set: string, Measured][] => {
+  const place = (set: string) => ORDER.findIndex((kind) => kind.test(set)) >>> 0; // what is none of them comes last
+  return Object.entries(measured).sort(([a], [b]) => place(a) - place(b));
+};

@@ -1,0 +1,72 @@
+/** The words of the sheet "What this is", in one place for translations. Numbers come from the models' JSON. */
+import { SMALLEST } from './bars';
+
+export const TEXTS = {
+  title: 'What this is',
+  close: 'Close',
+  lead:
+    'This page finds faces in a picture and names the expression that each seems to show. It is a guess about looks. ' +
+    'It does not say what somebody feels.',
+
+  privacy: {
+    title: 'Your pictures',
+    lines: [
+      'Everything is computed on this device. The page talks to no address but its own, and sends no picture there either.',
+      'The camera is on from “Start camera” to “Stop”. While the page is hidden, the camera is off.',
+      'Each camera picture is dropped once it is read. Saved pictures and tables are files on your device.',
+      'Faces that you collect for training stay in this tab. They are gone when you close it, unless you download them.',
+      'So that it works without a connection, your browser keeps the files of this page. It keeps none of your pictures.',
+    ],
+  },
+
+  accuracy: {
+    title: 'How often it is right',
+    lead: (model: string) =>
+      `The model in use is ${model}. A face counts as right where the model names the expression that people labelled it with. ` +
+      'In brackets: the range that chance leaves, since other faces could have been taken (95 %).',
+    splits:
+      'Test faces neither trained the model nor helped to choose it. Validation faces helped to choose it, which may make their ' +
+      'figures a little too good.',
+    none: 'Nothing was measured of this model.',
+    figures: (right: string, n: number, low: string, high: string) => `${right} % of ${n} faces right (${low} to ${high}).`,
+    classes: 'By expression',
+    columns: ['Expression', 'found', 'of faces'],
+    alone: (twins: number, right: string) =>
+      `The same picture of ${twins} of them is also among the data set’s training faces. Without these, ${right} % are right.`,
+    shares: 'Here the model was told how frequent each expression is among these faces. On this page nobody tells it.',
+  },
+
+  /** Names of data sets. */
+  sets: {
+    wild: 'Press photographs',
+    ferplus: 'FER+: small grey faces from the web, each labelled by ten people',
+    fer2013: 'FER2013: small grey faces from the web',
+    own: 'Its own data',
+  } as Record<string, string>,
+  splits: { test: 'test', val: 'validation' } as Record<string, string>,
+  shares: 'with known shares',
+
+  limits: {
+    title: 'What it cannot do',
+    lines: (expressions: string, threshold: string) => [
+      `It knows these looks alone: ${expressions}. Each face gets one of them, though many faces show something else.`,
+      `Below ${threshold} % of certainty it says “not sure”. Above, it is still often wrong: see the figures by expression.`,
+      `Faces smaller than ${SMALLEST} pixels get no label.`,
+      'Nobody measured how it differs between ages, sexes or colours of skin.',
+      'Do not use it to judge people, for example in schools, at work, in medicine or by the police.',
+    ],
+  },
+
+  licences: {
+    title: 'Licences',
+    line: 'The program is free under the MIT licence, and the face detectors under the Apache licence 2.0.',
+    link: 'All licence texts',
+  },
+};
+
+/** A data set's name in plain words; DATA-SPLIT or DATA-SPLIT-for-DATA. */
+export function setTitle(set: string): string {
+  const { sets, splits, shares } = TEXTS;
+  const [data, split, forOthers] = set.split('-');
+  return `${sets[data!] ?? data}, ${splits[split!] ?? split}${forOthers ? `, ${shares}` : ''}`;
+}
