@@ -3,25 +3,11 @@
 import psutil
 import pytest
 
+from benchmarks.failing import failing
 from ferlab.errors import FerlabError
 from ferlab.runs import checkpoints, directory
 from ferlab.training import ranks
 from tests.training.test_distributed import TWO, at_start, typed, wait_for  # noqa: F401
-
-FAILING = """
-import os, sys, threading, time
-def plant():
-    while not hasattr(there := sys.modules.get("ferlab.training.classifier"), "ExpressionClassifier"):
-        time.sleep(0.01)
-    step = there.ExpressionClassifier.training_step
-    def training_step(self, batch, batch_idx):
-        if self.trainer.global_step == 30:
-            raise KeyError("planted")
-        return step(self, batch, batch_idx)
-    there.ExpressionClassifier.training_step = training_step
-if "ferlab.train" in sys.orig_argv and os.environ.get("LOCAL_RANK", "0") == "NUMBER":
-    threading.Thread(target=plant, daemon=True).start()
-"""
 
 
 @pytest.mark.slow
@@ -42,7 +28,7 @@ def test_the_death_of_a_rank_is_one_line_and_leaves_no_process(typed):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_an_error_on_one_rank_ends_both(typed, at_start, rank):
     name = f"failing{rank}"
-    env = at_start(FAILING.replace("NUMBER", str(rank)))
+    env = at_start(failing(rank, "self.trainer.global_step == 30"))
     process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", f"name={name}", *TWO, env=env)
     wait_for(process, typed.folder / "outputs" / name / directory.CHECKPOINTS / checkpoints.LAST)
     [other] = psutil.Process(process.pid).children()
