@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "ensembling": ("data", "metrics", "predictors", "runs", "pages"),
     "evaluation": ("data", "inference", "metrics", "runs", "predictors", "pages", "ensembling"),
     "jobs": ("runs",),
-    "training": ("nets", "data", "runs", "predictors", "ensembling", "jobs"),
+    "training": ("nets", "data", "inference", "runs", "predictors", "ensembling", "jobs"),
     "studies": ("data", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation"),
     "deploy": ("nets", "data", "inference", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation"),
     "reporting": ("data", "inference", "metrics", "runs", "predictors", "pages", "ensembling", "evaluation", "studies"),

@@ -13,8 +13,7 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import K
 from ferlab.inference import priors
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
-from ferlab.inference.priors import of_runs
-from ferlab.predictors.of_run import predictor_of
+from ferlab.predictors.of_run import predictor_of, priors_of
 from ferlab.predictors.predictor import predict
 from ferlab.runs.directory import Run
 from tests.deploy.conftest import small, val_of
@@ -58,5 +57,5 @@ def test_without_wanted_shares_the_json_states_the_learned_ones(run, exported):
 
 def test_an_ensemble_takes_its_members_mean_for_granted(run):
     members = tuple(Run(run.path, {}, {"priors": np.eye(K)[k].tolist()}) for k in (0, 6))
-    assert of_runs(members, (0.25, 0.75)).tolist() == [0.25, 0, 0, 0, 0, 0, 0.75]
-    assert of_runs(members).tolist() == [0.5, 0, 0, 0, 0, 0, 0.5]
+    assert priors_of(members, (0.25, 0.75)).tolist() == [0.25, 0, 0, 0, 0, 0, 0.75]
+    assert priors_of(members).tolist() == [0.5, 0, 0, 0, 0, 0, 0.5]

@@ -9,6 +9,7 @@ from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.files import Json
 from ferlab.inference import priors
+from ferlab.predictors.of_run import priors_of
 from ferlab.predictors.predictor import WithPriors
 
 
@@ -19,7 +20,7 @@ def applied(predictor: nn.Module, one: Subject, wanted: str | Sequence[float] | 
         FerlabError: as `priors.shares_of` and `priors.factors`, or a run that does not say what it learned.
     """
     try:
-        learned = priors.of_runs(one.members, one.weights)
+        learned = priors_of(one.members, one.weights)
     except FerlabError:
         if wanted is not None:
             raise

@@ -17,6 +17,7 @@ from ferlab.evaluation.door import Door, OpenedRuns
 from ferlab.inference import priors
 from ferlab.metrics import scores
 from ferlab.predictors import views
+from ferlab.predictors.of_run import priors_of
 from ferlab.predictors.views import ViewSet
 from ferlab.runs.directory import refuse_unfinished
 
@@ -122,7 +123,7 @@ def _write(wanted: Mapping[Path, ViewSet], opened: OpenedRuns, batch_size: int, 
     one, faces = opened.subject, opened.faces
     opened.refuse_unwritable(list(wanted))  # before minutes of work
     shares = opened.provenance.priors
-    factors = None if shares is None else priors.factors(np.array(shares), priors.of_runs(one.members, one.weights))
+    factors = None if shares is None else priors.factors(np.array(shares), priors_of(one.members, one.weights))
     by_set = one.by_run(faces.pixels, list(wanted.values()), batch_size, opened.device)
     opened = opened.look([view_set.title for view_set in wanted.values()], list(wanted))
     rows = one.members[0].metrics_rows() if one.is_run else ()

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ferlab.data.labels import named
 from ferlab.files import Json, shown
 from ferlab.inference import models
 
@@ -65,7 +64,7 @@ def of_model(name: str, path: Path) -> Row:
     of_file = {split: measured.get(split) for split in ("test", "speed")}
     val = measured.get("val") or stated.get("val")
     size, precision = stated.get("bytes") or path.stat().st_size, stated.get("precision", "")
-    labels = stated.get("label_system") or named(str(stated.get("data", UNKNOWN)))
+    labels = stated.get("label_system") or str(stated.get("data", UNKNOWN)).partition("+")[0]
     photographs = measured.get("elsewhere", {}).get(PHOTOGRAPHS)
     return Row(name, _what(stated), labels, size, precision, val, **of_file, photographs=photographs, place=place)
 

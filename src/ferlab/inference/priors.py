@@ -12,7 +12,6 @@ import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
-from ferlab.runs.directory import Run
 
 # Faces of each class, in the order of EXPRESSIONS, in the training split by each label system.
 _FERPLUS = (2100, 119, 532, 7287, 3014, 3149, 8740)  # by FER+'s majority, without contempt
@@ -60,11 +59,6 @@ def of_run(config: Mapping[str, Any], info: Mapping[str, Any]) -> np.ndarray:
     if evened != "none" or not isinstance(counts, Mapping) or set(counts) != set(EXPRESSIONS):
         raise FerlabError("nothing says which class shares the run was trained for; train and export it anew")
     return shares_of([counts[name] for name in EXPRESSIONS])
-
-
-def of_runs(runs: Sequence[Run], weights: Sequence[float] | None = None) -> np.ndarray:
-    """The shares that the mean of M runs' answers takes for granted, float64 [7]: of each run by its weight."""
-    return np.average([of_run(run.config, run.info) for run in runs], axis=0, weights=weights)
 
 
 def of_model(sidecar: Mapping[str, Any]) -> np.ndarray:

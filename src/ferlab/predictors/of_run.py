@@ -1,8 +1,10 @@
 """A run directory in, its trained net as a predictor out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -11,6 +13,7 @@ from ferlab.errors import FerlabError, in_a_line
 from ferlab.expressions import K
 from ferlab.files import Config
 from ferlab.images import SIDE
+from ferlab.inference import priors
 from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model
 from ferlab.runs import checkpoints
@@ -75,3 +78,12 @@ def load_net(net: nn.Module, state: dict[str, torch.Tensor], source: Path) -> No
             "give the model it was trained with"
         )
     net.load_state_dict(own)
+
+
+def priors_of(runs: Sequence[Run], weights: Sequence[float] | None = None) -> np.ndarray:
+    """The class shares that the mean of M runs' answers takes for granted, float64 [7]: of each run by its weight.
+
+    Raises:
+        FerlabError: as `inference.priors.of_run`.
+    """
+    return np.average([priors.of_run(run.config, run.info) for run in runs], axis=0, weights=weights)

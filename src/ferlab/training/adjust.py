@@ -13,6 +13,7 @@ from ferlab.data.datamodule import FacesDataModule
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference import priors
+from ferlab.predictors.of_run import priors_of
 from ferlab.training.teacher import ConsistentTeacher, KeptTeacher, Teacher
 
 
@@ -52,7 +53,7 @@ def for_sources(probabilities: np.ndarray, data: FacesDataModule, teacher: Teach
             f"logit_adjustment needs the class shares that the teacher learned, and {teacher.file} does not say them; "
             "give the runs that it was made from"
         )
-    learned = priors.of_runs(teacher.subject.members, teacher.subject.weights)
+    learned = priors_of(teacher.subject.members, teacher.subject.weights)
     weighed = np.empty(probabilities.shape, np.float32)
     for source, shares in enumerate(source_shares(data.source_counts, 1)):
         own = data.train.source == source
