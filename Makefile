@@ -43,7 +43,7 @@ web-test: $(READY) $(WEB_READY) ## test the web app in headless Chromium with a 
 	OMP_NUM_THREADS=1 $(PY) web/tests/fixtures.py web/node_modules/.fixtures $(MODEL)
 	cd web && FIXTURES=$(abspath web/node_modules/.fixtures) npm run --silent test
 test: $(READY) ## run the fast tests, which need only this checkout
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 -q $(ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -q $(ARGS)
 test-slow: $(READY) ## run the slow tests, with real data where ../shared has it
 	OMP_NUM_THREADS=2 $(PY) -m pytest -m slow --timeout=900 -q $(ARGS)
 lint: $(READY) ## check style and common errors, changing nothing
