@@ -18,8 +18,15 @@ export function stated(model: string): Buffer {
   return Buffer.from(JSON.stringify(Object.fromEntries(NEEDED.filter((key) => key in all).map((key) => [key, all[key]]))));
 }
 
+/** What the page says of its models: name below models/ -> file. One that lacks its JSON is left to the build to name. */
+export function factsOfAll(offered: Record<string, string>): Facts[] {
+  const spoken = new Set(Object.values(offered).map((path) => String(beside(path).expressions)));
+  if (spoken.size > 1) throw new Error(`models with other expressions: ${[...spoken].join(' and ')}. The page shows those of one.`);
+  return Object.entries(offered).map(([file, path]) => factsOf(path, file));
+}
+
 /** What the page says of a model; `file` is what it is called below models/. */
-export function factsOf(model: string, file: string): Facts {
+function factsOf(model: string, file: string): Facts {
   const all = beside(model);
   const noted = json(model.replace(/\.onnx$/, '.measured.json'));
   const { val, test, elsewhere = {} } = (noted.sha256 === all.sha256 ? noted : {}) as Json; // else it is of another file of this name

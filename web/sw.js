@@ -4,6 +4,7 @@
  */
 /* global PAGE, SCRIPT, VERSION, HEADERS */
 const CACHE = `ferlab-${VERSION}`;
+const MODELS = 'ferlab-models'; // of src/models.ts, checked there: a model that was chosen outlives a version
 
 self.addEventListener('install', (event) => {
   event.waitUntil(fill().then(() => self.skipWaiting()));
@@ -29,7 +30,7 @@ self.addEventListener('activate', (event) => {
   event.waitUntil(
     caches
       .keys()
-      .then((names) => Promise.all(names.filter((name) => name.startsWith('ferlab-') && name !== CACHE).map((name) => caches.delete(name))))
+      .then((names) => Promise.all(names.filter((name) => name.startsWith('ferlab-') && name !== CACHE && name !== MODELS).map((name) => caches.delete(name))))
       .then(() => self.clients.claim()),
   );
 });

@@ -6,18 +6,20 @@ import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 
 import headers from './headers.json' with { type: 'json' };
-import { factsOf, stated } from './offered';
+import { factsOfAll, stated } from './offered';
 
 const here = import.meta.dirname;
 const MODELS = resolve(here, '../src/ferlab/inference/models');
-const model = resolve(process.env.MODEL || resolve(MODELS, 'five_layer_world.onnx'));
+const FIRST = resolve(MODELS, 'five_layer_world.onnx');
+const OTHERS = ['accurate_world', 'five_layer']; // offered beside FIRST
+const model = resolve(process.env.MODEL || FIRST);
 const ORT = resolve(here, 'node_modules/onnxruntime-web');
 const ORT_VERSION = JSON.parse(readFileSync(resolve(ORT, 'package.json'), 'utf8')).version;
 const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|txt|wasm|onnx|webmanifest)$/;
 
 /** The classifiers: name below models/ -> file. */
-const offered: Record<string, string> = { classifier: model };
-const facts = Object.entries(offered).map(([file, path]) => factsOf(path, file));
+const others = Object.fromEntries((model === FIRST ? OTHERS : []).map((name) => [name, resolve(MODELS, `${name}.onnx`)]));
+const offered: Record<string, string> = { classifier: model, ...others };
 
 /** What is copied as it is: place in the page -> file. */
 const copied: Record<string, string> = {
@@ -69,7 +71,7 @@ function parts(): Plugin {
       const described = Object.values(offered).map((file) => file.replace(/\.onnx$/, '.json'));
       const missing = [...Object.values(copied), ...described].filter((file) => !existsSync(file));
       if (!missing.length) return;
-      const hint = missing.some((file) => file.startsWith(MODELS) && basename(file).startsWith('face_'))
+      const hint = missing.some((file) => file.startsWith(MODELS) && basename(file, '.json') !== basename(model, '.onnx') && file !== model)
         ? 'Get the whole checkout'
         : 'Export a model (python -m ferlab.export runs=outputs/NAME) and type make web MODEL=FILE.onnx; its JSON lies beside it';
       this.error(`missing: ${missing.join(', ')}. ${hint}.`);
@@ -106,7 +108,9 @@ function parts(): Plugin {
         }
         const hash = createHash('sha256');
         contents.forEach(([name, bytes]) => hash.update(name).update(bytes));
-        const page = ['./', ...contents.map(([name]) => `./${name}`).filter((name) => name !== './index.html')];
+        // A model that is not the first comes when it is chosen.
+        const later = ['index.html', ...Object.keys(others).map((name) => `models/${name}.onnx`)];
+        const page = ['./', ...contents.filter(([name]) => !later.includes(name)).map(([name]) => `./${name}`)];
         const script = Object.values(bundle).find((part) => part.type === 'chunk' && part.isEntry)!.fileName;
         const worker = Buffer.from(
           `const PAGE = ${JSON.stringify(page)};\nconst SCRIPT = '${script}';\nconst VERSION = '${hash.digest('hex').slice(0, 12)}';\n` +
@@ -129,7 +133,7 @@ export default defineConfig({
   // onnxruntime-web without its wasm: the bare import would add files of 28 MB.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'import'] },
   worker: { format: 'es' },
-  define: { MODELS: JSON.stringify(facts) },
+  define: { MODELS: JSON.stringify(factsOfAll(offered)) },
   server: { headers },
   build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, outDir: process.env.OUT || 'dist' },
 });

@@ -19,7 +19,7 @@ export class Bars {
   private shownAt = -Infinity;
   private last: number | undefined;
 
-  constructor(private readonly model: Model) {
+  constructor(public model: Model) {
     this.rows = model.expressions.map((name, k) => {
       const row = document.createElement('li');
       row.style.setProperty('--colour', lookOf(name).colour);

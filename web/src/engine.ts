@@ -1,4 +1,5 @@
 /** The page's end of the worker: each question is a promise. A worker that falls silent is replaced by a new one. */
+import { Latency } from './latency';
 import { GIVEN_UP, RESTARTED } from './messages';
 import type { Answer, FromWorker, Located, Model, Request, Seen, ToWorker } from './protocol';
 
@@ -9,10 +10,12 @@ const MINUTE = 60_000; // ms
 /** The worker did not answer. Another one is started, unless `Engine.broken`. */
 export class WorkerDied extends Error {}
 
-type Loaded = { model: Model; threads: number };
+export type Loaded = { model: Model; threads: number };
 
 export class Engine {
   broken = false;
+  /** ms a face of each classifier that ran, by its name below models/. */
+  readonly paces = new Map<string, Latency>();
   /** Whether the present worker has opened the networks. */
   private loaded: Promise<Loaded>;
   private worker!: Worker;
@@ -21,7 +24,12 @@ export class Engine {
   private silent = 0;
   private deaths: number[] = [];
 
-  constructor(private readonly base: string) {
+  /** `model` is the classifier's name below models/; `progress` is told how much of it, or of another one, is here. */
+  constructor(
+    private readonly base: string,
+    private model: string,
+    private readonly progress: (model: string, done: number) => void,
+  ) {
     this.loaded = this.start();
     // Counted in ticks: a page that the system put to sleep does not take its own sleep for the worker's silence.
     setInterval(() => this.waiting.size && ++this.silent > SILENT && this.died(), 1000);
@@ -38,11 +46,32 @@ export class Engine {
     }
   }
 
+  /** Starts again, with another classifier. */
+  restart(model: string): Promise<Loaded> {
+    this.worker.terminate();
+    this.model = model;
+    this.loaded = this.start();
+    return this.ready();
+  }
+
+  /** Another classifier; the one before reads until it is here. Rejects with a message for the person. */
+  async choose(model: string): Promise<Loaded> {
+    await this.ready();
+    const loaded = (await this.ask({ kind: 'model', model })) as Extract<Answer, { kind: 'loaded' }>;
+    this.model = model;
+    this.loaded = Promise.resolve(loaded);
+    return loaded;
+  }
+
   /** Reads up to `most` faces of a picture, which is given away. */
   async look(bitmap: ImageBitmap, { most = 1, whole = false, picture = false, follow = 0 } = {}): Promise<Seen> {
     await this.ready();
     const answer = await this.ask({ kind: 'look', bitmap, most, whole, picture, follow }, [bitmap]);
-    return (answer as Extract<Answer, { kind: 'seen' }>).seen;
+    const { seen } = answer as Extract<Answer, { kind: 'seen' }>;
+    const count = seen.faces.filter(({ probabilities }) => probabilities).length;
+    if (!this.paces.has(this.model)) this.paces.set(this.model, new Latency());
+    if (count) this.paces.get(this.model)!.add(seen.timing.classify / count);
+    return seen;
   }
 
   /** Where the faces are in the picture of the last look, which followed. */
@@ -55,6 +84,7 @@ export class Engine {
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
       this.silent = 0;
       if (data.kind === 'alive') return;
+      if (data.kind === 'progress') return this.progress(data.model, data.done);
       const asked = this.waiting.get(data.id);
       this.waiting.delete(data.id);
       if (data.kind === 'failed') asked?.reject(new Error(data.message));
@@ -64,7 +94,7 @@ export class Engine {
       event.preventDefault();
       this.died();
     };
-    return (await this.ask({ kind: 'load', base: this.base })) as Extract<Answer, { kind: 'loaded' }>;
+    return (await this.ask({ kind: 'load', base: this.base, model: this.model })) as Extract<Answer, { kind: 'loaded' }>;
   }
 
   /** What was asked is lost; who asked may ask again. */

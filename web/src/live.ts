@@ -62,6 +62,7 @@ export class Live {
     this.grabs = [];
     this.tracks.reset();
     this.fps = 0;
+    Object.values(this.stages).forEach((stage) => stage.clear());
     clearSpeed();
   }
 

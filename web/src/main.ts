@@ -2,8 +2,9 @@
 import { About } from './about';
 import { Camera } from './camera';
 import { Capture } from './capture';
-import { Engine } from './engine';
-import { models } from './facts';
+import { Choice, remembered } from './choice';
+import { Engine, type Loaded } from './engine';
+import { models, type Facts } from './facts';
 import { openFile } from './files';
 import { canShare, named, save, share } from './keeping';
 import { keepsake } from './keepsake';
@@ -15,11 +16,18 @@ import { element } from './page';
 import type { Model } from './protocol';
 import { Stage, type State } from './stage';
 import { Still } from './still';
+import { TEXTS } from './texts';
 import { View } from './view';
 
 const stage = new Stage();
 const view = new View((number) => (stage.state === 'photo' ? still : live).choose(number));
-const engine = new Engine(document.baseURI);
+/** The model that the page comes with, the one that reads, and the one that the person wants. */
+const first = models[0]!;
+let reading = remembered();
+let wanted = reading;
+const engine = new Engine(document.baseURI, reading.file, loading);
+const choice = new Choice(engine.paces, (facts) => void change(facts));
+choice.settle(reading, false);
 const camera = new Camera(() => stop(UNPLUGGED));
 const live = new Live(engine, stage.video, view, failed);
 const still = new Still(engine, stage, view);
@@ -27,22 +35,21 @@ let capture: Capture | undefined;
 /** Whether the camera that was started is still looked at, and whether it is being turned on again. */
 let watched = () => false;
 let waking = false;
+/** Whether the photo was read as one face. */
+let asOne = false;
 /** The model that reads, once it is there. */
 let inUse: Model | null = null;
 new About(() => inUse && { model: inUse, facts: factsOf(inUse) });
 
-const ready = engine.ready().then(
-  ({ model, threads }) => {
-    live.prepare(model, threads);
-    still.threads = threads;
-    view.prepare(model);
+const ready = engine.ready().catch(startWithFirst).then(
+  (loaded) => {
+    const { model } = loaded;
+    use(loaded);
     // Where the camera stopped meanwhile, nobody would ever answer.
     capture = new Capture(model.expressions, () => (stage.state === 'camera' ? live.grab() : Promise.resolve(null)));
     capture.running = stage.state === 'camera';
-    inUse = model;
-    element('model').textContent = model.name;
     document.body.dataset.ready = 'true';
-    if (stage.state === 'idle' && element('status').textContent === PREPARING) view.say(READY, false);
+    if (stage.state === 'idle' && element('status').textContent?.startsWith(PREPARING)) view.say(READY, false);
     return true;
   },
   (error: Error) => {
@@ -50,6 +57,50 @@ const ready = engine.ready().then(
     return false;
   },
 );
+
+/** Where the model that was chosen the last time does not come. */
+async function startWithFirst(error: Error): Promise<Loaded> {
+  if (reading === first || engine.broken) throw error;
+  reading = wanted = first;
+  choice.settle(first, false);
+  const loaded = await engine.restart(first.file);
+  view.tell(TEXTS.choice.first(error.message));
+  return loaded;
+}
+
+function use({ model, threads }: Loaded): void {
+  live.prepare(model, threads);
+  still.threads = threads;
+  view.prepare(model);
+  inUse = model;
+  element('model').textContent = model.name;
+}
+
+function loading(file: string, done: number): void {
+  if (file !== wanted.file) return;
+  const words = choice.progress(wanted, done);
+  if (!inUse) view.say(`${PREPARING} ${words}`, false);
+}
+
+/** Another model, where it comes; what is looked at is then read by it. */
+async function change(facts: Facts): Promise<void> {
+  wanted = facts;
+  view.tell(TEXTS.choice.loading);
+  try {
+    use(await engine.choose(facts.file));
+    reading = facts;
+    if (wanted !== facts) return; // another one was chosen meanwhile
+    choice.settle(facts);
+    view.tell(TEXTS.choice.done(facts.name));
+    if (stage.state === 'photo') void readPhoto(asOne);
+    else live.reset();
+  } catch (error) {
+    if (wanted !== facts) return;
+    wanted = reading;
+    choice.settle(reading, false);
+    view.tell(TEXTS.choice.failed((error as Error).message));
+  }
+}
 
 /** What was measured of a model; nothing of one that the page was not built with. */
 const factsOf = ({ name }: Model) => models.find((facts) => facts.name === name);
@@ -155,6 +206,7 @@ async function watch(going: () => boolean, kind: 'camera' | 'video'): Promise<vo
 }
 
 async function readPhoto(whole = false): Promise<void> {
+  asOne = whole;
   const going = enter('photo');
   if (!(await ready)) return;
   try {

@@ -6,6 +6,8 @@ import type { Model } from './protocol';
 
 const FORMAT = 1; // of the classifier's JSON, as in src/ferlab/inference/onnx_model.py
 const RETRY = 2000; // ms after which a network that did not come is asked for again
+const FIRST = 'classifier'; // which the service worker keeps with the page
+const KEPT = 'ferlab-models'; // the cache of other classifiers, which outlives a version of the page
 const THRESHOLD = 0; // where the JSON states none, as in src/ferlab/inference/onnx_model.py: no label is withheld
 
 export interface Detector {
@@ -24,15 +26,18 @@ export interface Models {
   about: Model;
 }
 
-/** All networks below the page's address `base`. Throws an Error whose message is for the person before the page. */
-export async function openModels(base: string): Promise<Models> {
+/** Told how many bytes are here. */
+export type Progress = (done: number) => void;
+
+/** All networks below the page's address `base`, with the classifier `model`. Throws an Error whose message is for the person before the page. */
+export async function openModels(base: string, model: string, progress: Progress): Promise<Models> {
   ort.env.wasm.wasmPaths = new URL(`ort-${ort.env.versions.web}/`, base).href; // a browser's cache may hold other versions
   ort.env.wasm.numThreads = threads();
   ort.env.logLevel = 'error';
   // The wasm runtime comes with the first session that is asked for: of nothing, so that it comes while the networks do.
   ort.InferenceSession.create(new Uint8Array()).catch(() => undefined);
   const fetched = (name: string) => fetchModel(new URL(`models/${name}.onnx`, base));
-  const [classifier, short] = await Promise.all([fetched('classifier'), fetched('face_short')]);
+  const [classifier, short] = await Promise.all([fetchClassifier(base, model, progress), fetched('face_short')]);
   const opened = await openClassifier(classifier);
   let kept: Promise<Detector> | undefined;
   const far = () => (kept ??= fetched('face_back').then(openDetector).catch((error) => {
@@ -49,16 +54,34 @@ function threads(): number {
   return self.crossOriginIsolated && !webKit ? Math.max(1, Math.min(4, navigator.hardwareConcurrency - 1)) : 1;
 }
 
-interface File {
+export interface File {
   name: string;
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
   json: Record<string, unknown>;
 }
 
-async function fetchModel(url: URL): Promise<File> {
+/** A classifier that is not the first is kept in a cache of its own. */
+export async function fetchClassifier(base: string, model: string, progress: Progress): Promise<File> {
+  const url = new URL(`models/${model}.onnx`, base);
+  if (model === FIRST) return fetchModel(url);
+  const cache = await self.caches?.open(KEPT).catch(() => undefined); // where the settings forbid it, it is fetched each time
+  const kept = await cache?.match(url);
+  if (kept) {
+    // A file of a version before does not have the checksum that the JSON now states.
+    const file = await fetchModel(url, kept).catch(() => null);
+    if (file) return file;
+  }
+  const file = await fetchModel(url, undefined, progress);
+  await cache?.put(url, new Response(file.bytes)).catch(() => undefined); // no room: fetched the next time
+  return file;
+}
+
+/** Of a network: its file, unless `kept` is it, and the JSON beside it. */
+async function fetchModel(url: URL, kept?: Response, progress?: Progress): Promise<File> {
   const name = url.pathname.split('/').pop()!;
   const jsonUrl = new URL(url.href.replace(/\.onnx$/, '.json'));
-  const [bytes, text] = await Promise.all([read(url, name), read(jsonUrl, name.replace(/onnx$/, 'json'))]);
+  const coming = kept ? kept.arrayBuffer().then((buffer) => new Uint8Array(buffer)) : read(url, name, progress);
+  const [bytes, text] = await Promise.all([coming, read(jsonUrl, name.replace(/onnx$/, 'json'))]);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder().decode(text));
@@ -80,7 +103,7 @@ async function fetchModel(url: URL): Promise<File> {
   return file;
 }
 
-async function read(url: URL, name: string): Promise<Uint8Array<ArrayBuffer>> {
+async function read(url: URL, name: string, progress?: Progress): Promise<Uint8Array<ArrayBuffer>> {
   let response: Response;
   try {
     response = await fetch(url, { cache: 'no-cache' }); // an old JSON beside a new model would be refused
@@ -90,7 +113,22 @@ async function read(url: URL, name: string): Promise<Uint8Array<ArrayBuffer>> {
   if (!response.ok || response.headers.get('Content-Type')?.startsWith('text/html')) {
     throw new Error(`${name} is missing on the server (status ${response.status}). Build the page again with make web.`);
   }
-  return new Uint8Array(await response.arrayBuffer());
+  try {
+    return new Uint8Array(await (progress ? counted(response, progress) : response).arrayBuffer());
+  } catch {
+    throw new Error(`${name} came in part. Check the connection and try again.`);
+  }
+}
+
+function counted(response: Response, progress: Progress): Response {
+  let done = 0;
+  const count = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(part, controller) {
+      progress((done += part.length));
+      controller.enqueue(part);
+    },
+  });
+  return new Response(response.body!.pipeThrough(count));
 }
 
 async function openSession({ name, bytes }: File): Promise<ort.InferenceSession> {
@@ -102,7 +140,7 @@ async function openSession({ name, bytes }: File): Promise<ort.InferenceSession>
   }
 }
 
-async function openClassifier(file: File): Promise<Pick<Models, 'classifier' | 'margin' | 'about'>> {
+export async function openClassifier(file: File): Promise<Pick<Models, 'classifier' | 'margin' | 'about'>> {
   const { json, name } = file;
   const { format, expressions, margin } = json as { format: unknown; expressions: unknown; margin: unknown };
   if (format !== FORMAT) {

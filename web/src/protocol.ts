@@ -51,7 +51,10 @@ export interface Located {
 }
 
 export type Request =
-  | { kind: 'load'; base: string }
+  /** `model` is the classifier's name below models/. */
+  | { kind: 'load'; base: string; model: string }
+  /** Another classifier, which is fetched while the one before reads. Answered like `load`. */
+  | { kind: 'model'; model: string }
   /**
    * `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut.
    * `follow`: for how many ms after a picture faces are read where the detectors saw them in that one, and after one of
@@ -67,5 +70,13 @@ export type Answer =
   | { kind: 'located'; located: Located };
 
 export type ToWorker = Request & { id: number };
-/** `alive` is no answer: a worker that is still loading says so, since a slow connection takes its time. */
-export type FromWorker = { id: number } & (Answer | { kind: 'failed'; message: string } | { kind: 'alive' });
+/**
+ * `alive` is no answer: a worker that is still loading says so, since a slow connection takes its time. Nor is `progress`: so
+ * many bytes of a classifier that the page does not always need are here.
+ */
+export type FromWorker = { id: number } & (
+  | Answer
+  | { kind: 'failed'; message: string }
+  | { kind: 'alive' }
+  | { kind: 'progress'; model: string; done: number }
+);

@@ -15,7 +15,7 @@ export const TEXTS = {
       'The camera is on from “Start camera” to “Stop”. While the page is hidden, the camera is off.',
       'Each camera picture is dropped once it is read. Saved pictures and tables are files on your device.',
       'Faces that you collect for training stay in this tab. They are gone when you close it, unless you download them.',
-      'So that it works without a connection, your browser keeps the files of this page. It keeps none of your pictures.',
+      'So that it works without a connection, your browser keeps the files of this page, and which model you chose. It keeps no picture.',
     ],
   },
 
@@ -34,6 +34,25 @@ export const TEXTS = {
     alone: (twins: number, right: string) =>
       `The same picture of ${twins} of them is also among the data set’s training faces. Without these, ${right} % are right.`,
     shares: 'Here the model was told how frequent each expression is among these faces. On this page nobody tells it.',
+  },
+
+  choice: {
+    title: 'Model',
+    once: 'A model is downloaded when you choose it, and kept for use without a connection.',
+    lead: (set: string, n: number) => `The share that is right was measured on ${n} faces (${set}).`,
+    names: {
+      five_layer_world: 'Small, for photos and cameras',
+      accurate_world: 'Accurate: larger and slower',
+      five_layer: 'Small, by the labels of FER2013',
+    } as Record<string, string>,
+    right: (right: string) => `${right} % right`,
+    pace: (ms: string) => `${ms} ms a face here`,
+    unknown: 'not run here yet',
+    loading: 'Loading the model. The one before reads until it is here.',
+    progress: (done: string, all: string) => `${done} of ${all} MB`,
+    done: (name: string) => `The model ${name} reads now.`,
+    failed: (why: string) => `The model was not changed. ${why}`,
+    first: (why: string) => `The model that you chose is not here; the first one reads. ${why}`,
   },
 
   /** Names of data sets. */

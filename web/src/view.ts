@@ -27,7 +27,8 @@ export class View {
   }
 
   prepare(model: Model): void {
-    this.bars = new Bars(model);
+    if (this.bars) this.bars.model = model; // of the same expressions: offered.ts
+    else this.bars = new Bars(model);
   }
 
   /** A message below the picture; a screen reader is told too, but of what comes and goes by itself. */

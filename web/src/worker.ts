@@ -8,7 +8,7 @@ import { pictureOf } from './canvas';
 import { inPixels, letterbox, merge, overlap, same, type Found } from './detector';
 import { LEAST, partOf, tiles, wholeOnes, withTiles } from './everyone';
 import { CROP_SIDE, blank, crop, excessTilt, type Picture, type Pixels } from './framing';
-import { openModels, type Detector, type Models } from './models';
+import { fetchClassifier, openClassifier, openModels, type Detector, type Models } from './models';
 import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protocol';
 
 // Least overlap of where a face was read and where the detector then sees it. A crop that is 0.15 of the box beside the
@@ -25,6 +25,9 @@ const ALIVE = 2000; // ms between signs of life while files are waited for
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
 
 let models: Models;
+let base = '';
+/** The classifier that was asked for last. */
+let wanted = '';
 let last = Promise.resolve();
 let looked = false;
 /** Faces of the picture before, one at least and the nearest first, and when that picture came. */
@@ -39,6 +42,7 @@ let farAt = -Infinity;
 let kept: { bitmap: ImageBitmap; faces: Found[]; most: number; at: number } | null = null;
 
 onmessage = ({ data }: MessageEvent<ToWorker>) => {
+  if (data.kind === 'model') return void handle(data); // what takes its turn is not the fetching
   last = last.then(() => handle(data)); // a session runs one thing at a time
 };
 
@@ -47,10 +51,14 @@ async function handle(data: ToWorker): Promise<void> {
   const alive = setInterval(() => answer({ id, kind: 'alive' }), ALIVE);
   try {
     if (data.kind === 'load') {
-      models = await openModels(data.base);
+      base = data.base;
+      models = await openModels(base, data.model, progressOf(data));
       await classify([blank(CROP_SIDE, CROP_SIDE)]); // a model that gives no probabilities is refused at once
-      answer({ id, kind: 'loaded', model: models.about, threads: ort.env.wasm.numThreads ?? 1 });
+      answer(loaded(id));
       void warmUp();
+    } else if (data.kind === 'model') {
+      await change(data);
+      answer(loaded(id));
     } else if (data.kind === 'look') {
       looked = true;
       answer({ id, kind: 'seen', seen: await look(data) });
@@ -62,6 +70,33 @@ async function handle(data: ToWorker): Promise<void> {
   } finally {
     clearInterval(alive);
   }
+}
+
+const loaded = (id: number): FromWorker => ({ id, kind: 'loaded', model: models.about, threads: ort.env.wasm.numThreads ?? 1 });
+
+const progressOf =
+  ({ id, model }: { id: number; model: string }) =>
+  (done: number) =>
+    answer({ id, kind: 'progress', model, done });
+
+/** Another classifier, once it is here; the one before reads until then, and goes on where this one cannot. */
+async function change(data: { id: number; model: string }): Promise<void> {
+  wanted = data.model;
+  const file = await fetchClassifier(base, data.model, progressOf(data));
+  const step = last.then(async () => {
+    if (wanted !== data.model) throw new Error('Another one was chosen.');
+    const before = models;
+    models = { ...before, ...(await openClassifier(file)) };
+    try {
+      await classify([blank(CROP_SIDE, CROP_SIDE)]);
+    } catch (error) {
+      models = before;
+      throw error;
+    }
+    await before.classifier.release();
+  });
+  last = step.catch(() => undefined);
+  await step;
 }
 
 function answer(message: FromWorker): void {

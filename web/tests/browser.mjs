@@ -114,7 +114,7 @@ export function askWorker(page, questions) {
           worker.onmessage = ({ data }) => data.kind !== 'alive' && resolve(data);
           worker.postMessage({ id: 0, ...message }, transfer);
         });
-      const answers = [await ask({ kind: 'load', base: document.baseURI })];
+      const answers = [await ask({ kind: 'load', base: document.baseURI, model: 'classifier' })];
       for (const { png, ...rest } of given) {
         if (!png) {
           answers.push(await ask(rest));

@@ -15,6 +15,14 @@ const SCHEMES = { light: { colorScheme: 'light' }, dark: { colorScheme: 'dark' }
 const STATES = {
   idle: async () => undefined,
   about: (page) => page.click('#about-open'),
+  choice: async (page) => {
+    await page.click('#start');
+    await page.click('#choice-title');
+    await until(page, () => document.getElementById('models').textContent.includes('a face here'), undefined, 'speed', LONG);
+    await page.locator('#models input[value=accurate_world]').check();
+    await until(page, () => document.getElementById('model').textContent === 'accurate_world', undefined, 'the model', LONG);
+    await page.waitForTimeout(3000);
+  },
   camera: async (page) => {
     await page.click('#start');
     await until(page, () => document.querySelectorAll('.face').length >= 5, undefined, 'five faces', LONG);
@@ -70,7 +78,7 @@ for (const [name, into] of Object.entries(STATES)) {
     await page.setViewportSize(viewport);
     for (const [scheme, media] of Object.entries(SCHEMES)) {
       await page.emulateMedia({ forcedColors: 'none', ...media });
-      await page.evaluate(() => scrollTo(0, 0));
+      await page.evaluate((id) => (document.getElementById(id)?.scrollIntoView({ block: 'center' }) ?? scrollTo(0, 0)), name === 'choice' ? name : '');
       await page.waitForTimeout(300); // until the boxes stand at the new size
       await page.screenshot({ path: join(folder, `${name}-${size}-${scheme}.png`) });
     }
