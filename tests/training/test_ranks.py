@@ -10,11 +10,17 @@ from ferlab.training import ranks
 from tests.training.test_distributed import TWO, at_start, typed, wait_for  # noqa: F401
 
 
+def begun(typed, name, env=None):
+    """A training by two ranks that has saved something: rank zero's process, and the other's."""
+    process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", f"name={name}", *TWO, env=env)
+    wait_for(process, typed.folder / "outputs" / name / directory.CHECKPOINTS / checkpoints.LAST)
+    [other] = psutil.Process(process.pid).children()
+    return process, other
+
+
 @pytest.mark.slow
 def test_the_death_of_a_rank_is_one_line_and_leaves_no_process(typed):
-    process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", "name=alone", *TWO)
-    wait_for(process, typed.folder / "outputs" / "alone" / directory.CHECKPOINTS / checkpoints.LAST)
-    [other] = psutil.Process(process.pid).children()
+    process, other = begun(typed, "alone")
     other.kill()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -28,10 +34,7 @@ def test_the_death_of_a_rank_is_one_line_and_leaves_no_process(typed):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_an_error_on_one_rank_ends_both(typed, at_start, rank):
     name = f"failing{rank}"
-    env = at_start(failing(rank, "self.trainer.global_step == 30"))
-    process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", f"name={name}", *TWO, env=env)
-    wait_for(process, typed.folder / "outputs" / name / directory.CHECKPOINTS / checkpoints.LAST)
-    [other] = psutil.Process(process.pid).children()
+    process, other = begun(typed, name, at_start(failing(rank, "self.trainer.global_step == 30")))
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "KeyError: 'planted'" in out
@@ -42,9 +45,7 @@ def test_an_error_on_one_rank_ends_both(typed, at_start, rank):
 
 @pytest.mark.slow
 def test_no_rank_outlives_rank_zero(typed):
-    process = typed("data.n_train=640", "trainer.max_epochs=500", "wandb=off", "name=orphan", *TWO)
-    wait_for(process, typed.folder / "outputs" / "orphan" / directory.CHECKPOINTS / checkpoints.LAST)
-    [other] = psutil.Process(process.pid).children()
+    process, other = begun(typed, "orphan")
     process.kill()
     process.communicate(timeout=60)  # until nobody holds its output any more
     assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE

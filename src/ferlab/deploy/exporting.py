@@ -17,6 +17,7 @@ from ferlab.evaluation.door import Door, OpenedRuns
 from ferlab.expressions import check_order
 from ferlab.files import Config, Json, refuse_name
 from ferlab.inference.onnx_model import rgba_of
+from ferlab.inference.priors import title
 from ferlab.metrics import abstention
 from ferlab.pages.words import percent
 from ferlab.predictors.of_run import predictor_of
@@ -49,7 +50,7 @@ def export(config: Config) -> list[Path]:
     made = _made(precisions, one, opened, config)
     base = one.name if view_set.title == "none" else f"{one.name}-{view_set.title}"
     if config["priors"] is not None:
-        base += f"-{config['priors'] if isinstance(config['priors'], str) else 'priors'}"
+        base += f"-{title(config['priors'])}"
     out = Path(config["out"] or one.folder / "export")
     path = out / (config["name"] or base)
     beside = _weights(one, opened, path, config["largest_mb"]) if config["safetensors"] else {}

@@ -11,7 +11,7 @@ from ferlab.errors import FerlabError
 from ferlab.evaluation import report
 from ferlab.evaluation.door import Door, Opened
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
-from ferlab.inference.priors import corrected, of_model, shares_of
+from ferlab.inference.priors import corrected, of_model, shares_of, title
 from ferlab.inference.priors import factors as factors_of
 from ferlab.metrics import scores
 from ferlab.predictors.progress import track
@@ -70,7 +70,7 @@ def _weighed(
     if priors is None:
         return opened, None
     shares = shares_of(priors)
-    name = f"{opened.provenance.name}-{priors if isinstance(priors, str) else 'priors'}"
+    name = f"{opened.provenance.name}-{title(priors)}"
     of = replace(opened.provenance, name=name, priors=shares.tolist())
     return replace(opened, provenance=of), factors_of(shares, of_model(model.sidecar))
 

@@ -101,7 +101,7 @@ def measure(one: Subject, door: Door, options: Options, name: str | None = None)
     shares = None if weighed is None else priors.shares_of(weighed)
     stated = replace(opened.provenance, name=one.name, priors=None if shares is None else shares.tolist())
     opened = replace(opened, subject=one, provenance=stated)
-    apart = "" if weighed is None else f"-{weighed if isinstance(weighed, str) else 'priors'}"
+    apart = "" if weighed is None else f"-{priors.title(weighed)}"
     folders = {door.folder_of(one.folder, view_set.title + apart): view_set for view_set in opened.view_sets}
     left = dict(folders)
     if options.skip_measured:

@@ -37,6 +37,11 @@ def shares_of(priors: str | Sequence[float]) -> np.ndarray:
     return numbers / numbers.sum()
 
 
+def title(priors: str | Sequence[float]) -> str:
+    """What files and reports for these shares are called after: their name, or `priors` for numbers."""
+    return priors if isinstance(priors, str) else "priors"
+
+
 def typed(word: str) -> str | list[float]:
     """A word of the command line, a name or seven numbers with commas, as `shares_of` takes it."""
     try:
