@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from ferlab.inference.predictor import Predictor as Predictor
     from ferlab.predictors import zoo as zoo
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # onnxruntime writes an id of the device into the home folder and reports to its maker, albumentations asks for its
 # newest version, W&B reports its errors. Each reads its variable when it is imported; what the user has set counts.

@@ -1,4 +1,4 @@
-"""The field: rows of others as data, ours from results/, one list of both, and the poster's sentence."""
+"""The field: rows of others as data, ours from results/, one list of both."""
 
 import re
 from pathlib import Path
@@ -139,19 +139,6 @@ def test_a_measured_file_takes_the_place_of_what_was_reported(ours, written):
     assert entered.interval == pytest.approx(proportion_confint(one["correct"], 500, method="wilson"), abs=1e-9)
     with pytest.raises(FerlabError, match=r"measured is 'gone' for poster, a net, and no foreign file"):
         field.listed(written(ROW | {"measured": "gone"}), [], foreign, "views12")
-
-
-def test_the_posters_figure_stands_beside_ours(ours, written):
-    others = field.of_others(written(ROW | {"ours": "net"}, ROW, ROW | {"system": "all", "ours": "many"}))
-    net, many = (next(row for row in ours if row.name == name) for name in ("net", "many"))
-    mean = 100 * sum(r["accuracy"] for r in net.of("test", "none")) / 3
-    (one,) = many.of("test", "views12-logit")
-    said = field.beside(others, ours)
-    assert f": a net 70.0 → **{mean:.1f}** (" in said
-    assert f", all 70.0 → **{100 * one['accuracy']:.1f}** (" in said
-    assert said.endswith(", views12-logit).")
-    with pytest.raises(FerlabError, match="ours is 'gone' for poster, a net; choose one of many, net, single"):
-        field.beside(field.of_others(written(ROW | {"ours": "gone"})), ours)
 
 
 def test_the_posters_rows_are_its_own_figures():

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from ferlab.errors import FerlabError
 from ferlab.files import Json
 from ferlab.metrics.statistics import interval95
-from ferlab.reporting import markdown, recipes
+from ferlab.reporting import markdown
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.recipes import Recipe
 from ferlab.runs import directory, shapes
@@ -186,28 +186,6 @@ CAPTION = (
     "Percent, by falling accuracy, with 95 % intervals (Wilson): of our seeds the mean of theirs; where the number of "
     f"images is not known, as if it were {IMAGES:,}. Ours are bold. A dash: not known."
 )
-
-
-def beside(others: Sequence[System], rows: Sequence[Recipe]) -> str:
-    """A sentence with the poster's figures and ours: nets in a single view, ensembles in the views that they have.
-
-    Raises:
-        FerlabError: no row of results/ has the name that `ours` gives.
-    """
-    parts, by_name = [], {row.name: row for row in rows}
-    for one in (one for one in others if one.ours):
-        if one.ours not in by_name:
-            raise FerlabError(f"ours is {one.ours!r} for {one.name}; choose one of {', '.join(sorted(by_name))}")
-        parts.append(f"{one.part} {100 * one.accuracy:.1f} → {_own(by_name[one.ours])}")
-    return f"Accuracy on PrivateTest in percent, the poster's → ours (95 % interval): {', '.join(parts)}."
-
-
-def _own(row: Recipe) -> str:
-    views = recipes.SINGLE if row.of("test", recipes.SINGLE) else row.best_known("test", recipes.SINGLE)[0]
-    found = row.of("test", views)
-    mean = statistics.mean(r["accuracy"] for r in found)
-    ends = markdown.interval([r["interval95"] for r in found])
-    return f"**{100 * mean:.1f}** ({ends}{'' if views == recipes.SINGLE else f', {views}'})"
 
 
 def _known(value: Any) -> str:

@@ -8,7 +8,7 @@ from ferlab import files
 from ferlab.errors import FerlabError
 from ferlab.inference import catalogue
 from ferlab.pages import figures
-from ferlab.reporting import field, field_figure, markdown, model_figures, recipes, reports
+from ferlab.reporting import field, field_figure, markdown, model_figures, poster, recipes, reports
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.table2_markdown import poster_table
 
@@ -65,11 +65,19 @@ def _field(table: Table, found: Sequence[Report]) -> str:
     return field.table(_systems(table, found))
 
 
-def _beside(table: Table, found: Sequence[Report]) -> str:
-    return field.beside(field.of_others(Path(table["field"])), recipes.listed(found, table["recipes"]))
+def _poster(table: Table, found: Sequence[Report]) -> str:
+    return poster.table(_pairs(table, found))
 
 
-def _picture(table: Table, found: Sequence[Report]) -> str:
+def _poster_picture(table: Table, found: Sequence[Report]) -> str:
+    return figures.drawn(poster.draw, _pairs(table, found), table["theme"], "svg").decode()
+
+
+def _pairs(table: Table, found: Sequence[Report]) -> list[poster.Pair]:
+    return poster.pairs(field.of_others(Path(table["field"])), recipes.rows_of(found), table["views"])
+
+
+def _field_picture(table: Table, found: Sequence[Report]) -> str:
     speeds = [
         field_figure.Speed(row.name, row.test["accuracy"], row.speed["ms_per_face"])
         for row in catalogue.rows()
@@ -91,6 +99,7 @@ _LAYOUTS: dict[str, Callable[[Table, Sequence[Report]], str]] = {
     "short": _short,
     "models": _models,
     "field": _field,
-    "beside": _beside,
-    "picture": _picture,
+    "field_picture": _field_picture,
+    "poster": _poster,
+    "poster_picture": _poster_picture,
 }
