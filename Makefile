@@ -6,8 +6,7 @@ RUN = $(error type make $@ RUN=outputs/NAME)
 MODEL ?= src/ferlab/inference/models/five_layer_world.onnx
 WEB_READY := web/node_modules/.ready
 BUILD = cd web && MODEL=$(abspath $(MODEL)) npm run --silent build
-
-.PHONY: help setup demo train table2 paper web web-test test test-slow lint types format check data bench results export ship clean
+.PHONY: help setup demo train table2 paper web web-test test test-slow lint types format check docs data bench results export ship clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,8 +52,9 @@ types: $(READY) ## run mypy over the packages that pyproject.toml lists
 format: $(READY) ## fix the style
 	$(VENV)/bin/ruff check --fix . ; $(VENV)/bin/ruff format .
 check: lint types test ## run lint, types and test: every change must pass them
+docs: $(READY) ## write the documentation into site/, which needs no network; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 bench: $(READY) ## run the CPU benchmarks, one after another
 	for b in read_csv open_store input_pipeline train_step lightning_step inference; do $(PY) -m benchmarks.$$b || exit; done
 clean: ## remove the environment and the caches of tools; outputs/ and data/ stay
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache src/*.egg-info
-	find . -name __pycache__ -type d -not -path './data/*' -exec rm -rf {} +
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .mypy_cache src/*.egg-info; find . -name __pycache__ -type d -not -path './data/*' -exec rm -rf {} +
