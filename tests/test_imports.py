@@ -142,7 +142,7 @@ def test_prediction_needs_neither_torch_nor_conf():
             todo += [file for file in (f"{path}.py", *parents) if file in TREES and file not in seen]
     assert {"inference/onnx_model.py", "inference/detector.py", "images.py"} <= seen
     assert {name.split("/")[0] for name in seen if "/" in name} == {"inference"}
-    optional = {"pillow_heif", "matplotlib"}
+    optional = {"pillow_heif", "matplotlib", "pandas"}
     assert outside - set(sys.stdlib_module_names) - optional == {"numpy", "onnxruntime", "PIL", "cv2", "rich", "ferlab"}
 
 

@@ -4,8 +4,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ferlab.inference.predictor import Face as Face
     from ferlab.inference.predictor import Predictor as Predictor
+    from ferlab.inference.results import Face as Face
+    from ferlab.inference.results import Faces as Faces
+    from ferlab.inference.results import Pictures as Pictures
+    from ferlab.inference.results import VideoFrame as VideoFrame
+    from ferlab.inference.results import to_pandas as to_pandas
     from ferlab.predictors import zoo as zoo
 
 __version__ = "0.2.0"
@@ -22,10 +26,14 @@ for _name, _value in {
 
 def __getattr__(name: str) -> Any:
     """`from ferlab import Predictor` loads onnxruntime and OpenCV, `zoo` torch; `import ferlab` alone loads none."""
-    if name in ("Face", "Predictor"):
-        from ferlab.inference import predictor
+    if name == "Predictor":
+        from ferlab.inference.predictor import Predictor
 
-        return getattr(predictor, name)
+        return Predictor
+    if name in ("Face", "Faces", "Pictures", "VideoFrame", "to_pandas"):
+        from ferlab.inference import results
+
+        return getattr(results, name)
     if name == "zoo":
         from ferlab.predictors import zoo
 

@@ -25,8 +25,9 @@ from ferlab.inference.label_orders import LABEL_ORDERS
 from ferlab.inference.onnx_model import THREADS
 from ferlab.inference.predicting import Session
 from ferlab.inference.prediction_files import Predictions
-from ferlab.inference.predictor import Face, Predictor
+from ferlab.inference.predictor import Predictor
 from ferlab.inference.priors import typed
+from ferlab.inference.results import Face
 from ferlab.inference.tracks import TIME_CONSTANT_S
 
 # What lies beyond is a slip; the predictor checks the other numbers.

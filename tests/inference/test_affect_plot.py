@@ -9,7 +9,7 @@ import pytest
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.affect_plot import AffectPlot, _with_gaps
-from ferlab.inference.predictor import Face
+from ferlab.inference.results import Face
 
 
 def face(name: str, track: int = 0) -> Face:

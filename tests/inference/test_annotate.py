@@ -9,7 +9,7 @@ from PIL import Image
 from ferlab.errors import FerlabError
 from ferlab.inference.annotate import AnnotatedFolder, annotated
 from ferlab.inference.detector import Detection
-from ferlab.inference.predictor import UNCERTAIN, Face
+from ferlab.inference.results import UNCERTAIN, Face
 
 UNIFORM = np.full(7, 1 / 7, np.float32)
 

@@ -11,7 +11,7 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.detector import Detection
 from ferlab.inference.prediction_files import NO_FACE, Predictions
-from ferlab.inference.predictor import UNCERTAIN, Face
+from ferlab.inference.results import UNCERTAIN, Face
 
 PROBABILITIES = np.array([0.04, 0.01, 0.05, 0.6, 0.1, 0.15, 0.05], np.float32)
 FOUND = Detection(np.array([10.04, 20, 30, 40.06]), 0.87654, np.arange(12.0).reshape(6, 2))

@@ -1,11 +1,15 @@
 """The predictor with a model whose answer a test can compute."""
 
+import gc
 import json
 import subprocess
 import sys
 import tracemalloc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,6 +20,7 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.framing import square
 from ferlab.inference.onnx_model import OnnxModel
 from ferlab.inference.predictor import Predictor
+from ferlab.inference.video import Frame, Video
 from tests.pictures import expected, photo, two_faces, write_clip, write_model
 
 
@@ -109,10 +114,60 @@ def test_arrays_with_blue_first(model):
     blue = np.zeros((48, 48, 3), np.uint8)
     blue[..., 0] = 255
     seen = []
-    predictor = Predictor(model, detect=False, threads=1, bgr=True)
+    predictor = Predictor(model, detect=False, threads=1, color="bgr")
     predictor.model = lambda crops: seen.append(crops) or np.full((len(crops), 7), 1 / 7, np.float32)
     predictor(blue)
     assert seen[0][0, 0, 0].tolist() == [0, 0, 255, 255]
+    with pytest.raises(FerlabError, match="color is 'BGR'; expected rgb or bgr"):
+        Predictor(model, color="BGR")
+
+
+def test_the_frames_of_a_video_hold_red_first_whatever_arrays_hold(model, monkeypatch):
+    frame = np.zeros((48, 48, 3), np.uint8)
+    frame[..., 0] = 255
+    seen = []
+    predictor = Predictor(model, detect=False, color="bgr")
+    monkeypatch.setattr(predictor, "_few", lambda few, everyone: seen.extend(few) or [[] for _ in few])
+    video = Mock(Video, live=False)
+    video.name, video.__iter__ = "clip.mp4", lambda self: iter([Frame(0, 0.0, frame)])
+    list(predictor.video(video))
+    np.testing.assert_array_equal(seen[0], frame)
+
+
+def test_a_list_of_pictures_gives_a_list_with_their_names(predictor, two, tmp_path):
+    Image.fromarray(two).save(tmp_path / "two.png")
+    content = (tmp_path / "two.png").read_bytes()
+    with (tmp_path / "two.png").open("rb") as file:
+        found = predictor([tmp_path / "two.png", content, file, Image.open(tmp_path / "two.png"), two[:8]])
+    path = str(tmp_path / "two.png")
+    assert [faces.source for faces in found] == [path, "picture 1", path, path, "picture 4"]
+    assert [len(faces) for faces in found] == [2, 2, 2, 2, 0]
+    assert (found[0].width, found[0].height, found[4].height) == (1280, 480, 8)
+    assert len({json.dumps(faces.to_dict()["faces"]) for faces in found[:4]}) == 1
+    assert predictor(two).source == "picture 0"
+    with pytest.raises(FerlabError, match="of type list"):
+        predictor([[path]])
+
+
+def test_threads_share_a_predictor(predictor, two):
+    pictures = [np.roll(two, 9 * n, 1) for n in range(6)] + [photo(200 + 9 * n) for n in range(6)]
+    alone = [predictor(picture).to_dict() for picture in pictures]
+    with ThreadPoolExecutor(8) as pool:
+        together = [faces.to_dict() for faces in pool.map(predictor, pictures)]
+    assert together == alone
+    assert sum(len(faces["faces"]) for faces in alone) >= len(pictures)
+
+
+def test_what_is_closed_predicts_no_more(model, two):
+    with Predictor(model, threads=1) as predictor:
+        assert len(predictor(two)) == 2
+        alive = weakref.ref(predictor.model)
+    gc.collect()
+    assert alive() is None
+    assert predictor.closed
+    predictor.close()
+    with pytest.raises(FerlabError, match="this predictor is closed; make another one"):
+        predictor(two)
 
 
 def test_a_face_in_types_of_json(predictor, model, two):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ferlab.errors import FerlabError
 from ferlab.files import shown, write_bytes
 from ferlab.inference.affect import Affect
-from ferlab.inference.predictor import Face
+from ferlab.inference.results import Face
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,7 @@ from PIL import Image
 from ferlab.errors import FerlabError
 from ferlab.files import shown
 from ferlab.inference.inputs import ANNOTATED
-from ferlab.inference.predictor import UNCERTAIN, Face
+from ferlab.inference.results import UNCERTAIN, Face
 
 _COLOUR, _UNSURE, _DARK = (80, 220, 120), (190, 190, 190), (20, 20, 20)  # RGB
 _SMALLEST = 240  # px; a smaller picture is enlarged so that words can be read

@@ -44,6 +44,14 @@ def rgb(source: Picture, bgr: bool = False) -> np.ndarray:
     raise FerlabError(f"a picture is of type {type(source).__name__}; expected {TAKEN}")
 
 
+def named(source: Picture) -> str:
+    """The path of a picture's file; empty where it has none that is known."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    name = getattr(source, "filename" if isinstance(source, Image.Image) else "name", "")
+    return name if isinstance(name, str) else ""
+
+
 def local(source: str | os.PathLike[str]) -> Path:
     """The path of a file of this machine; raises FerlabError for an address of the network."""
     path = Path(source)

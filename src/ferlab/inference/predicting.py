@@ -16,7 +16,8 @@ from ferlab.inference.affect_plot import AffectPlot
 from ferlab.inference.annotate import AnnotatedFolder, annotated
 from ferlab.inference.inputs import counted, find, is_video, kinds_of, read
 from ferlab.inference.prediction_files import Predictions
-from ferlab.inference.predictor import UNCERTAIN, Face, Predictor
+from ferlab.inference.predictor import Predictor
+from ferlab.inference.results import UNCERTAIN, Face
 from ferlab.inference.stopping import Stopped, stoppable
 from ferlab.inference.tracks import TIME_CONSTANT_S
 from ferlab.inference.video import Video, VideoFile

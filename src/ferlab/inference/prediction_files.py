@@ -14,9 +14,7 @@ from ferlab.expressions import index_of
 from ferlab.files import shown
 from ferlab.inference.affect import Affect
 from ferlab.inference.label_orders import labels_of, reorder
-from ferlab.inference.predictor import UNCERTAIN, Face
-
-NO_FACE = "no face"
+from ferlab.inference.results import NO_FACE, UNCERTAIN, WHERE, Face
 
 
 class Predictions:
@@ -43,9 +41,8 @@ class Predictions:
         self._file = sys.stdout if out is None or out == "-" else _opened(Path(out))
         self._first = True
         if self.kind == "csv":
-            where = ["source", "frame", "time_s", "face", "track", "x", "y", "width", "height", "score"]
             self._csv = csv.writer(self._file, lineterminator="\n")
-            self._csv.writerow([*where, "label", "confidence", *self.names, *Affect._fields])
+            self._csv.writerow([*WHERE, "label", "confidence", *self.names, *Affect._fields])
         elif self.kind == "json":
             head = {key: shown(value) if isinstance(value, str) else value for key, value in provenance.items()}
             head |= {"label_order": label_order, "labels": self.names}

@@ -1,81 +1,34 @@
 """Pictures in, their faces with an expression each out: detector, crop and exported model in one, without torch."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 
 from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS, K
 from ferlab.inference import models
-from ferlab.inference.affect import Affect, affect_of
 from ferlab.inference.detector import Detection, FaceDetector
 from ferlab.inference.everyone import every_face
 from ferlab.inference.framing import resized
 from ferlab.inference.onnx_model import THREADS, OnnxModel
-from ferlab.inference.pictures import Picture, rgb
+from ferlab.inference.pictures import Picture, named, rgb
 from ferlab.inference.priors import corrected, factors, of_model, shares_of
+from ferlab.inference.results import UNCERTAIN, Face, Faces, Pictures, VideoFrame
 from ferlab.inference.tracks import LOST_S, TIME_CONSTANT_S, Tracks
 from ferlab.inference.turning import crop_of
 from ferlab.inference.video import Frame, Video
 
-UNCERTAIN = "uncertain"
 _SHIPPED = "five_layer_world"
 _LARGEST = 1024  # px a side of a picture that is a face
 _PICTURES = 16  # that are read, searched and cut out together; a detector's memory grows with them
 
 
-@dataclass(frozen=True)
-class Face:
-    """A face and its expression.
-
-    Attributes:
-        label: an expression of `EXPRESSIONS`, or `uncertain`.
-        confidence: the largest probability, whatever the label.
-        probabilities: float32 [7] in the order of `EXPRESSIONS`; of a video smoothed over time.
-        detection: where it is, in pixels; None where the whole picture is a face.
-        track: in a video the number of the face, from 0 in order of appearance; else None.
-    """
-
-    label: str
-    confidence: float
-    probabilities: np.ndarray
-    detection: Detection | None = None
-    track: int | None = None
-
-    @property
-    def affect(self) -> Affect:
-        """Valence and arousal that are derived from the probabilities; nobody measured them."""
-        return affect_of(self.probabilities)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Everything in types that JSON has: probabilities by name, and what is known of the detection."""
-        found = self.detection
-        return {
-            "label": self.label,
-            "confidence": self.confidence,
-            "probabilities": dict(zip(EXPRESSIONS, self.probabilities.tolist(), strict=True)),
-            **self.affect._asdict(),
-            "box": None if found is None else found.box.tolist(),
-            "score": None if found is None else found.score,
-            "keypoints": None if found is None else found.keypoints.tolist(),
-            "turn": None if found is None else found.turn,
-            "track": self.track,
-        }
-
-
-@dataclass(frozen=True)
-class VideoFrame(Frame):
-    """A frame of a video with its faces."""
-
-    faces: list[Face]
-
-
 class Predictor:
-    """Faces of pictures and their expressions.
+    """Faces of pictures and their expressions; several threads may use one, and `with` closes it.
 
     Args:
         model: an exported model, the path of its .onnx, or the name of one in the package; None for `five_layer_world`.
@@ -87,10 +40,10 @@ class Predictor:
         threads: of detector and model; 0 for all cores.
         priors: shares of the classes among the faces to come, for who knows them: `uniform`, `fer2013`, `ferplus` or
             seven numbers in the order of `EXPRESSIONS`; None for those that the model learned.
-        bgr: arrays hold blue first, as cv2.imread gives them; else they are RGB. Nothing in an array tells.
+        color: of arrays: `rgb`, or `bgr` for blue first, as cv2.imread gives them. Nothing in an array tells.
 
     Raises:
-        FerlabError: no such model, or a number outside its range.
+        FerlabError: no such model, another colour, or a number outside its range.
     """
 
     def __init__(
@@ -101,7 +54,7 @@ class Predictor:
         min_score: float | None = None,
         batch_size: int = 64,
         threads: int = THREADS,
-        bgr: bool = False,
+        color: Literal["rgb", "bgr"] = "rgb",
         priors: str | Sequence[float] | None = None,
     ):
         self.model = model if isinstance(model, OnnxModel) else OnnxModel.open(models.find(model or _SHIPPED), threads)
@@ -110,8 +63,10 @@ class Predictor:
             raise FerlabError(f"min_confidence is {self.min_confidence}; expected a number from 0 to 1")
         if batch_size < 1:
             raise FerlabError(f"batch_size is {batch_size}; expected 1 or more")
+        if color not in ("rgb", "bgr"):
+            raise FerlabError(f"color is {color!r}; expected rgb or bgr")
         self.detector = FaceDetector(min_score, threads) if detect else None
-        self.batch_size, self.bgr = batch_size, bgr
+        self.batch_size, self.color, self.closed = batch_size, color, False
         self.priors = None if priors is None else shares_of(priors)
         self._factors = None if self.priors is None else factors(self.priors, of_model(self.model.sidecar))
 
@@ -122,25 +77,51 @@ class Predictor:
         found = {"model": self.model.path.name, "sha256": checksum, "min_confidence": self.min_confidence}
         return found if self.priors is None else found | {"priors": self.priors.tolist()}
 
-    def __call__(self, image: Picture) -> list[Face]:
-        """Faces of a picture, the most certain face first; pictures and errors are those of `batch`."""
-        return self.batch([image])[0]
+    def __enter__(self) -> Self:
+        return self
 
-    def batch(self, images: Iterable[Picture], everyone: bool = True) -> list[list[Face]]:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the model and the detector, and so of their memory; later calls raise FerlabError."""
+        if not self.closed:
+            self.closed = True
+            del self.model, self.detector
+
+    @overload
+    def __call__(self, image: Picture) -> Faces: ...
+    @overload
+    def __call__(self, image: list[Any] | tuple[Any, ...]) -> Pictures: ...
+    def __call__(self, image: Picture | list[Any] | tuple[Any, ...]) -> Faces | Pictures:
+        """Faces of a picture, the most certain face first, or of each picture of a list; otherwise as `batch`."""
+        return self.batch(image) if isinstance(image, list | tuple) else self.batch([image])[0]
+
+    def batch(self, images: Iterable[Picture], everyone: bool = True) -> Pictures:
         """Faces of each picture; pictures and faces may be of any sizes, and memory holds a few pictures at a time.
 
         Args:
             images: paths, PIL images, bytes of image files, files opened with "rb", or arrays uint8 [H,W] or [H,W,1]
-                grey, [H,W,3] RGB or [H,W,4] RGBA.
+                grey, [H,W,3] RGB or [H,W,4] RGBA, or with blue first as `color` says.
             everyone: False looks for small faces only where there is no large one, and for none that are turned, as
                 `video` does.
 
         Raises:
-            FerlabError: no readable image, an array of another type or shape, or anything else.
+            FerlabError: no readable image, an array of another type or shape, or anything else; or it is closed.
         """
-        each, found = iter(images), []
-        while few := [rgb(image, self.bgr) for image in islice(each, _PICTURES)]:
-            found += self._few(few, everyone)
+        return self._batch(images, everyone, self.color == "bgr")
+
+    def _batch(self, images: Iterable[Picture], everyone: bool, bgr: bool) -> Pictures:
+        if self.closed:
+            raise FerlabError("this predictor is closed; make another one")
+        each, found = iter(images), Pictures()
+        while few := list(islice(each, _PICTURES)):
+            pixels = [rgb(image, bgr) for image in few]
+            for image, picture, faces in zip(few, pixels, self._few(pixels, everyone), strict=True):
+                height, width = picture.shape[:2]
+                found.append(Faces(faces, named(image) or f"picture {len(found)}", width, height))
         return found
 
     def _few(self, pictures: list[np.ndarray], everyone: bool) -> list[list[Face]]:
@@ -176,9 +157,10 @@ class Predictor:
         video = source if isinstance(source, Video) else Video(source)
         tracks = Tracks(time_constant_s, lost_s)
         for frames, error in _batches(video, 1 if video.live else _PICTURES):
-            found = self.batch([frame.image for frame in frames], everyone)
+            found = self._batch((frame.image for frame in frames), everyone, bgr=False)
             for frame, faces in zip(frames, found, strict=True):
-                yield VideoFrame(frame.index, frame.time_s, frame.image, self._followed(frame, faces, tracks))
+                followed = Faces(self._followed(frame, faces, tracks), video.name, faces.width, faces.height)
+                yield VideoFrame(frame.index, frame.time_s, frame.image, followed)
             if error:
                 raise error
 
