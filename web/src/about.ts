@@ -1,6 +1,6 @@
 /** The sheet "What this is": privacy, accuracy, limits and licences. Its words are in texts.ts. */
 import { measuredOf, type Facts, type Measured } from './facts';
-import { element } from './page';
+import { closesBeside, element, made } from './page';
 import type { Model } from './protocol';
 import { TEXTS, setTitle } from './texts';
 
@@ -13,7 +13,7 @@ export class About {
   /** `inUse` gives the model that reads and what was measured of it, null before it is there. */
   constructor(private readonly inUse: () => { model: Model; facts: Facts | undefined } | null) {
     element('about-open').onclick = () => this.open();
-    this.sheet.onclick = ({ target }) => target === this.sheet && this.sheet.close(); // beside it
+    closesBeside(this.sheet);
   }
 
   private open(): void {
@@ -68,13 +68,3 @@ function table(classes: Record<string, [number, number]>): HTMLElement {
 const paragraph = (textContent: string) => made('p', { textContent });
 const part = (textContent: string, ...content: Node[]) => [made('h3', { textContent }), ...content];
 const list = (lines: string[]) => made('ul', {}, ...lines.map((textContent) => made('li', { textContent })));
-
-function made<K extends keyof HTMLElementTagNameMap>(
-  name: K,
-  properties: Partial<HTMLElementTagNameMap[K]>,
-  ...content: (Node | string)[]
-): HTMLElementTagNameMap[K] {
-  const found = Object.assign(document.createElement(name), properties);
-  found.append(...content);
-  return found;
-}

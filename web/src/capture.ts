@@ -45,6 +45,11 @@ export class Capture {
     this.enable();
   }
 
+  /** Pictures of a person that were taken elsewhere, with the expressions that they show. */
+  keep(subject: string, pictures: { expression: string; picture: Blob }[]): void {
+    for (const { expression, picture } of pictures) this.add(subject.toLowerCase(), expression, picture);
+  }
+
   private choice(name: string, checked: boolean): HTMLElement {
     const label = document.createElement('label');
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'class', value: name, checked });
@@ -83,7 +88,8 @@ export class Capture {
     this.report('');
   }
 
-  private async download(): Promise<void> {
+  /** All that was taken, as one file. */
+  async download(): Promise<void> {
     const files: Record<string, Uint8Array> = {};
     for (const { path, picture } of this.taken) files[`webcam/${path}`] = new Uint8Array(await picture.arrayBuffer());
     const zip = zipSync(files, { level: 0 }); // PNGs are packed already

@@ -1,7 +1,7 @@
 /** The page's end of the worker: each question is a promise. A worker that falls silent is replaced by a new one. */
 import { Latency } from './latency';
 import { GIVEN_UP, RESTARTED } from './messages';
-import type { Answer, FromWorker, Located, Model, Request, Seen, ToWorker } from './protocol';
+import type { Answer, FromWorker, Located, Model, Request, Seen, ToWorker, Wish } from './protocol';
 
 const SILENT = 15; // s without a message of a worker that was asked something; a photo takes a slow phone 3 s
 const DEATHS = 3; // within a minute, after which no other worker is started
@@ -64,9 +64,9 @@ export class Engine {
   }
 
   /** Reads up to `most` faces of a picture, which is given away. */
-  async look(bitmap: ImageBitmap, { most = 1, whole = false, picture = false, follow = 0 } = {}): Promise<Seen> {
+  async look(bitmap: ImageBitmap, { most = 1, whole = false, picture = false, wish = null as Wish | null, follow = 0 } = {}): Promise<Seen> {
     await this.ready();
-    const answer = await this.ask({ kind: 'look', bitmap, most, whole, picture, follow }, [bitmap]);
+    const answer = await this.ask({ kind: 'look', bitmap, most, whole, picture, wish, follow }, [bitmap]);
     const { seen } = answer as Extract<Answer, { kind: 'seen' }>;
     const count = seen.faces.filter(({ probabilities }) => probabilities).length;
     if (!this.paces.has(this.model)) this.paces.set(this.model, new Latency());

@@ -2,13 +2,14 @@
 import type { Boxed } from './boxes';
 import { INK, drawing, lookOf } from './looks';
 import { percent } from './page';
+import { TEXTS } from './texts';
 import type { Size } from './view';
 
 const [LEAST, MOST] = [720, 1600]; // px of width
-const PANEL = '#131c1e';
-const PAPER = '#e8eeed';
-const SOFT = '#a3b2b0';
-const FONT = 'system-ui, -apple-system, sans-serif';
+export const PANEL = '#131c1e';
+export const PAPER = '#e8eeed';
+export const SOFT = '#a3b2b0';
+export const FONT = 'system-ui, -apple-system, sans-serif';
 
 export interface Shot {
   picture: CanvasImageSource;
@@ -41,7 +42,7 @@ export async function keepsake(shot: Shot): Promise<Blob> {
   return context.canvas.convertToBlob({ type: 'image/png' });
 }
 
-type Context = OffscreenCanvasRenderingContext2D;
+export type Context = OffscreenCanvasRenderingContext2D;
 
 function drawFace(context: Context, face: Boxed, scale: number, unit: number, size: Size, mirrored: boolean, chosen: boolean): void {
   const [left, top, w, h] = face.box.map((n) => n * scale) as [number, number, number, number];
@@ -75,11 +76,10 @@ function drawPanel(context: Context, { bars, label }: Shot, unit: number, top: n
   context.font = `700 ${22 * unit}px ${FONT}`;
   if (bars.length) {
     drawIcon(context, label, 20 * unit, middle - 14 * unit, 28 * unit, PAPER);
-    write(context, label.charAt(0).toUpperCase() + label.slice(1), 58 * unit, middle, PAPER);
+    write(context, capital(label), 58 * unit, middle, PAPER);
   }
   context.font = `600 ${15 * unit}px ${FONT}`;
-  const mark = 'read on the device by ferlab';
-  write(context, mark, width - context.measureText(mark).width - 20 * unit, middle, SOFT);
+  write(context, TEXTS.scores.mark, width - context.measureText(TEXTS.scores.mark).width - 20 * unit, middle, SOFT);
   const half = Math.ceil(bars.length / 2);
   bars.forEach(({ name, probability }, n) => {
     const [x, y] = [(n < half ? 20 : LEAST / 2 + 10) * unit, top + (66 + 30 * (n % half)) * unit];
@@ -95,7 +95,9 @@ function drawPanel(context: Context, { bars, label }: Shot, unit: number, top: n
   });
 }
 
-function drawIcon(context: Context, name: string, x: number, y: number, side: number, colour: string): void {
+export const capital = (words: string) => words.charAt(0).toUpperCase() + words.slice(1);
+
+export function drawIcon(context: Context, name: string, x: number, y: number, side: number, colour: string): void {
   context.save();
   context.translate(x, y);
   context.scale(side / 24, side / 24);
@@ -104,7 +106,7 @@ function drawIcon(context: Context, name: string, x: number, y: number, side: nu
   context.restore();
 }
 
-function write(context: Context, text: string, x: number, y: number, colour: string): void {
+export function write(context: Context, text: string, x: number, y: number, colour: string): void {
   Object.assign(context, { fillStyle: colour, textBaseline: 'middle' });
   context.fillText(text, x, y);
 }

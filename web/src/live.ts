@@ -1,6 +1,7 @@
 /** Looks at a camera or a video frame by frame: asks the worker about each, follows the faces and shows them. */
 import { small } from './bars';
 import { WorkerDied, type Engine } from './engine';
+import type { Game } from './game';
 import { Latency } from './latency';
 import { NO_FACE, RESTARTED, watching } from './messages';
 import { element } from './page';
@@ -44,6 +45,7 @@ export class Live {
     private readonly engine: Engine,
     private readonly video: HTMLVideoElement,
     private readonly view: View,
+    private readonly game: Game,
     /** Called with the message of what cannot be gone on from. */
     private readonly fail: (message: string) => void,
   ) {
@@ -111,10 +113,13 @@ export class Live {
     const bitmap = await this.frame();
     if (!bitmap) return void this.grabs.push(...wanted);
     // A picture that is kept for training is framed by what the detector sees in it.
-    const seen = await this.engine.look(bitmap, wanted.length ? { picture: true } : { most: IN_SIGHT, follow: state.follow });
+    const wish = this.game.wish(this.mirrored);
+    const asked = wanted.length ? { picture: true } : wish ? { wish } : { most: IN_SIGHT, follow: state.follow };
+    const seen = await this.engine.look(bitmap, asked);
     const now = performance.now();
     wanted.forEach((grab) => grab(seen.picture));
     if (!going()) return;
+    this.game.saw(seen, wish, now);
     const averaged = this.tracks.update(seen.faces, now).map((face) => ({ ...face }));
     this.show(averaged, now);
     const { faces, held, detect } = await this.located(seen);
@@ -125,7 +130,7 @@ export class Live {
     const followed = faces.length > 0 && held.every(Boolean);
     this.note({ ...seen.timing, detect }, followed ? now - came : null, state.before ? now - state.before : 0);
     Object.assign(state, { before: now, follow: followed ? FOLLOW_FOR : FIRST });
-    this.view.say(now - state.seenAt > HINT_AFTER ? NO_FACE[kind] : watching(faces.length), false);
+    if (!this.game.running) this.view.say(now - state.seenAt > HINT_AFTER ? NO_FACE[kind] : watching(faces.length), false);
   }
 
   /** Of a video each moment once, though it goes round and round. */

@@ -5,6 +5,7 @@ import { Capture } from './capture';
 import { Choice, remembered } from './choice';
 import { Engine, type Loaded } from './engine';
 import { models, type Facts } from './facts';
+import { Game, type Round } from './game';
 import { openFile } from './files';
 import { canShare, named, save, share } from './keeping';
 import { keepsake } from './keepsake';
@@ -14,6 +15,7 @@ import {
 } from './messages';
 import { element } from './page';
 import type { Model } from './protocol';
+import { Scores } from './scores';
 import { Stage, type State } from './stage';
 import { Still } from './still';
 import { TEXTS } from './texts';
@@ -29,12 +31,16 @@ const engine = new Engine(document.baseURI, reading.file, loading);
 const choice = new Choice(engine.paces, (facts) => void change(facts));
 choice.settle(reading, false);
 const camera = new Camera(() => stop(UNPLUGGED));
-const live = new Live(engine, stage.video, view, failed);
+const game = new Game(view, (rounds) => scores.open(rounds, gone));
+const scores = new Scores(play, () => capture!);
+const live = new Live(engine, stage.video, view, game, failed);
 const still = new Still(engine, stage, view);
 let capture: Capture | undefined;
 /** Whether the camera that was started is still looked at, and whether it is being turned on again. */
 let watched = () => false;
 let waking = false;
+/** Why the camera is gone, where the game was stopped by that. */
+let gone = '';
 /** Whether the photo was read as one face. */
 let asOne = false;
 /** The model that reads, once it is there. */
@@ -108,7 +114,7 @@ const factsOf = ({ name }: Model) => models.find((facts) => facts.name === name)
 /** Nothing can be read any more; the message says what to do. */
 function broken(message: string): void {
   stop(message);
-  element<HTMLButtonElement>('start').disabled = element<HTMLInputElement>('file').disabled = true;
+  for (const id of ['start', 'file', 'play']) element<HTMLButtonElement>(id).disabled = true;
   document.body.dataset.broken = 'true';
 }
 
@@ -127,10 +133,24 @@ function enter(next: State): () => boolean {
 
 /** Back to the empty page, with a message. */
 function stop(message = READY): void {
+  gone = message === READY ? '' : message;
+  leave();
+  enter('idle');
+  game.stop();
+  view.say(message);
+}
+
+function leave(): void {
   camera.close();
   stage.closeVideo();
-  enter('idle');
-  view.say(message);
+}
+
+/** The game, from the first face on or with those that were made already. */
+async function play(rounds?: Round[]): Promise<void> {
+  if (!(await ready) || !inUse) return;
+  gone = '';
+  game.start(inUse.expressions, rounds);
+  if (stage.state !== 'camera') await startCamera();
 }
 
 /** What is looked at can be kept from now on. */
@@ -218,8 +238,9 @@ async function readPhoto(whole = false): Promise<void> {
 }
 
 async function open(file: File): Promise<void> {
-  camera.close();
-  stage.closeVideo();
+  gone = '';
+  leave();
+  game.stop();
   const opened = enter('opening');
   view.say(opening(file.name));
   try {
@@ -243,6 +264,12 @@ element('start').onclick = () => {
   if (stage.state === 'idle' || stage.state === 'photo') void startCamera();
   else stop();
 };
+element('play').onclick = () => (game.running ? game.stop() : void play());
+addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || !game.running) return;
+  event.preventDefault(); // else it also closes the sheet that the end of the game opens
+  game.stop();
+});
 element('switch').onclick = async () => {
   await camera.chooseNext();
   await startCamera();

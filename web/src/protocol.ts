@@ -31,11 +31,22 @@ export interface Timing {
   classify: number;
 }
 
+/** A picture of the nearest face is wanted where its probability of this expression is higher. */
+export interface Wish {
+  /** Its place in `Model.expressions`. */
+  expression: number;
+  above: number;
+  /** Whether the portrait is as in a mirror. */
+  mirrored: boolean;
+}
+
 export interface Seen {
   faces: Face[];
   timing: Timing;
-  /** PNG of the nearest face, cut as the classifier saw it, where it was asked for. */
+  /** PNG of the nearest face, cut as the classifier saw it, where it was asked for or a wish came true. */
   picture: Blob | null;
+  /** That face with its surroundings, to be looked at, where a wish came true. */
+  portrait: Blob | null;
   /** Why the detector for smaller faces could not be asked, where it was to be. */
   lacking: string | null;
 }
@@ -56,11 +67,12 @@ export type Request =
   /** Another classifier, which is fetched while the one before reads. Answered like `load`. */
   | { kind: 'model'; model: string }
   /**
-   * `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut.
+   * `most`: how many faces to read. `whole`: the picture is a face already. `picture`: also return what was cut; `wish`:
+   * where it comes true.
    * `follow`: for how many ms after a picture faces are read where the detectors saw them in that one, and after one of
    * nobody smaller faces are not searched; 0 asks all detectors first.
    */
-  | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean; follow: number }
+  | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean; wish: Wish | null; follow: number }
   /** Where the faces are in the picture of the last look, which followed. */
   | { kind: 'locate' };
 

@@ -76,6 +76,46 @@ export const TEXTS = {
     ],
   },
 
+  game: {
+    play: 'Make the face',
+    stop: 'Stop the game',
+    prompt: (n: number, all: number, expression: string) => `${n} of ${all}: make this face: ${expression}.`,
+    scored: (expression: string, score: number) => `${expression}: ${score} %.`,
+    ready: 'Get ready',
+    now: 'Now!',
+    best: (score: number) => `Best so far: ${score} %`,
+    waits: 'No face in sight: the clock waits',
+    nobody: 'No face in sight, or it is too far away. The clock waits until you are back.',
+    stopped: 'The game was stopped.',
+    ended: 'The game is over.',
+  },
+
+  scores: {
+    title: 'Your faces',
+    part: (played: number, all: number) => `${played} of ${all} faces were made.`,
+    mean: (mean: string) => `On average: ${mean}.`,
+    short: 'on average',
+    mark: 'read on the device by ferlab',
+    picture: (expression: string) => `Your face, asked to look ${expression}`,
+    note:
+      'A score is the highest probability that the model gave to the expression asked for. It says how much a face resembles ' +
+      'pictures with that label, and nothing about you.',
+    share: 'Share sheet',
+    save: 'Save sheet',
+    resume: 'Go on',
+    again: 'Play again',
+    download: 'Download for training',
+    downloaded: (count: number) => `${count} faces were added to the collected ones and downloaded in webcam.zip.`,
+    training: {
+      title: 'May they be kept for training?',
+      ask:
+        'These pictures are in memory alone and gone once you close this sheet. If you agree, small cuts of them (96 pixels) join the ' +
+        'faces collected in this tab, labelled with the expression asked for, and are downloaded. Nothing is uploaded.',
+      agree: 'These are pictures of me, and I agree that they are kept for training.',
+      person: 'Person (a code, no name)',
+    },
+  },
+
   licences: {
     title: 'Licences',
     line: 'The program is free under the MIT licence, and the face detectors under the Apache licence 2.0.',

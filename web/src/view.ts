@@ -18,6 +18,8 @@ export class View {
   private bars: Bars | undefined;
   private readonly boxes: Boxes;
   private readonly announcer = new Announcer();
+  /** Whether labels are not said aloud. */
+  quiet = false;
   private quietUntil = 0;
   private shown: Omit<Shot, 'picture'> | null = null;
 
@@ -55,7 +57,7 @@ export class View {
     if (element('result-title').textContent !== title) element('result-title').textContent = title;
     const label = this.bars!.show(shown, now);
     this.shown = { size, mirrored, faces: boxed, chosen, label, bars: this.bars!.of(shown) };
-    this.announcer.routine(label, now);
+    if (!this.quiet) this.announcer.routine(label, now);
   }
 
   /** What is shown, for a picture to keep; null where nothing was read yet. */

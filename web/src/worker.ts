@@ -7,7 +7,7 @@ import * as ort from 'onnxruntime-web/wasm';
 import { pictureOf } from './canvas';
 import { inPixels, letterbox, merge, overlap, same, type Found } from './detector';
 import { LEAST, partOf, tiles, wholeOnes, withTiles } from './everyone';
-import { CROP_SIDE, blank, crop, excessTilt, type Picture, type Pixels } from './framing';
+import { CROP_SIDE, blank, crop, excessTilt, square, type Picture, type Pixels } from './framing';
 import { fetchClassifier, openClassifier, openModels, type Detector, type Models } from './models';
 import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protocol';
 
@@ -22,6 +22,9 @@ const LARGE = 0.25;
 const HUGE = 0.4;
 const SEARCH = 500; // ms between searches for smaller faces where a near one is followed
 const ALIVE = 2000; // ms between signs of life while files are waited for
+// Side of a portrait in px, and by the longer side of the face's box.
+const PORTRAIT_SIDE = 320;
+const PORTRAIT_RATIO = 1.6;
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
 
 let models: Models;
@@ -103,7 +106,7 @@ function answer(message: FromWorker): void {
   postMessage(message);
 }
 
-async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, { kind: 'look' }>): Promise<Seen> {
+async function look({ bitmap, most, whole, picture, wish, follow }: Extract<ToWorker, { kind: 'look' }>): Promise<Seen> {
   const started = performance.now();
   kept?.bitmap.close();
   kept = null;
@@ -114,7 +117,7 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
     kept = { bitmap, faces, most, at: started };
     const timing = { detect: null, crop: 0, classify: 0 };
     const pixels = pictureOf(bitmap);
-    return { faces: await readFaces(faces, pixels, most, timing), timing, picture: null, lacking: null };
+    return { faces: await readFaces(faces, pixels, most, timing), timing, picture: null, portrait: null, lacking: null };
   }
   try {
     const pixels = pictureOf(bitmap);
@@ -123,7 +126,15 @@ async function look({ bitmap, most, whole, picture, follow }: Extract<ToWorker, 
     const timing = { detect: performance.now() - started, crop: 0, classify: 0 };
     const faces = await readFaces(found, pixels, most, timing);
     remember(found, started);
-    return { faces, timing, picture: picture && found[0] ? await asPng(cut(pixels, found[0])) : null, lacking };
+    const [nearest] = found;
+    const better = !!wish && (faces[0]?.probabilities?.[wish.expression] ?? -1) > wish.above;
+    return {
+      faces,
+      timing,
+      picture: (picture || better) && nearest ? await asPng(cut(pixels, nearest)) : null,
+      portrait: better ? await portrait(bitmap, nearest!, wish.mirrored) : null,
+      lacking,
+    };
   } finally {
     bitmap.close();
   }
@@ -137,7 +148,7 @@ async function readWhole(pixels: Picture): Promise<Seen> {
   const [probabilities] = await classify(crops);
   const timing = { detect: 0, crop: cropped - started, classify: performance.now() - cropped };
   const face: Face = { box: [0, 0, width, height], score: 1, probabilities: probabilities! };
-  return { faces: [face], timing, picture: null, lacking: null };
+  return { faces: [face], timing, picture: null, portrait: null, lacking: null };
 }
 
 /** The faces of the picture that was kept. */
@@ -276,6 +287,17 @@ async function asPng({ data, width, height }: Pixels): Promise<Blob> {
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext('2d')!.putImageData(new ImageData(data, width, height), 0, 0);
   return canvas.convertToBlob({ type: 'image/png' });
+}
+
+/** A face with its surroundings, for eyes and not for networks. */
+async function portrait(bitmap: ImageBitmap, { box }: Found, mirrored: boolean): Promise<Blob> {
+  const [left, top, side] = square(box, { ...models.margin, sideRatio: PORTRAIT_RATIO });
+  const context = new OffscreenCanvas(PORTRAIT_SIDE, PORTRAIT_SIDE).getContext('2d', { alpha: false })!;
+  const within = (from: number, room: number) => Math.max(Math.min(from, room - side), Math.min(0, (room - side) / 2));
+  const [x, y] = [within(left, bitmap.width), within(top, bitmap.height)];
+  if (mirrored) context.setTransform(-1, 0, 0, 1, PORTRAIT_SIDE, 0);
+  context.drawImage(bitmap, x, y, side, side, 0, 0, PORTRAIT_SIDE, PORTRAIT_SIDE);
+  return context.canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 });
 }
 
 /** Runs the detectors once while nobody waits, since a first run is slow; what fails here is said when it is needed. */

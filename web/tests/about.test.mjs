@@ -51,6 +51,10 @@ test('the sheet opens and closes by keyboard and by tap, in any size and colour 
     await sheet(page).getByRole('button', { name: 'Close' }).click();
     assert.equal(await sheet(page).count(), 0);
     await page.click('#about-open');
+    const open = () => page.locator('#about details').evaluateAll((all) => all.map((details) => details.open));
+    const before = await open();
+    for (const summary of await page.locator('#about summary').all()) await summary.click();
+    assert.deepEqual(await open(), before.map((is) => !is), 'what is in it can be used');
     await page.mouse.click(2, 2); // beside it
     assert.equal(await sheet(page).count(), 0);
   } finally {

@@ -30,6 +30,20 @@ const STATES = {
     await until(page, () => document.getElementById('stages').children.length);
     await page.waitForTimeout(1500);
   },
+  game: async (page) => {
+    await page.click('#play');
+    await until(page, () => document.getElementById('game-line').textContent.startsWith('Best so far'), undefined, 'a score', LONG);
+  },
+  scores: async (page) => {
+    await page.click('#play');
+    await page.locator('#scores[open]').waitFor({ timeout: 2 * LONG });
+  },
+  lost: async (page) => {
+    await page.click('#play');
+    await until(page, () => document.getElementById('game-name').textContent === 'fear', undefined, 'the third prompt', LONG);
+    await page.evaluate(() => document.getElementById('video').srcObject.getVideoTracks()[0].dispatchEvent(new Event('ended')));
+    await page.locator('#scores[open]').waitFor({ timeout: LONG });
+  },
   video: async (page) => {
     await openFile(page, 'six_seconds.webm');
     await read(page);
