@@ -167,13 +167,20 @@ def test_help_shows_the_keys_with_their_comments_and_the_choices_of_each_group(t
     typed(lambda config: pytest.fail("the task ran"), "--help", config_name=name)
     shown = capsys.readouterr().out
     head, defaults, keys = (Path(config.CONF) / f"{name}.yaml").read_text().split("\n\n", 2)
-    assert shown.startswith(head.removeprefix("# ").splitlines()[0])
+    examples = [line.removeprefix("# ") for line in head.splitlines() if line.startswith("# python -m")]
+    purpose = [line.removeprefix("# ") for line in head.splitlines() if not line.startswith("# python -m")]
+    purpose = purpose[: purpose.index("defaults:")] if "defaults:" in purpose else purpose
+    assert shown.startswith("\n".join([*purpose, "", *(f"  {line}" for line in examples), ""]))
     assert keys.partition("\nhydra:")[0].strip() in shown
     for group in (path for path in Path(config.CONF).iterdir() if f"- {path.name}: " in defaults):
         choices = sorted(file.stem for file in group.glob("*.yaml") if not file.stem.startswith("_"))
-        assert f"# {' | '.join(choices)}\n{group.name}: " in shown
+        assert f"# {' | '.join(choices)}\n{group.name}: " in shown.replace(" |\n# ", " | ")
     assert ("wanted_accuracy: 0.75" in shown) == (name in ("calibrate", "export"))  # of a file that both share
     assert "defaults:" not in shown
+    if name == "train":
+        assert len(examples) == 3
+        assert len(shown.splitlines()) <= 100  # two screens
+        assert max(map(len, shown.splitlines())) <= 120
 
 
 SCRIPT = """

@@ -6,11 +6,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from ferlab import commandline
 from tests import test_imports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -139,7 +141,8 @@ def test_no_library_reports_to_its_maker(words, tmp_path):
 @pytest.mark.skipif(not (ROOT / "pyproject.toml").is_file(), reason="no checkout")
 def test_each_command_is_a_script_of_its_own():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["scripts"] == {f"ferlab-{name}": f"ferlab.{name}:main" for name in test_imports.COMMANDS}
+    commands = {f"ferlab-{name}": f"ferlab.{name}:main" for name in test_imports.COMMANDS}
+    assert project["scripts"] == {"ferlab": "ferlab.commandline:main"} | commands
 
 
 @pytest.mark.parametrize(("line", "words"), [("model=fi", ["model=five_layer"]), ("label_smo", ["label_smoothing="])])
@@ -151,3 +154,61 @@ def test_a_shell_completes_choices_and_keys(line, words):
         [sys.executable, "-c", script, "-sc", "query=bash"], env=asked, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == words
+
+
+@pytest.fixture
+def ferlab(monkeypatch, capsys):
+    """A function that types `ferlab` and words, and gives exit status and output; the scripts do not run."""
+    ran = []
+    scripts = [EntryPoint(f"ferlab-{name}", f"ferlab.{name}:main", "console_scripts") for name in ("predict", "train")]
+    monkeypatch.setattr(commandline, "entry_points", lambda group: [*scripts, EntryPoint("other", "a:b", group)])
+    monkeypatch.setattr(EntryPoint, "load", lambda script: lambda: ran.append((script.name, sys.argv)) or 3)
+
+    def type_(*words: str) -> tuple[object, str, list]:
+        monkeypatch.setattr(sys, "argv", ["/bin/ferlab", *words])
+        status = None
+        try:
+            commandline.main()
+        except SystemExit as end:
+            status = end.code
+        return status, capsys.readouterr().out, ran
+
+    return type_
+
+
+def test_ferlab_runs_the_script_of_a_command(ferlab):
+    status, out, ran = ferlab("train", "lr=0.1")
+    assert (status, out, ran) == (3, "", [("ferlab-train", ["/bin/ferlab-train", "lr=0.1"])])
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_ferlab_lists_the_commands_with_a_sentence_each(ferlab, words):
+    status, out, ran = ferlab(*words)
+    assert (status, ran) == (None, [])
+    lines = [line.split(maxsplit=1) for line in out.splitlines() if line.startswith("  ")]
+    assert [name for name, _ in lines] == ["predict", "train"]
+    assert lines[1][1] == "conf in, a run directory with the best weights and their val accuracy out"
+
+
+def test_ferlab_says_which_command_was_meant(ferlab):
+    assert ferlab("trian")[0] == "ferlab: there is no command trian; did you mean train?"
+    assert ferlab("xyz")[0] == "ferlab: there is no command xyz; did you mean ferlab --help?"
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [("ferlab tr", ["train"]), ("ferlab train model=fi", ["model=five_layer"]), ("ferlab predict a", [])],
+)
+def test_bash_completes_commands_keys_and_choices(ferlab, tmp_path, line, found):
+    """ferlab-train is a stand-in that answers what Hydra would; how Hydra does is tested above."""
+    asked = 'test "$COMP_LINE" = "ferlab-train model=fi" -a "$COMP_POINT" = 21 -a "$*" = "-sc query=bash"'
+    (tmp_path / "ferlab-train").write_text(f"#!/bin/sh\n{asked} && echo model=five_layer model=resnet18\n")
+    (tmp_path / "ferlab-train").chmod(0o755)
+    words = line.split()
+    script = f"""{ferlab("completion")[1]}
+COMP_LINE="{line}" COMP_WORDS=({line}) COMP_CWORD={len(words) - 1}
+_ferlab ferlab "{words[-1]}"; echo "${{COMPREPLY[@]}}" """
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == found

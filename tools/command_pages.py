@@ -75,9 +75,10 @@ def choices() -> str:
 
 
 def head(file: Path) -> tuple[str, str]:
-    """The line to type and the purpose, with which a command's file begins."""
-    usage, *purpose = file.read_text().partition("\n\n")[0].splitlines()
-    return usage.removeprefix("# "), _escaped(_comment(purpose))
+    """The lines to type and the purpose, with which a command's file begins."""
+    lines = file.read_text().partition("\n\n")[0].splitlines()
+    examples = [line.removeprefix("# ") for line in lines if line.startswith("# python -m")]
+    return "\n".join(examples), _escaped(_comment(line for line in lines if not line.startswith("# python -m")))
 
 
 def keys(file: Path) -> Iterator[Key]:

@@ -3,6 +3,7 @@
 import inspect
 import os
 import re
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,8 @@ CONF = str(_ROOT / "conf" if (_ROOT / "conf" / "train.yaml").is_file() else Path
 # Hydra refuses os.system and the like, but not torch.load, open or getattr: only these libraries may be named.
 _MAY_BUILD = ("ferlab.nets.", "albumentations.", "torch.nn.", "torch.optim.")
 
+_WIDTH = 120  # characters of a line of help, as in conf/
+
 
 def _required(words: str) -> NoReturn:
     raise FerlabError(f"type {words}; there is no default")
@@ -33,18 +36,22 @@ OmegaConf.register_new_resolver("home", os.path.expanduser, replace=True)  # for
 
 
 def help_of(command: str) -> str:
-    """The help of a command, from its file in conf/: an example, the purpose, every key with default and comment."""
+    """The help of a command, from its file in conf/: the purpose, examples, every key with default and comment."""
     head, _, rest = (Path(CONF) / f"{command}.yaml").read_text().partition("defaults:\n")
     defaults, _, keys = rest.partition("\n\n")
+    lines = [line.removeprefix("# ") for line in head.strip().splitlines()]
+    examples = [f"  {line}" for line in lines if line.startswith("python -m")]
+    purpose = [line for line in lines if not line.startswith("python -m")]
     first = ""
     for name, default, comment in re.findall(r"^  - (?!command\b|_self_\b)(\w+)(?:: (\S+))?(.*)$", defaults, re.M):
         if default:
-            first += f"# {' | '.join(_choices(name))}\n{name}: {default}{comment}\n"
+            choices = textwrap.fill(" | ".join(_choices(name)), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+            first += f"{choices}\n{name}: {default}{comment}\n"
         else:  # keys that several commands share; their comment follows a line `#`
             first += (Path(CONF) / f"{name}.yaml").read_text().partition("\n#\n")[2]
     keys = keys.partition("\nhydra:\n")[0]
     own = "-m makes a job of each combination, --cfg job prints the config of a line, --hydra-help lists Hydra's flags."
-    return f"{re.sub('^# ', '', head, flags=re.M)}{first}\n{keys.rstrip()}\n\n{own}"
+    return "\n".join([*purpose, "", *examples, "", f"{first}\n{keys.rstrip()}".lstrip(), "", own])
 
 
 def _choices(group: str) -> list[str]:

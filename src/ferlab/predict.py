@@ -1,4 +1,4 @@
-"""Expressions of the faces in images, videos and a webcam's picture, by an exported model. Neither torch nor Hydra.
+"""`python -m ferlab.predict`: expressions of the faces in images, videos and a webcam's picture. It needs no torch.
 
 from ferlab import Predictor
 faces = Predictor()("photo.jpg")                 # [Face(label="happy", confidence=0.93, ...), ...]

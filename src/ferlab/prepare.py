@@ -1,4 +1,4 @@
-"""python -m ferlab.prepare data=fer2013: raw data -> stores, a table of what is in them, and a data card each."""
+"""`python -m ferlab.prepare`: raw data in, stores, a table of what is in them and a data card each out."""
 
 from collections.abc import Mapping
 from typing import Any
