@@ -19,23 +19,46 @@ const showing = (clip) => [
   `--use-file-for-fake-video-capture=${fixture(clip)}`,
 ];
 
+const CAMERAS = { none: () => [], clip: showing, refused: () => ['--use-fake-device-for-media-stream', '--deny-permission-prompts'] };
+const started = (args) => ({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', ...args] });
+
+/** Browsers by their arguments. Pages share one, with a profile each in memory; it ends soon after the last of them. */
+const browsers = new Map();
+
+async function shared(args, options) {
+  const key = args.join(' ');
+  if (!browsers.has(key)) browsers.set(key, { users: 0, launched: chromium.launch(started(args)) });
+  const browser = browsers.get(key);
+  browser.users++;
+  const leave = () =>
+    setTimeout(async () => {
+      if (--browser.users) return;
+      browsers.delete(key);
+      await (await browser.launched).close();
+    }, 100);
+  return { context: await (await browser.launched).newContext(options), leave };
+}
+
+/** A browser of its own, whose profile is a folder. */
+async function alone(args, options) {
+  const profile = mkdtempSync(join(tmpdir(), 'ferlab-web-'));
+  const context = await chromium.launchPersistentContext(profile, { ...started(args), ...options });
+  return { context, leave: () => rmSync(profile, { recursive: true, force: true }) };
+}
+
 /**
- * A page of its own browser and server. `camera`: 'clip', 'none' or 'refused'; `clip` is what it shows. `keep` lets the service worker in.
- * `before` gets the page before it loads; `folder` is what is served. Everything is closed with `page.end()`.
+ * A page with a profile and a server of its own. `camera`: 'clip', 'none' or 'refused'; `clip` is what it shows. `keep` lets the
+ * service worker in. `lent` is false where the profile has to be a folder. `before` gets the page before it loads; `folder` is what
+ * is served. Everything is closed with `page.end()`.
  *
  * @param {Record<string, any>} [options] more of them are Playwright's
  */
-export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = false, before, headers, folder = DIST, ...options } = {}) {
+export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = false, lent = true, before, headers, folder = DIST, ...options } = {}) {
   const server = await serve(folder, 0, '127.0.0.1', headers);
   const url = `http://localhost:${server.address().port}/`;
-  const profile = mkdtempSync(join(tmpdir(), 'ferlab-web-'));
-  const args = { clip: showing(clip), none: [], refused: ['--use-fake-device-for-media-stream', '--deny-permission-prompts'] };
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
-    args: ['--no-sandbox', '--disable-gpu', ...args[camera]],
+  const { context, leave } = await (lent ? shared : alone)(CAMERAS[camera](clip), {
     serviceWorkers: keep ? 'allow' : 'block',
     viewport: { width: 390, height: 844 },
-    acceptDownloads: true,
     ...options,
   });
   const page = context.pages()[0] ?? (await context.newPage());
@@ -52,7 +75,7 @@ export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = fals
   page.end = async () => {
     await context.close();
     if (server.listening) await page.closeServer();
-    rmSync(profile, { recursive: true, force: true });
+    leave();
   };
   page.url0 = url;
   try {

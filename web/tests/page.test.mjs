@@ -50,7 +50,7 @@ test('a second load works with the server stopped, with threads even where it gi
 });
 
 test('it can be installed', async () => {
-  const page = await open({ keep: true, camera: 'none' });
+  const page = await open({ keep: true, camera: 'none', lent: false });
   try {
     await until(page, () => navigator.serviceWorker.controller);
     const session = await page.context().newCDPSession(page);

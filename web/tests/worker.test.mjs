@@ -4,7 +4,7 @@ import { test } from 'node:test';
 
 import { WORKER, open, openFile, read, ready, says, text, until } from './browser.mjs';
 
-const LONG = 90_000; // ms: the page waits 15 s for a sign of life
+const LONG = 90_000; // ms
 
 /** Keeps the page's workers where a test can end them; `silent` ones are asked and never answer. */
 function watchWorkers() {
@@ -21,7 +21,17 @@ function watchWorkers() {
   };
 }
 
-const watched = (options) => open({ before: (page) => page.addInitScript(watchWorkers), ...options });
+/** The page waits 15 s for a sign of life. */
+const silence = (page) => page.clock.runFor(17_000);
+
+const watched = (options) =>
+  open({
+    before: async (page) => {
+      await page.addInitScript(watchWorkers);
+      await page.clock.install();
+    },
+    ...options,
+  });
 const status = (part) => document.getElementById('status').textContent.includes(part);
 
 test('a worker that died under a photo is started again, and the photo is read', async () => {
@@ -31,6 +41,7 @@ test('a worker that died under a photo is started again, and the photo is read',
     await page.evaluate(() => window.workers[0].terminate());
     await openFile(page, 'face.jpg');
     await says(page, 'Reading the photo');
+    await silence(page);
     await until(page, status, 'One face found', 'the photo', LONG);
     await read(page);
     assert.equal(await page.evaluate(() => window.workers.length), 2);
@@ -50,6 +61,7 @@ test('one that died under the camera too: it is said, and the camera goes on', a
       new MutationObserver(() => window.said.push(status.textContent)).observe(status, { childList: true });
       window.workers[0].terminate();
     });
+    await silence(page);
     await until(page, () => window.said.some((text) => text.includes('started again')), undefined, 'words', LONG);
     await until(page, () => !document.getElementById('label').classList.contains('none'), undefined, 'a label', LONG);
     assert.equal(await text(page, 'start'), 'Stop');
@@ -64,6 +76,8 @@ test('one that never answers is not started for ever', async () => {
     await ready(page);
     await page.evaluate(() => (window.silent = true));
     await openFile(page, 'face.jpg');
+    await says(page, 'Reading the photo');
+    for (let n = 0; n < 3; n++) await silence(page);
     await until(page, status, 'again and again', 'words', LONG);
     assert.ok(await page.locator('#start').isDisabled());
     assert.equal(await page.evaluate(() => window.workers.length), 3);
