@@ -67,6 +67,25 @@ def test_other_targets_are_refused_before_anything_is_built(target, nested, tmp_
         config.build(node)
 
 
+OWN = "from pathlib import Path\nfrom torch import nn\nclass Net(nn.Identity): pass\ndef load(): raise OSError\n"
+
+
+def test_a_module_that_the_user_allows_may_be_built_from_and_no_other(tmp_path, monkeypatch):
+    for name in ("own_nets", "other_nets"):
+        (tmp_path / f"{name}.py").write_text(OWN)
+    (tmp_path / "broken_nets.py").write_text("import absent_library")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(FerlabError, match="FERLAB_ALLOW=MODULE"):
+        config.build({"_target_": "own_nets.Net"})
+    monkeypatch.setenv("FERLAB_ALLOW", "own_nets, broken_nets")
+    assert type(config.build({"_target_": "own_nets.Net"})).__module__ == "own_nets"
+    for other in ("other_nets.Net", "own_nets.load", "own_nets.Path", "own_nets.nn.Identity.extra", "own_netsX.Net"):
+        with pytest.raises(FerlabError):
+            config.build({"_target_": other})
+    with pytest.raises(FerlabError, match="FERLAB_ALLOW allows, but: .*absent_library"):
+        config.build({"_target_": "broken_nets.Net"})
+
+
 def test_a_hidden_target_is_refused():
     node = OmegaConf.create({"what": "torch.load", "net": {"_target_": "${what}", "f": "x.pt"}})
     with pytest.raises(FerlabError, match=r"_target_ is 'torch\.load'"):

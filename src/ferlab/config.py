@@ -22,6 +22,7 @@ CONF = str(_ROOT / "conf" if (_ROOT / "conf" / "train.yaml").is_file() else Path
 
 # Hydra refuses os.system and the like, but not torch.load, open or getattr: only these libraries may be named.
 _MAY_BUILD = ("ferlab.nets.", "albumentations.", "torch.nn.", "torch.optim.")
+ALLOW = "FERLAB_ALLOW"  # environment variable: modules of the user whose classes a config may build too, with commas
 
 _WIDTH = 120  # characters of a line of help, as in conf/
 
@@ -137,7 +138,8 @@ def _built(node: Any) -> Any:
         return {key: _built(value) for key, value in node.items()}
     target = node["_target_"]
     if not _is_class_that_may_be_built(target):
-        raise FerlabError(f"_target_ is {target!r}; a config may build only classes of {', '.join(_MAY_BUILD)}")
+        mend = f"a config may build only classes of {', '.join(_may_build())}; of a module that you trust: {ALLOW}=MODULE"
+        raise FerlabError(f"_target_ is {target!r}; {mend}")
     args = _built(node.get("_args_", []))
     kwargs = {key: _built(value) for key, value in node.items() if key not in ("_target_", "_args_")}
     found = hydra.utils.get_class(target)
@@ -158,12 +160,19 @@ def _meant(kwargs: dict[Any, Any], found: type) -> str:
     return "".join(f"; did you mean {name}?" for name in near if name)
 
 
+def _may_build() -> tuple[str, ...]:
+    own = os.environ.get(ALLOW, "").replace(",", " ").split()
+    return (*_MAY_BUILD, *(f"{module}." for module in own))
+
+
 def _is_class_that_may_be_built(target: Any) -> bool:
-    if not isinstance(target, str) or not target.startswith(_MAY_BUILD):
+    if not isinstance(target, str) or not target.startswith(_may_build()):
         return False
     try:
         found = hydra.utils.get_object(target)
-    except Exception:  # no such module or name
-        return False
+    except Exception as error:  # no such module or name
+        if target.startswith(_MAY_BUILD):
+            return False
+        raise FerlabError(f"_target_ is {target!r}, which {ALLOW} allows, but: {in_a_line(error)}") from error
     # A name's beginning is not enough: torch.nn.modules.module.torch.load is torch.load.
-    return inspect.isclass(found) and f"{found.__module__}.".startswith(_MAY_BUILD)
+    return inspect.isclass(found) and f"{found.__module__}.".startswith(_may_build())
