@@ -82,7 +82,7 @@ def test_a_module_that_the_user_allows_may_be_built_from_and_no_other(tmp_path, 
     for other in ("other_nets.Net", "own_nets.load", "own_nets.Path", "own_nets.nn.Identity.extra", "own_netsX.Net"):
         with pytest.raises(FerlabError):
             config.build({"_target_": other})
-    with pytest.raises(FerlabError, match="FERLAB_ALLOW allows, but: .*absent_library"):
+    with pytest.raises(FerlabError, match=r"FERLAB_ALLOW allows, but: .*absent_library"):
         config.build({"_target_": "broken_nets.Net"})
 
 

@@ -138,8 +138,8 @@ def _built(node: Any) -> Any:
         return {key: _built(value) for key, value in node.items()}
     target = node["_target_"]
     if not _is_class_that_may_be_built(target):
-        mend = f"a config may build only classes of {', '.join(_may_build())}; of a module that you trust: {ALLOW}=MODULE"
-        raise FerlabError(f"_target_ is {target!r}; {mend}")
+        mend = f"a config may build only classes of {', '.join(_may_build())}"
+        raise FerlabError(f"_target_ is {target!r}; {mend}; of a module that you trust: {ALLOW}=MODULE")
     args = _built(node.get("_args_", []))
     kwargs = {key: _built(value) for key, value in node.items() if key not in ("_target_", "_args_")}
     found = hydra.utils.get_class(target)
