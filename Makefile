@@ -6,7 +6,7 @@ RUN = $(error type make $@ RUN=outputs/NAME)
 MODEL ?= src/ferlab/inference/models/five_layer_world.onnx
 WEB_READY := web/node_modules/.ready
 BUILD = cd web && MODEL=$(abspath $(MODEL)) npm run --silent build
-.PHONY: help setup demo train table2 paper web web-test test test-slow lint types format check docs data bench results export ship clean
+.PHONY: help setup demo train table2 paper web web-test test test-slow lint types format check docs data bench results pictures export ship clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,20 +26,20 @@ train: $(READY) ## train the five-layer net on FER2013 (ARGS="seed=1 class_weigh
 	$(PY) -m ferlab.train experiment=five_layer data=fer2013 $(ARGS)
 table2: $(READY) ## reproduce the poster's Table 2: train what is missing, measure it once, write the table (ARGS="jobs=2 dry=true")
 	$(PY) -m ferlab.reproduce paper=table2 $(ARGS)
-paper: $(READY) ## reproduce the rows of README's table from the raw data: small nets, members, distilled nets, two ensembles
+paper: $(READY) ## reproduce the main rows of results/ from the raw data: small nets, members, distilled nets, two ensembles
 	$(PY) -m ferlab.reproduce paper=readme $(ARGS)
-results: $(READY) ## rewrite the tables of README.md and results/README.md from results/
+results: $(READY) ## rewrite the tables of README.md, results/README.md and docs/ from results/
 	$(PY) -m ferlab.publish tables=true $(ARGS)
+pictures: $(READY) ## remake docs/pictures/ from results/, the models and drawn people; the pages' need Chromium and Node
+	$(PY) -m tools.pictures $(ARGS)
 export: $(READY) ## export a finished run as ONNX files in fp32, fp16 and int8 (RUN=outputs/NAME, ARGS="tta=flip")
 	$(PY) -m ferlab.export 'runs=$(RUN)' $(ARGS)
 ship: $(READY) ## export a finished run as the package's model five_layer, and measure that file on val (RUN=outputs/NAME)
-	$(PY) -m ferlab.export 'runs=$(RUN)' precision=fp16 name=five_layer out=$(dir $(MODEL)) $(ARGS)
-	$(PY) -m ferlab.evaluate weights=five_layer
+	$(PY) -m ferlab.export 'runs=$(RUN)' precision=fp16 name=five_layer out=$(dir $(MODEL)) $(ARGS) && $(PY) -m ferlab.evaluate weights=five_layer
 web: $(WEB_READY) ## build the web app with MODEL=FILE.onnx and serve it (PORT=8080; HOST=0.0.0.0 for other machines)
 	$(BUILD) && npm run --silent serve
 web-test: $(READY) $(WEB_READY) ## test the web app in headless Chromium with a simulated camera (needs chromium)
-	$(BUILD)
-	OMP_NUM_THREADS=1 $(PY) web/tests/fixtures.py web/node_modules/.fixtures $(MODEL)
+	$(BUILD) && cd .. && OMP_NUM_THREADS=1 $(PY) web/tests/fixtures.py web/node_modules/.fixtures $(MODEL)
 	cd web && FIXTURES=$(abspath web/node_modules/.fixtures) npm run --silent test
 test: $(READY) ## run the fast tests, which need only this checkout
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile -q $(ARGS)

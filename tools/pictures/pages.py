@@ -1,0 +1,54 @@
+"""Pictures of pages: the report of a net that is trained on drawn faces for it, and the web app's own script."""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NPM = shutil.which("npm")
+_SCHEMES = {"light": 1, "dark": 0}  # as Chromium numbers them
+_COLOURS = 128  # of a picture of a page, a fifth of the bytes
+
+
+def report(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Theme and picture of the upper part of a report; its run, 8 epochs on drawn faces, is trained in `folder`."""
+    run = folder / "demo"
+    _ferlab("train", "experiment=demo", "name=demo", f"outputs={folder}", "wandb=off")
+    _ferlab("evaluate", f"runs={run}", "tta=none", "split=test", f"outputs={folder}")
+    page = run / "reports" / "test-none" / "index.html"
+    for theme in _SCHEMES:
+        yield theme, shot(page, theme, 1180, 900)
+
+
+def shot(page: Path, theme: str, width: int, height: int) -> bytes:
+    """The upper left of a page in a window of that size, as a PNG."""
+    assert CHROMIUM
+    file = page.with_name(f".{theme}.png")
+    words = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--window-size={width},{height}"]
+    words += [
+        f"--blink-settings=preferredColorScheme={_SCHEMES[theme]}",
+        f"--screenshot={file}",
+        page.resolve().as_uri(),
+    ]
+    subprocess.run([CHROMIUM, *words], check=True, capture_output=True)  # noqa: S603
+    out = io.BytesIO()
+    Image.open(file).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(out, "png", optimize=True)
+    return out.getvalue()
+
+
+def app(folder: Path) -> None:
+    """Pictures of the web app into a folder, from web/dist."""
+    assert NPM
+    words = [NPM, "run", "--silent", "pictures", "--", str(folder.resolve())]
+    subprocess.run(words, cwd="web", env={**os.environ, "PYTHON": sys.executable}, check=True)  # noqa: S603
+
+
+def _ferlab(command: str, *words: str) -> None:
+    whole = [sys.executable, "-m", f"ferlab.{command}", *words]
+    subprocess.run(whole, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
