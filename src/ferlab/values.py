@@ -46,7 +46,7 @@ _VALUES: dict[str, Any] = {
     "ledger": _Text | None,
     **dict.fromkeys(("trainer.limit_train_batches", "trainer.limit_val_batches"), _Batches),
     **dict.fromkeys(("runs", "tta", "teacher", "only"), _Names | None),
-    **dict.fromkeys(("methods", "precision"), _Names),
+    **dict.fromkeys(("methods", "precision", "loggers"), _Names),
     **dict.fromkeys(("weights", "out", "into", "against"), _Text | None),
     **dict.fromkeys(("model", "model.net", "model.input", "augment", "trainer"), dict[str, Any]),
     **dict.fromkeys(("augment.policy", "data.sources", "data.auxiliary"), _Nodes),
@@ -66,7 +66,7 @@ _VALUES: dict[str, Any] = {
 }
 _NAMES = ("name", "data.name", "model.name")
 _DATA = ("name", "root", "sources", "auxiliary", "leaks")
-_SYNONYMS = {"learning_rate": "lr", "epochs": "trainer.max_epochs", "logger": "wandb"}
+_SYNONYMS = {"learning_rate": "lr", "epochs": "trainer.max_epochs", "logger": "loggers"}
 # Of pydantic's messages.
 _WORDS = {
     "Input should be ": "",

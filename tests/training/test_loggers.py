@@ -1,10 +1,12 @@
 """Curves on disk whatever W&B does: without an account, a network, the package, or a folder to write to."""
 
+import contextlib
 import csv
 import hashlib
 import json
 import os
 import socket
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_curve
 
+from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.jobs import typed
 from ferlab.predictors import predictor
@@ -292,3 +295,58 @@ def test_each_start_of_a_run_has_its_own_csv(config, tmp_path):
         found.save()
     assert [curves(tmp_path)["lr"]] == [[0.0, 1.0, 2.0]]
     assert sorted(p.name for p in (tmp_path / "log").iterdir()) == ["0", "1", "2"]
+
+
+def test_curves_reach_tensorboard_too(config):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = training.train(config("loggers=tensorboard", "trainer.max_epochs=2"))
+    assert not (run.path / "wandb").exists()
+    assert_csv_is_complete(run.path, 2)
+    events = EventAccumulator(str(run.path / "tensorboard" / "0")).Reload()
+    for name in ("val/accuracy", "train/loss", "lr"):
+        found = [event.value for event in events.Scalars(name)]
+        assert found == pytest.approx(curves(run.path)[name], rel=1e-6), name
+    assert "max_epochs: 2" in (run.path / "tensorboard" / "0" / "hparams.yaml").read_text()
+
+
+@pytest.mark.slow  # MLflow makes a database
+def test_curves_of_all_runs_reach_one_database_of_mlflow(config):
+    pytest.importorskip("mlflow")
+    runs = [training.train(config("loggers=[csv,mlflow]", "trainer.max_epochs=2", f"seed={n}")) for n in range(2)]
+    with contextlib.closing(sqlite3.connect(runs[0].path.parent / "mlflow.db")) as database:
+        found = dict(database.execute("select name, run_uuid from runs").fetchall())
+        assert set(found) == {run.path.name for run in runs}
+        for run in runs:
+            values = "select value from metrics where run_uuid = ? and key = 'val/accuracy' order by step"
+            rows = database.execute(values, [found[run.path.name]]).fetchall()
+            assert [value for (value,) in rows] == pytest.approx(curves(run.path)["val/accuracy"], rel=1e-6)
+            stated = "select value from params where run_uuid = ? and key = 'trainer/max_epochs'"
+            assert database.execute(stated, [found[run.path.name]]).fetchall() == [("2",)]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("loggers=[csv,tensorbord]", "loggers has 'tensorbord'; did you mean tensorboard?"),
+        ("loggers=[comet]", "loggers has 'comet'; choose from csv, wandb, tensorboard, mlflow"),
+        (
+            "loggers=[mlflow]",
+            r"mlflow is not installed; type pip install 'ferlab\[loggers\]', or leave it out of loggers",
+        ),
+    ],
+)
+def test_a_logger_that_is_not_there_is_refused_before_anything_is_made(config, tmp_path, monkeypatch, word, message):
+    monkeypatch.setattr(loggers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FerlabError, match=message):
+        training.train(config(word))
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "mode"), [((), "offline"), (("loggers=[csv]",), "off"), (("loggers=wandb",), "offline")]
+)
+def test_wandb_is_a_default_that_loggers_may_leave_out(config, words, mode):
+    assert loggers.wandb_of(config("wandb=offline", *words)) == mode
+    assert loggers.wandb_of(config("wandb=off", *words)) == "off"

@@ -18,7 +18,7 @@ from ferlab.predictors import heap
 from ferlab.runs import checkpoints, directory
 from ferlab.training import distributed
 from ferlab.training.compose import Composed, compose
-from ferlab.training.loggers import finish_wandb, loggers_of
+from ferlab.training.loggers import finish_wandb, loggers_of, wandb_of
 from ferlab.training.ranks import all_ranks
 from ferlab.training.resume import Place, finished_run, run_directory, why_anew
 from ferlab.training.run_facts import RunFacts
@@ -34,7 +34,6 @@ from ferlab.training.trainer import (
     refuse_unsound,
     trainer_of,
 )
-from ferlab.training.wandb_runs import wandb_mode
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +57,7 @@ def train(config: Config) -> directory.Run | None:
     if not cuda:
         heap.keep_pages()
     composed = compose(config, open_config(config["data"]), cuda, pretrained)
-    wandb = wandb_mode(config["wandb"])
+    wandb = wandb_of(config)
     ranks = count_ranks(config)
     distributed.refuse(ranks, composed.data.batch_size, config["unfreeze_every"], config["trainer"]["num_nodes"])
     if config["compile"] == "auto" and distributed.norms_synced(config, ranks, cuda):

@@ -1,6 +1,8 @@
-"""Where a training's curves go: a CSV file always, W&B where the config has it and it can be reached."""
+"""Where a training's curves go: a CSV file always, and to those of W&B, TensorBoard and MLflow that the config has."""
 
+import importlib.util
 import json
+import os
 import re
 import secrets
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 
 from ferlab import files
 from ferlab.config import Config
 from ferlab.data.datamodule import FacesDataModule
+from ferlab.errors import FerlabError, nearest
 from ferlab.expressions import EXPRESSIONS
 from ferlab.jobs import typed
 from ferlab.runs import checkpoints, directory
@@ -25,12 +28,45 @@ from ferlab.training.validation import Validation
 
 _SAMPLES = 64  # faces in the table of sample predictions
 
+LOGGERS = ("csv", "wandb", "tensorboard", "mlflow")
+
+
+def wandb_of(config: Config) -> str:
+    """W&B's mode of a training: online, offline, or off, also where `loggers` leaves it out.
+
+    Raises:
+        FerlabError: another mode, no such logger, or one whose package is not installed.
+    """
+    typed_ones = config["loggers"]
+    wanted = [typed_ones] if isinstance(typed_ones, str) else typed_ones
+    for name in wanted:
+        if name not in LOGGERS:
+            near = nearest(name, LOGGERS)
+            raise FerlabError(
+                f"loggers has {name!r}; " + (f"did you mean {near}?" if near else f"choose from {', '.join(LOGGERS)}")
+            )
+        if name in LOGGERS[2:] and importlib.util.find_spec(name) is None:
+            raise FerlabError(
+                f"{name} is not installed; type pip install 'ferlab[loggers]', or leave it out of loggers"
+            )
+    mode = wandb_runs.wandb_mode(config["wandb"])
+    return mode if "wandb" in wanted else "off"
+
 
 def loggers_of(path: Path, config: Config, mode: str) -> list[Logger]:
-    """The CSV log in path/log/N (N counts the starts of this run), and W&B's where `mode` asks for it."""
+    """The CSV log in path/log/N (N counts the starts of this run), and those of `loggers`; W&B's unless `mode` is off."""
     start = sum(1 for _ in path.glob("log/*"))
     # Rows reach the file at each epoch's end, not every hundred.
     found: list[Logger] = [CSVLogger(path, name="log", version=str(start), flush_logs_every_n_steps=1)]
+    if "tensorboard" in config["loggers"]:
+        found.append(TensorBoardLogger(path, name="tensorboard", version=str(start), default_hp_metric=False))
+    if "mlflow" in config["loggers"]:
+        # A database for all runs of a folder: MLflow's successor to files, and what its page shows side by side.
+        database = f"sqlite:///{Path(config['outputs']).absolute() / 'mlflow.db'}"
+        uri = os.environ.get("MLFLOW_TRACKING_URI", database)
+        found.append(MLFlowLogger("ferlab", run_name=path.name, tracking_uri=uri))
+    for logger in found[1:]:
+        logger.log_hyperparams(_shared(config))
     if mode == "off":
         return found
     job = typed.job()

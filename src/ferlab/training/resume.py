@@ -33,6 +33,7 @@ HOW_IT_RUNS = (
     "sync_batchnorm",
     "save_every",
     "wandb",
+    "loggers",
     "trainer.accelerator",
     "trainer.devices",
     "trainer.num_nodes",
