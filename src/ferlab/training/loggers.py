@@ -54,7 +54,7 @@ def wandb_of(config: Config) -> str:
 
 
 def loggers_of(path: Path, config: Config, mode: str) -> list[Logger]:
-    """The CSV log in path/log/N (N counts the starts of this run), and those of `loggers`; W&B's unless `mode` is off."""
+    """The CSV log in path/log/N (N counts the starts of this run), those of `loggers`, W&B's if `mode` is not off."""
     start = sum(1 for _ in path.glob("log/*"))
     # Rows reach the file at each epoch's end, not every hundred.
     found: list[Logger] = [CSVLogger(path, name="log", version=str(start), flush_logs_every_n_steps=1)]
