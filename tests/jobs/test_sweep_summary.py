@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ferlab.errors import FerlabError
@@ -18,6 +19,7 @@ from ferlab.jobs.sweep_summary import (
     noted,
     print_summary,
     rows_of,
+    rows_over_seeds,
     summarize,
 )
 
@@ -100,3 +102,27 @@ def test_a_damaged_job_is_named(folder, name, content):
 
 def test_a_job_without_a_note_has_no_run(tmp_path):
     assert noted(tmp_path) == Note(None, "finished")
+
+
+def test_runs_that_differ_in_their_seed_alone_have_a_mean_and_a_deviation(tmp_path, capsys):
+    accuracies = {"none": [0.5, 0.52, 0.57], "balanced": [0.4, 0.43, None], "effective": [0.6]}
+    jobs = [
+        Job(num, [f"seed={seed}", "data=fer2013", f"class_weights={kind}"], "finished", "outputs/a", accuracy, 1.0)
+        for num, (kind, seed, accuracy) in enumerate(
+            (k, n, a) for k, row in accuracies.items() for n, a in enumerate(row)
+        )
+    ]
+    jobs[0].status = "skipped"  # trained by an earlier sweep, and counts
+    jobs.append(Job(9, ["seed=9", "data=fer2013", "class_weights=none"], "failed", None, None, 1.0, "no"))
+    rows = rows_over_seeds(jobs)
+    assert [row[:2] for row in rows] == [["class_weights=none", "3"], ["class_weights=balanced", "2"]]
+    none = np.array([50, 52, 57])
+    assert rows[0][2:] == [f"{none.mean():.2f} ± {none.std(ddof=1):.2f} %", "50.00 %", "57.00 %"]
+    assert rows_over_seeds(jobs[-1:]) == []
+    (tmp_path / SWEEP).write_text(json.dumps(asdict(Sweep(COMMAND, jobs))))
+    for job in jobs:
+        (tmp_path / str(job.num)).mkdir()
+        (tmp_path / str(job.num) / JOB).write_text(json.dumps(asdict(job)))
+    print_summary(tmp_path, summarize(tmp_path))
+    assert "53.00 ± 3.61 %" in capsys.readouterr().out
+    assert "| class_weights=none | 3 | 53.00 ± 3.61 % | 50.00 % | 57.00 % |" in (tmp_path / SUMMARY).read_text()

@@ -6,6 +6,7 @@ outputs/sweeps/DATE/    sweep.json, sweep.md   every job: finished, skipped, fai
 """
 
 import shlex
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ JOB, LOCK, NOTE, SWEEP, SUMMARY = "job.json", "job.lock", "note.json", "sweep.js
 _MEND = "remove it, or start the sweep again"
 GOOD = ("finished", "skipped")
 COLUMNS = ("job", "status", "overrides", "val accuracy", "seconds", "run")
+SEED_COLUMNS = ("overrides", "seeds", "val accuracy, mean ± sd", "lowest", "highest")
 
 
 @dataclass
@@ -126,13 +128,39 @@ def rows_of(jobs: Sequence[Job]) -> tuple[list[str], list[list[str]]]:
     return shared, rows
 
 
+def rows_over_seeds(jobs: Sequence[Job]) -> list[list[str]]:
+    """A row under `SEED_COLUMNS` for jobs that differ in their seed alone, of two and more that have an accuracy.
+
+    The deviation is the sample's, with n - 1.
+    """
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        if job.status in GOOD and job.val_accuracy is not None:
+            groups.setdefault(tuple(word for word in job.overrides if not word.startswith("seed=")), []).append(job)
+    several = {words: found for words, found in groups.items() if len(found) > 1}
+    shared = [word for word in next(iter(groups), ()) if all(word in words for words in groups)] if groups else []
+    rows = []
+    for words, found in several.items():
+        values = [100 * job.val_accuracy for job in found if job.val_accuracy is not None]
+        spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} %"
+        own = " ".join(word for word in words if word not in shared)
+        rows.append([own, str(len(values)), spread, f"{min(values):.2f} %", f"{max(values):.2f} %"])
+    return rows
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+
+
 def _markdown(folder: Path, sweep: Sweep) -> str:
     shared, rows = rows_of(sweep.jobs)
     lines = [f"# Sweep {folder.name}: {sweep.counts}", ""]
     if shared:
         lines += [f"All jobs: `{' '.join(shared)}`", ""]
-    lines += ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    lines += _table(COLUMNS, rows)
+    if over := rows_over_seeds(sweep.jobs):
+        lines += ["", *_table(SEED_COLUMNS, over)]
     for job in sweep.jobs:
         if job.again:
             lines += ["", _became(job, capital=True), "", f"    {job.again}"]
@@ -144,19 +172,25 @@ def _became(job: Job, capital: bool = False) -> str:
 
 
 def print_summary(folder: Path, sweep: Sweep) -> None:
-    """Print the table of a sweep's jobs, and the command that repeats each which did not end well."""
+    """Print the tables of a sweep's jobs and of its seeds, and the command that repeats each which did not end well."""
     shared, rows = rows_of(sweep.jobs)
-    table = Table(title=f"sweep {folder}: {sweep.counts}", title_justify="left")
-    for name in COLUMNS:
-        table.add_column(name, overflow="fold")  # a cut name could not be typed
-    for row in rows:
-        table.add_row(*row)
     out = Console(highlight=False, markup=False, emoji=False, soft_wrap=False)
-    out.print(table)
+    _print_table(out, f"sweep {folder}: {sweep.counts}", COLUMNS, rows)
     if shared:
         out.print(f"all jobs: {' '.join(shared)}", soft_wrap=True)
+    if over := rows_over_seeds(sweep.jobs):
+        _print_table(out, "over seeds", SEED_COLUMNS, over)
     again = [job for job in sweep.jobs if job.again]
     for job in again:
         out.print(f"{_became(job)}\n  {job.again}", soft_wrap=True)
     if again:
         out.print("the same line with skip_finished=true trains only what is missing", soft_wrap=True)
+
+
+def _print_table(out: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, overflow="fold")  # a cut name could not be typed
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
