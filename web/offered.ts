@@ -18,6 +18,17 @@ export function stated(model: string): Buffer {
   return Buffer.from(JSON.stringify(Object.fromEntries(NEEDED.filter((key) => key in all).map((key) => [key, all[key]]))));
 }
 
+/** All that is stated and measured of a model, for who follows the link in the page. */
+export function card(model: string): Buffer {
+  return Buffer.from(JSON.stringify({ ...beside(model), measured: measuredBeside(model) }, null, 1));
+}
+
+/** What was measured of this very file. */
+function measuredBeside(model: string): Json {
+  const noted = json(model.replace(/\.onnx$/, '.measured.json'));
+  return noted.sha256 === beside(model).sha256 ? noted : {};
+}
+
 /** What the page says of its models: name below models/ -> file. One that lacks its JSON is left to the build to name. */
 export function factsOfAll(offered: Record<string, string>): Facts[] {
   const spoken = new Set(Object.values(offered).map((path) => String(beside(path).expressions)));
@@ -28,8 +39,7 @@ export function factsOfAll(offered: Record<string, string>): Facts[] {
 /** What the page says of a model; `file` is what it is called below models/. */
 function factsOf(model: string, file: string): Facts {
   const all = beside(model);
-  const noted = json(model.replace(/\.onnx$/, '.measured.json'));
-  const { val, test, elsewhere = {} } = (noted.sha256 === all.sha256 ? noted : {}) as Json; // else it is of another file of this name
+  const { val, test, elsewhere = {} } = measuredBeside(model);
   const own = String(all.data ?? 'own').split('+')[0];
   const sets: Json = {
     [`${own}-test`]: test ?? all.reports?.test,

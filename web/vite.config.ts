@@ -6,7 +6,13 @@ import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 
 import headers from './headers.json' with { type: 'json' };
-import { factsOfAll, stated } from './offered';
+import { card, factsOfAll, stated } from './offered';
+import de from './src/texts/de';
+import { en } from './src/texts/en';
+import es from './src/texts/es';
+import { LANGUAGES } from './src/texts/languages';
+import ur from './src/texts/ur';
+import zh from './src/texts/zh-Hans';
 
 const here = import.meta.dirname;
 const MODELS = resolve(here, '../src/ferlab/inference/models');
@@ -40,9 +46,31 @@ const copied: Record<string, string> = {
 
 /** What is written for the page: place -> content. */
 const written = () => ({
-  ...Object.fromEntries(Object.entries(offered).map(([file, path]) => [`models/${file}.json`, stated(path)])),
+  ...Object.fromEntries(
+    Object.entries(offered).flatMap(([file, path]) => [
+      [`models/${file}.json`, stated(path)],
+      [`models/${file}.card.json`, card(path)],
+    ]),
+  ),
   'licences.txt': Buffer.from(licences()),
+  'start.js': Buffer.from(`const LANGUAGES = ${JSON.stringify(spoken)};\n${readFileSync(resolve(here, 'public/start.js'), 'utf8')}`),
 });
+
+/** What public/start.js says, and from which side, by language. */
+const spoken = Object.fromEntries(
+  Object.entries({ en, es, de, ur, 'zh-Hans': zh }).map(([tag, texts]) => [
+    tag,
+    { dir: LANGUAGES[tag as keyof typeof LANGUAGES].dir, again: texts['broken.again'], still: texts['broken.still'] },
+  ]),
+);
+
+/** The page in English, before a script runs; `data-text` and `data-label` name the texts. */
+const inEnglish = (html: string) =>
+  html
+    .replace(/data-text="([^"]+)"[^>]*>/g, (tag, key: keyof typeof en) => tag + en[key])
+    .replace(/data-label="([^"]+)"( title)?/g, (label, key: keyof typeof en, title?: string) =>
+      `${label.replace(' title', '')} aria-label="${en[key]}"${title ? ` title="${en[key]}"` : ''}`,
+    );
 
 /** Whose works the page gives on, and under which licences. */
 function licences(): string {
@@ -77,7 +105,7 @@ function parts(): Plugin {
       this.error(`missing: ${missing.join(', ')}. ${hint}.`);
     },
     transformIndexHtml: (html) =>
-      html.replace(
+      inEnglish(html).replace(
         '<meta charset="utf-8" />',
         `<meta charset="utf-8" />\n    <meta http-equiv="Content-Security-Policy" content="${headers['Content-Security-Policy']}" />`,
       ),
@@ -95,7 +123,7 @@ function parts(): Plugin {
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
-        const own = ['start.js', 'icon.svg', 'icon-192.png', 'icon-512.png', 'manifest.webmanifest'];
+        const own = ['icon.svg', 'icon-192.png', 'icon-512.png', 'manifest.webmanifest'];
         const added = [...Object.entries(copied), ...own.map((name) => [name, resolve(here, 'public', name)] as const)];
         const contents: [string, Buffer][] = Object.entries(bundle).map(([name, part]) => [
           name,

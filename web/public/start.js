@@ -1,16 +1,22 @@
 /**
- * Says so where the page's script did not come or did not start, and loads the page once more: after a redeploy a browser's
- * cache may hold the old page, whose script is gone from the server. In plain JavaScript, with a name that stays.
+ * Chooses the page's language. Says so where the page's script does not come or did not start, and loads the page once more:
+ * after a redeploy a browser's cache may hold the old page, whose script is gone from the server. In plain JavaScript, with a
+ * name that stays. LANGUAGES is filled in by vite.config.ts.
  */
+/* global LANGUAGES */
 const RELOADED = 'ferlab-reloaded';
+const root = document.documentElement;
+
+root.lang = languageOf([keptIn('localStorage')?.getItem('ferlab-language'), ...navigator.languages]);
+root.dir = LANGUAGES[root.lang].dir;
+if (root.lang !== 'en') root.classList.add('translating'); // until the words are here: src/texts.ts
 
 addEventListener('DOMContentLoaded', async () => {
-  const kept = storage();
-  if (document.documentElement.dataset.started) return kept?.removeItem(RELOADED);
+  const kept = keptIn('sessionStorage');
+  if (root.dataset.started) return kept?.removeItem(RELOADED);
+  root.classList.remove('translating');
   const again = kept && !kept.getItem(RELOADED);
-  document.getElementById('status').textContent = again
-    ? 'A part of the page did not come. Loading it again…'
-    : 'A part of the page did not come. Check the connection, then reload the page.';
+  document.getElementById('status').textContent = LANGUAGES[root.lang][again ? 'again' : 'still'];
   if (!again) return;
   kept.setItem(RELOADED, 'yes');
   // What the service worker kept does not work either; online, all of it comes from the server again.
@@ -19,10 +25,16 @@ addEventListener('DOMContentLoaded', async () => {
   location.reload();
 });
 
-/** Where it is kept that the page was loaded again; null where the browser's settings forbid it. */
-function storage() {
+/** The first of the wanted languages that the page speaks, whatever its country. */
+function languageOf(wanted) {
+  const short = (tag) => tag?.split('-')[0];
+  return wanted.map((tag) => Object.keys(LANGUAGES).find((known) => short(known) === short(tag))).find(Boolean) ?? 'en';
+}
+
+/** What the browser keeps for the page; null where its settings forbid it. */
+function keptIn(storage) {
   try {
-    return sessionStorage;
+    return window[storage];
   } catch {
     return null;
   }

@@ -1,11 +1,9 @@
-/** The sheet "What this is": privacy, accuracy, limits and licences. Its words are in texts.ts. */
-import { measuredOf, type Facts, type Measured } from './facts';
+/** The sheet "What this is": privacy, accuracy, limits and licences. Its words are in texts/. */
+import { SMALLEST } from './bars';
+import { measuredOf, setTitle, type Facts, type Measured } from './facts';
 import { closesBeside, element, made } from './page';
 import type { Model } from './protocol';
-import { TEXTS, setTitle } from './texts';
-
-const { privacy, accuracy, limits, licences } = TEXTS;
-const percents = (p: number) => (100 * p).toFixed(1);
+import { list, look, number, percent, t } from './texts';
 
 export class About {
   private readonly sheet = element<HTMLDialogElement>('about');
@@ -17,49 +15,58 @@ export class About {
   }
 
   private open(): void {
-    const close = made('button', { type: 'button', className: 'quiet', textContent: TEXTS.close, onclick: () => this.sheet.close() });
-    const title = made('h2', { id: 'about-title', textContent: TEXTS.title });
+    const close = made('button', { type: 'button', className: 'quiet', textContent: t('about.close'), onclick: () => this.sheet.close() });
+    const title = made('h2', { id: 'about-title', textContent: t('about') });
     const head = made('div', { className: 'head' }, title, close);
     const found = this.inUse();
-    const link = made('a', { href: './licences.txt', textContent: licences.link });
-    const body = made('div', { className: 'body' }, paragraph(TEXTS.lead), ...part(privacy.title, list(privacy.lines)));
-    if (found) body.append(...part(accuracy.title, ...figuresOf(found)), ...part(limits.title, list(limitsOf(found.model))));
-    body.append(...part(licences.title, made('p', {}, `${licences.line} `, link)));
+    const link = made('a', { href: './licences.txt', textContent: t('about.licences.link') });
+    const body = made('div', { className: 'body' }, paragraph(t('about.lead')), ...part(t('about.privacy'), lines(privacy())));
+    if (found) body.append(...part(t('about.accuracy'), ...figuresOf(found)), ...part(t('about.limits'), lines(limitsOf(found.model))));
+    body.append(...part(t('about.licences'), made('p', {}, `${t('about.licences.line')} `, link)));
     this.sheet.replaceChildren(head, body);
     this.sheet.showModal();
     body.scrollTop = 0;
   }
 }
 
+const privacy = () => [t('about.privacy.1'), t('about.privacy.2'), t('about.privacy.3'), t('about.privacy.4'), t('about.privacy.5')];
+
 function limitsOf({ expressions, threshold }: Model): string[] {
-  return limits.lines(expressions.join(', '), String(Math.round(100 * threshold)));
+  return [
+    t('about.limits.looks', { looks: list(expressions.map(look)) }),
+    t('about.limits.threshold', { threshold: percent(threshold) }),
+    t('about.limits.small', { side: SMALLEST }),
+    t('about.limits.people'),
+    t('about.limits.use'),
+  ];
 }
 
 function figuresOf({ model, facts }: { model: Model; facts: Facts | undefined }): Node[] {
   const measured = facts ? measuredOf(facts) : [];
-  if (!measured.length) return [paragraph(accuracy.none)];
-  const lead = [paragraph(accuracy.lead(model.name)), paragraph(accuracy.splits)];
-  return [...lead, ...measured.flatMap(([set, of], n) => ofSet(set, of, n === 0))];
+  if (!measured.length) return [paragraph(t('about.unmeasured'))];
+  const card = made('a', { href: `./models/${facts!.file}.card.json`, textContent: t('about.card') });
+  const lead = [paragraph(t('about.accuracy.lead', { model: model.name })), paragraph(t('about.splits'))];
+  return [...lead, ...measured.flatMap(([set, of], n) => ofSet(set, of, n === 0)), made('p', {}, card)];
 }
 
 function ofSet(set: string, { n, correct, interval95: [low, high], alone, classes }: Measured, open: boolean): Node[] {
-  const words = [accuracy.figures(percents(correct / n), n, percents(low), percents(high))];
-  if (set.includes('-for-')) words.push(accuracy.shares);
-  if (alone) words.push(accuracy.alone(n - alone[1], percents(alone[0] / alone[1])));
+  const words = [t('about.figures', { right: percent(correct / n, 1), n, low: number(100 * low, 1), high: number(100 * high, 1) })];
+  if (set.includes('-for-')) words.push(t('about.shares'));
+  if (alone) words.push(t('about.twins', { n: n - alone[1], right: percent(alone[0] / alone[1], 1) }));
   const nodes: Node[] = [made('h4', { textContent: setTitle(set) }), paragraph(words.join(' '))];
-  if (classes) nodes.push(made('details', { open }, made('summary', { textContent: accuracy.classes }), table(classes)));
+  if (classes) nodes.push(made('details', { open }, made('summary', { textContent: t('about.classes') }), table(classes)));
   return nodes;
 }
 
 function table(classes: Record<string, [number, number]>): HTMLElement {
-  const heads = accuracy.columns.map((textContent) => made('th', { textContent, scope: 'col' }));
-  const rows = Object.entries(classes).map(([textContent, [correct, n]]) =>
+  const heads = [t('about.expression'), t('about.found'), t('about.faces')].map((textContent) => made('th', { textContent, scope: 'col' }));
+  const rows = Object.entries(classes).map(([name, [correct, n]]) =>
     made(
       'tr',
       {},
-      made('th', { textContent, scope: 'row' }),
-      made('td', { textContent: n ? `${Math.round((100 * correct) / n)} %` : '–' }),
-      made('td', { textContent: String(n) }),
+      made('th', { textContent: look(name), scope: 'row' }),
+      made('td', { textContent: n ? percent(correct / n) : '–' }),
+      made('td', { textContent: number(n) }),
     ),
   );
   return made('table', {}, made('thead', {}, made('tr', {}, ...heads)), made('tbody', {}, ...rows));
@@ -67,4 +74,4 @@ function table(classes: Record<string, [number, number]>): HTMLElement {
 
 const paragraph = (textContent: string) => made('p', { textContent });
 const part = (textContent: string, ...content: Node[]) => [made('h3', { textContent }), ...content];
-const list = (lines: string[]) => made('ul', {}, ...lines.map((textContent) => made('li', { textContent })));
+const lines = (all: string[]) => made('ul', {}, ...all.map((textContent) => made('li', { textContent })));

@@ -1,15 +1,17 @@
 /** What is shown of one face: a bar for each expression, and the label above them. */
-import { element, percent } from './page';
+import { element } from './page';
 import { icon, lookOf, setIcon } from './looks';
 import type { Box, Model } from './protocol';
+import { look, onLanguage, percent, show } from './texts';
 
 const EVERY = 100; // ms between changes of the bars: who looks at numbers reads no faster
 
 // px of a face's longer side. The crop of such a face has 47, as many as the faces from which the nets have learnt.
 export const SMALLEST = 40;
-export const NOT_SURE = 'not sure';
-export const TOO_SMALL = 'too small';
-export const NOBODY = 'No face yet';
+/** What a face is called that is called by no expression; the words are in texts/. */
+export const NOT_SURE = 'unsure';
+export const TOO_SMALL = 'small';
+export const NOBODY = 'nobody';
 
 export const small = (box: Box) => Math.max(box[2], box[3]) < SMALLEST;
 
@@ -18,12 +20,14 @@ export class Bars {
   private readonly icon = icon('');
   private shownAt = -Infinity;
   private last: number | undefined;
+  private label = NOBODY;
 
   constructor(public model: Model) {
     this.rows = model.expressions.map((name, k) => {
       const row = document.createElement('li');
       row.style.setProperty('--colour', lookOf(name).colour);
-      const label = Object.assign(document.createElement('span'), { id: `bar-${k}`, textContent: name });
+      const label = Object.assign(document.createElement('span'), { id: `bar-${k}` });
+      show(label, () => look(name));
       const meter = Object.assign(document.createElement('meter'), { min: 0, max: 1, value: 0 });
       meter.setAttribute('aria-labelledby', label.id);
       const text = Object.assign(document.createElement('span'), { textContent: '–', className: 'percent' });
@@ -32,6 +36,7 @@ export class Bars {
     });
     element('bars').replaceChildren(...this.rows.map(({ row }) => row));
     element('label').before(this.icon);
+    onLanguage(() => (this.shownAt = -Infinity));
   }
 
   /** What to call a face: its most probable expression, or that there is none. */
@@ -48,11 +53,10 @@ export class Bars {
     return face.probabilities.map((probability, k) => ({ name: this.model.expressions[k]!, probability }));
   }
 
-  /** A face, or nobody, at a time in ms; at the pace of a reader where it is the same face as before. Returns the label. */
+  /** A face, or nobody, at a time in ms; at the pace of a reader where it is the same face as before. Returns the label's name. */
   show(face: { number: number; box: Box; probabilities: number[] | null } | null, now: number): string {
     const label = (face && this.name(face)) || NOBODY;
-    const shown = element('label');
-    const same = label === shown.textContent && face?.number === this.last;
+    const same = label === this.label && face?.number === this.last;
     if (same && now - this.shownAt < EVERY) return label;
     [this.shownAt, this.last] = [now, face?.number];
     const probabilities = label === NOBODY || label === TOO_SMALL ? null : face!.probabilities;
@@ -63,9 +67,10 @@ export class Bars {
       text.textContent = probabilities ? percent(probabilities[k]!) : '–';
       row.classList.toggle('best', k === top);
     });
-    if (label !== shown.textContent) {
-      shown.textContent = label;
-      shown.classList.toggle('none', !probabilities);
+    if (label !== this.label) {
+      this.label = label;
+      show(element('label'), () => look(label));
+      element('label').classList.toggle('none', !probabilities);
       setIcon(this.icon, label);
     }
     return label;

@@ -1,7 +1,8 @@
 /** The faces over the picture: each a button with its outline and label, of which one is chosen, by a tap or arrow keys. */
 import { icon, lookOf, setIcon } from './looks';
-import { element, percent } from './page';
+import { element } from './page';
 import type { Box } from './protocol';
+import { look, onLanguage, percent, t } from './texts';
 
 const EVERY = 100; // ms between changes of a label's percentage
 const ROOM = 34; // px that a label takes above its face
@@ -35,6 +36,10 @@ export class Boxes {
   constructor(private readonly choose: (number: number) => void) {
     this.layer.onkeydown = (event) => this.step(event);
     new ResizeObserver(() => this.last && this.show(...this.last)).observe(this.layer.parentElement!);
+    onLanguage(() => {
+      for (const button of this.buttons.values()) button.key = '';
+      if (this.last) this.show(...this.last);
+    });
   }
 
   /** Faces of a picture `width` x `height`; `chosen` is the number of the one whose bars are shown. */
@@ -83,10 +88,11 @@ export class Boxes {
     Object.assign(button, { key, at: now });
     style.setProperty('--colour', lookOf(face.name).colour);
     setIcon(button.icon, face.name);
-    button.name.textContent = face.name;
+    button.name.textContent = look(face.name);
     button.percent.textContent = face.confidence === null ? '' : percent(face.confidence);
     button.root.classList.toggle('unread', !face.name);
-    button.root.setAttribute('aria-label', `Face ${face.number + 1}: ${`${face.name} ${button.percent.textContent}`.trim() || 'not read'}`);
+    const read = face.name ? `${look(face.name)} ${button.percent.textContent}`.trim() : t('face.unread');
+    button.root.setAttribute('aria-label', t('face', { number: face.number + 1, look: read }));
     return button.root;
   }
 

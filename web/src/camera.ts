@@ -1,5 +1,15 @@
 /** Opens and closes the camera, and knows which one faces the person. */
-import { NO_CAMERA_HERE, cameraMessage } from './messages';
+import type { Key } from './texts';
+import { en } from './texts/en';
+import { Trouble } from './trouble';
+
+/** For whatever getUserMedia threw. */
+function troubleOf(error: unknown): Trouble {
+  const name = error instanceof Error || error instanceof DOMException ? error.name : 'unknown';
+  const known = (key: string): key is Extract<Key, `camera.${string}Error`> => key in en && key.endsWith('Error');
+  const key = `camera.${name}`;
+  return known(key) ? new Trouble(key) : new Trouble('camera.other', { name });
+}
 
 export class Camera {
   private stream: MediaStream | null = null;
@@ -17,16 +27,16 @@ export class Camera {
     return this.stream?.getVideoTracks()[0]?.getSettings().facingMode !== 'environment';
   }
 
-  /** A running camera's stream. Throws an Error with a message for the person. */
+  /** A running camera's stream. Throws a Trouble. */
   async open(): Promise<MediaStream> {
     this.close();
-    if (!navigator.mediaDevices?.getUserMedia) throw new Error(NO_CAMERA_HERE);
+    if (!navigator.mediaDevices?.getUserMedia) throw new Trouble('camera.insecure');
     const which = 'facing' in this.wish ? { facingMode: this.wish.facing } : { deviceId: { exact: this.wish.deviceId } };
     try {
       const video = { ...which, width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
       this.stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
     } catch (error) {
-      throw new Error(cameraMessage(error));
+      throw troubleOf(error);
     }
     const stream = this.stream;
     for (const track of stream.getVideoTracks()) {

@@ -1,5 +1,6 @@
 /** Canvases whose pixels are read: bitmaps in, their pixels as they are out. */
 import type { Picture } from './framing';
+import { Trouble } from './trouble';
 
 /** A picture that is opaque before `behind`, read through one canvas that grows. */
 export function pictureOf(bitmap: ImageBitmap, behind = 'black'): Picture {
@@ -23,7 +24,7 @@ function surface(width: number, height: number): OffscreenCanvasRenderingContext
     const most = (before = 0, now: number) => Math.max(before, now);
     const canvas = new OffscreenCanvas(most(kept?.canvas.width, width), most(kept?.canvas.height, height));
     const context = canvas.getContext('2d', { alpha: false, willReadFrequently: true });
-    if (!context) throw new Error('This browser gives no canvas to read pixels from. Try a newer version of it.');
+    if (!context) throw new Trouble('worker.canvas');
     context.imageSmoothingEnabled = false;
     kept = context;
   }

@@ -3,6 +3,7 @@ import { zipSync } from 'fflate';
 
 import { save } from './keeping';
 import { element } from './page';
+import { look, plural, show, t } from './texts';
 
 const BURST = 10;
 const BURST_PAUSE = 500; // ms
@@ -22,6 +23,7 @@ export class Capture {
   private saved = true;
   private busy = false;
   private live = false;
+  private missed: { missed: number; all: number } | null = null;
 
   constructor(
     private readonly expressions: string[],
@@ -36,7 +38,7 @@ export class Capture {
     addEventListener('beforeunload', (event) => {
       if (!this.saved) event.preventDefault();
     });
-    this.report('');
+    this.report();
   }
 
   /** Whether there is a running camera to take pictures of. */
@@ -55,7 +57,9 @@ export class Capture {
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'class', value: name, checked });
     const count = Object.assign(document.createElement('span'), { className: 'count', textContent: '0' });
     count.dataset.expression = name;
-    label.append(input, Object.assign(document.createElement('span'), { textContent: name }), count);
+    const words = document.createElement('span');
+    show(words, () => look(name));
+    label.append(input, words, count);
     return label;
   }
 
@@ -72,20 +76,23 @@ export class Capture {
       else if (this.live) missed++;
     }
     this.busy = false;
-    this.report(missed ? `No face in sight in ${missed} of ${many}. ` : '');
+    this.missed = missed ? { missed, all: many } : null;
+    this.report();
   }
 
   private add(subject: string, expression: string, picture: Blob): void {
     const path = `${expression}/${subject}-${Date.now()}.png`;
     this.taken.push({ expression, path, picture, url: URL.createObjectURL(picture) });
     this.saved = false;
-    this.report('');
+    this.missed = null;
+    this.report();
   }
 
   private undo(): void {
     const last = this.taken.pop();
     if (last) URL.revokeObjectURL(last.url);
-    this.report('');
+    this.missed = null;
+    this.report();
   }
 
   /** All that was taken, as one file. */
@@ -97,11 +104,7 @@ export class Capture {
     this.saved = true;
   }
 
-  private report(before: string): void {
-    const people = new Set(this.taken.map(({ path }) => path.split('/')[1]!.split('-')[0])).size;
-    const total = this.taken.length;
-    const counts = total ? `${total} picture${total > 1 ? 's' : ''} of ${people} ${people > 1 ? 'people' : 'person'}.` : '';
-    element('taken').textContent = before + counts;
+  private report(): void {
     for (const name of this.expressions) {
       const count = this.taken.filter(({ expression }) => expression === name).length;
       document.querySelector(`.count[data-expression="${CSS.escape(name)}"]`)!.textContent = String(count);
@@ -109,7 +112,7 @@ export class Capture {
     const images = this.taken.slice(-SHOWN).reverse();
     element('thumbs').replaceChildren(
       ...images.map(({ url, expression }) =>
-        Object.assign(new Image(64, 64), { src: url, alt: `taken as ${expression}` }),
+        Object.assign(new Image(64, 64), { src: url, alt: t('capture.picture', { look: look(expression) }) }),
       ),
     );
     this.enable();
@@ -124,9 +127,14 @@ export class Capture {
     set('burst', ready);
     set('undo', !this.busy && this.taken.length > 0);
     set('download', !this.busy && this.taken.length > 0);
-    if (!this.taken.length && !this.busy) {
-      element('taken').textContent ||= this.live ? '' : 'Start the camera to take pictures.';
-      if (this.live && element('taken').textContent?.startsWith('Start')) element('taken').textContent = '';
-    }
+    show(element('taken'), () => this.words());
+  }
+
+  private words(): string {
+    const people = new Set(this.taken.map(({ path }) => path.split('/')[1]!.split('-')[0])).size;
+    const total = this.taken.length;
+    const counts = { pictures: plural('capture.pictures', total), people: plural('capture.people', people) };
+    const words = [this.missed && t('capture.missed', this.missed), total && t('capture.taken', counts)].filter(Boolean);
+    return words.join(' ') || (this.live ? '' : t('capture.idle'));
   }
 }

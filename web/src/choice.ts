@@ -1,14 +1,12 @@
 /** The choice among the models that the page was built with: what each weighs, how often it is right, how fast it is here. */
-import { measuredOf, models, type Facts } from './facts';
+import { measuredOf, models, setTitle, type Facts } from './facts';
 import type { Latency } from './latency';
 import { element } from './page';
-import { TEXTS, setTitle } from './texts';
+import { called, megabytes, milliseconds, number, onLanguage, percent, show, t, type Words } from './texts';
 
 const KEY = 'ferlab-model'; // in the browser's storage
 const EVERY = 1000; // ms between looks at the speed
 
-const { choice } = TEXTS;
-const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
 
 /** The first set of faces that all models were measured on. */
 const shared = measuredOf(models[0]!).find(([set]) => models.every(({ measured }) => measured[set]))?.[0];
@@ -33,18 +31,18 @@ export class Choice {
     choose: (facts: Facts) => void,
   ) {
     element('choice').hidden = models.length < 2;
-    element('choice-title').textContent = choice.title;
-    const lead = shared ? choice.lead(setTitle(shared), models[0]!.measured[shared]!.n) : '';
-    element('choice-lead').textContent = [choice.once, lead].filter(Boolean).join(' ');
+    const measured = () => (shared ? t('choice.measured', { set: setTitle(shared), n: models[0]!.measured[shared]!.n }) : '');
+    show(element('choice-lead'), () => `${t('choice.once')} ${measured()}`.trim());
     element('models').replaceChildren(...models.map((facts) => this.row(facts, choose)));
     element<HTMLDetailsElement>('choice').ontoggle = () => this.refresh();
     setInterval(() => this.refresh(), EVERY);
+    onLanguage(() => this.refresh());
   }
 
   /** The model that reads from now on; it reads the next time too. */
   settle({ file }: Facts, remember = true): void {
     this.rows.get(file)!.input.checked = true;
-    element('choice-progress').textContent = '';
+    show(element('choice-progress'), () => '');
     try {
       if (remember) localStorage.setItem(KEY, file);
     } catch {
@@ -53,21 +51,20 @@ export class Choice {
   }
 
   /** So many bytes of a model are here. */
-  progress(facts: Facts, done: number): string {
-    const words = choice.progress(megabytes(done), megabytes(facts.bytes));
-    element('choice-progress').textContent = words;
-    return words;
+  progress(facts: Facts, done: number): Words {
+    const progress = () => t('choice.progress', { done: number(done / 1e6, 1), all: megabytes(facts.bytes) });
+    show(element('choice-progress'), progress);
+    return progress;
   }
 
   private row(facts: Facts, choose: (facts: Facts) => void): HTMLElement {
     const label = document.createElement('label');
     const input = Object.assign(document.createElement('input'), { type: 'radio', name: 'model', value: facts.file });
-    const name = Object.assign(document.createElement('strong'), { textContent: choice.names[facts.name] ?? facts.name });
-    const line = document.createElement('span');
-    const words = document.createElement('span');
+    const [name, line, both] = ['strong', 'span', 'span'].map((tag) => document.createElement(tag)) as [HTMLElement, HTMLElement, HTMLElement];
+    show(name, () => called('model', facts.name));
     input.onchange = () => choose(facts);
-    words.append(name, line);
-    label.append(input, words);
+    both.append(name, line);
+    label.append(input, both);
     this.rows.set(facts.file, { input, line });
     return label;
   }
@@ -77,9 +74,9 @@ export class Choice {
     for (const facts of models) {
       const { n, correct } = (shared && facts.measured[shared]) || {};
       const ms = this.paces.get(facts.file)?.quantile(0.5) ?? null;
-      const right = n ? choice.right((100 * (correct! / n)).toFixed(1)) : null;
-      const pace = ms === null ? choice.unknown : choice.pace(ms.toFixed(1));
-      const words = [`${megabytes(facts.bytes)} MB`, right, pace].filter(Boolean).join(' · ');
+      const right = n ? t('choice.right', { right: percent(correct! / n, 1) }) : null;
+      const pace = ms === null ? t('choice.unknown') : t('choice.pace', { time: milliseconds(ms) });
+      const words = [megabytes(facts.bytes), right, pace].filter(Boolean).join(' · ');
       const { line } = this.rows.get(facts.file)!;
       if (line.textContent !== words) line.textContent = words;
     }

@@ -1,14 +1,14 @@
 /** The page's end of the worker: each question is a promise. A worker that falls silent is replaced by a new one. */
 import { Latency } from './latency';
-import { GIVEN_UP, RESTARTED } from './messages';
 import type { Answer, FromWorker, Located, Model, Request, Seen, ToWorker, Wish } from './protocol';
+import { Trouble } from './trouble';
 
 const SILENT = 15; // s without a message of a worker that was asked something; a photo takes a slow phone 3 s
 const DEATHS = 3; // within a minute, after which no other worker is started
 const MINUTE = 60_000; // ms
 
 /** The worker did not answer. Another one is started, unless `Engine.broken`. */
-export class WorkerDied extends Error {}
+export class WorkerDied extends Trouble<'worker.broken' | 'worker.restarted'> {}
 
 export type Loaded = { model: Model; threads: number };
 
@@ -87,7 +87,7 @@ export class Engine {
       if (data.kind === 'progress') return this.progress(data.model, data.done);
       const asked = this.waiting.get(data.id);
       this.waiting.delete(data.id);
-      if (data.kind === 'failed') asked?.reject(new Error(data.message));
+      if (data.kind === 'failed') asked?.reject('key' in data.why ? new Trouble(data.why.key, data.why.values as never) : new Error(data.why.message));
       else asked?.resolve(data);
     };
     this.worker.onerror = (event) => {
@@ -110,7 +110,7 @@ export class Engine {
       this.loaded = this.start();
       this.loaded.catch(() => undefined); // said to who asks next
     }
-    lost.forEach(({ reject }) => reject(new WorkerDied(this.broken ? GIVEN_UP : RESTARTED)));
+    lost.forEach(({ reject }) => reject(new WorkerDied(this.broken ? 'worker.broken' : 'worker.restarted')));
   }
 
   private ask(request: Request, given: Transferable[] = []): Promise<Answer> {

@@ -1,4 +1,5 @@
 /** What was measured of the page's models: vite.config.ts fills it in from their JSON. */
+import { called, t } from './texts';
 
 export interface Measured {
   /** Faces, and how many of them were read as they are labelled. */
@@ -33,3 +34,9 @@ export const measuredOf = ({ measured }: Facts): [set: string, Measured][] => {
   const place = (set: string) => ORDER.findIndex((kind) => kind.test(set)) >>> 0; // what is none of them comes last
   return Object.entries(measured).sort(([a], [b]) => place(a) - place(b));
 };
+
+/** A data set's name in plain words; DATA-SPLIT or DATA-SPLIT-for-DATA. */
+export function setTitle(set: string): string {
+  const [data, split, forOthers] = set.split('-');
+  return [called('set', data!), called('split', split!), ...(forOthers ? [t('set.shares')] : [])].join(', ');
+}

@@ -6,15 +6,13 @@ import { small } from './bars';
 import { setIcon } from './looks';
 import { element } from './page';
 import type { Seen, Wish } from './protocol';
-import { TEXTS } from './texts';
+import { look, percent, show, t, words, type Words } from './texts';
 import type { View } from './view';
 
 const SECONDS = 5; // a face
 const LEAD = 2000; // ms to get ready
 const LONGEST = 1000; // ms between pictures that count; a slow model takes half a second
 const UNSEEN = 1000; // ms without a face, after which the clock stands and the page says so
-
-const { game } = TEXTS;
 
 export interface Round {
   expression: string;
@@ -36,7 +34,7 @@ export class Game {
   private seenAt = 0;
   private waiting = false;
   /** What is said with the next picture: before the first, the page asks for the camera. */
-  private unsaid = '';
+  private unsaid: Words | null = null;
 
   /** `ended` is called with the rounds when all are played or the game was stopped within them. */
   constructor(
@@ -49,7 +47,7 @@ export class Game {
     this.rounds = rounds ?? expressions.map((expression) => ({ expression, score: null, crop: null, portrait: null }));
     this.running = true;
     this.show(true);
-    this.ask(this.rounds.findIndex(({ score }) => score === null), '');
+    this.ask(this.rounds.findIndex(({ score }) => score === null), null);
   }
 
   stop(): void {
@@ -59,7 +57,7 @@ export class Game {
     const now = this.rounds[this.at]!;
     if (this.left > 0) Object.assign(now, { score: null, crop: null, portrait: null });
     if (this.rounds.some(({ score }) => score !== null)) this.ended(this.rounds);
-    else this.view.tell(game.stopped);
+    else this.view.tell(words('game.stopped'));
   }
 
   /** What is wanted of the next picture; null while nothing is. */
@@ -74,7 +72,7 @@ export class Game {
     const since = this.before ? Math.min(now - this.before, LONGEST) : 0;
     this.before = now;
     if (this.unsaid) this.view.tell(this.unsaid);
-    this.unsaid = '';
+    this.unsaid = null;
     const face = faces[0];
     const visible = !!face && !small(face.box);
     if (visible) this.seenAt = now;
@@ -91,30 +89,32 @@ export class Game {
 
   private next(): void {
     const { expression, score } = this.rounds[this.at]!;
-    if (this.at + 1 < this.rounds.length) return this.ask(this.at + 1, game.scored(expression, Math.round(100 * score!)));
+    if (this.at + 1 < this.rounds.length) {
+      return this.ask(this.at + 1, () => t('game.scored', { look: look(expression), score: percent(score!) }));
+    }
     this.stop();
   }
 
-  private ask(at: number, before: string): void {
+  private ask(at: number, before: Words | null): void {
     const { expression } = this.rounds[at]!;
     Object.assign(this, { at, lead: LEAD, left: 1000 * SECONDS, before: 0, seenAt: performance.now(), waiting: false });
     setIcon(element('game-icon') as Element as SVGSVGElement, expression);
-    element('game-name').textContent = expression;
+    show(element('game-name'), () => look(expression));
     this.tick();
-    this.unsaid = `${before} ${game.prompt(at + 1, this.rounds.length, expression)}`.trim();
+    const prompt = () => t('game.prompt', { n: at + 1, all: this.rounds.length, look: look(expression) });
+    this.unsaid = before ? () => `${before()} ${prompt()}` : prompt;
   }
 
   /** Says once that nobody is in sight. */
   private wait(waiting: boolean): void {
-    if (waiting && !this.waiting) this.view.tell(game.nobody);
+    if (waiting && !this.waiting) this.view.tell(words('game.nobody'));
     this.waiting = waiting;
   }
 
   private tick(): void {
     const { score } = this.rounds[this.at]!;
-    const best = score === null ? game.now : game.best(Math.round(100 * score));
-    const words = this.waiting ? game.waits : this.lead > 0 ? game.ready : best;
-    if (element('game-line').textContent !== words) element('game-line').textContent = words;
+    const best = score === null ? words('game.now') : () => t('game.best', { score: percent(score) });
+    show(element('game-line'), this.waiting ? words('game.waits') : this.lead > 0 ? words('game.ready') : best);
     element<HTMLProgressElement>('game-left').value = this.left / 1000 / SECONDS;
   }
 
@@ -122,6 +122,6 @@ export class Game {
     document.body.toggleAttribute('data-playing', on);
     this.view.quiet = on;
     element('game').hidden = !on;
-    element('play').textContent = on ? game.stop : game.play;
+    show(element('play'), on ? words('game.stop') : words('game.play'));
   }
 }

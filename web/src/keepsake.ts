@@ -1,8 +1,7 @@
 /** A picture to keep or share: what is looked at with its faces' labels, the bars of one of them, and a small mark. */
 import type { Boxed } from './boxes';
 import { INK, drawing, lookOf } from './looks';
-import { percent } from './page';
-import { TEXTS } from './texts';
+import { look, percent, t } from './texts';
 import type { Size } from './view';
 
 const [LEAST, MOST] = [720, 1600]; // px of width
@@ -56,7 +55,7 @@ function drawFace(context: Context, face: Boxed, scale: number, unit: number, si
     context.stroke();
   }
   if (!face.name) return;
-  const text = face.confidence === null ? face.name : `${face.name} ${percent(face.confidence)}`;
+  const text = [look(face.name), face.confidence !== null && percent(face.confidence)].filter(Boolean).join(' ');
   context.font = `600 ${16 * unit}px ${FONT}`;
   const [wide, high] = [context.measureText(text).width + 42 * unit, 28 * unit];
   const chipX = Math.min(Math.max(x, 4 * unit), Math.max(size.width - wide - 4 * unit, 0));
@@ -76,17 +75,19 @@ function drawPanel(context: Context, { bars, label }: Shot, unit: number, top: n
   context.font = `700 ${22 * unit}px ${FONT}`;
   if (bars.length) {
     drawIcon(context, label, 20 * unit, middle - 14 * unit, 28 * unit, PAPER);
-    write(context, capital(label), 58 * unit, middle, PAPER);
+    write(context, capital(look(label)), 58 * unit, middle, PAPER);
   }
   context.font = `600 ${15 * unit}px ${FONT}`;
-  write(context, TEXTS.scores.mark, width - context.measureText(TEXTS.scores.mark).width - 20 * unit, middle, SOFT);
+  const mark = t('keep.mark');
+  write(context, mark, width - context.measureText(mark).width - 20 * unit, middle, SOFT);
   const half = Math.ceil(bars.length / 2);
+  context.font = `${15 * unit}px ${FONT}`;
+  const long = 246 * unit - Math.max(...bars.map(({ name }) => context.measureText(look(name)).width), 66 * unit);
   bars.forEach(({ name, probability }, n) => {
     const [x, y] = [(n < half ? 20 : LEAST / 2 + 10) * unit, top + (66 + 30 * (n % half)) * unit];
-    context.font = `${15 * unit}px ${FONT}`;
     drawIcon(context, name, x, y - 10 * unit, 20 * unit, PAPER);
-    write(context, name, x + 28 * unit, y, PAPER);
-    const [from, long] = [x + 104 * unit, 170 * unit];
+    write(context, look(name), x + 28 * unit, y, PAPER);
+    const from = x + 284 * unit - long;
     for (const [style, share] of [['#2a3537', 1], [lookOf(name).colour, probability]] as const) {
       context.fillStyle = style;
       context.fillRect(from, y - 6 * unit, long * share, 12 * unit);
@@ -107,6 +108,6 @@ export function drawIcon(context: Context, name: string, x: number, y: number, s
 }
 
 export function write(context: Context, text: string, x: number, y: number, colour: string): void {
-  Object.assign(context, { fillStyle: colour, textBaseline: 'middle' });
+  Object.assign(context, { fillStyle: colour, textAlign: 'left', textBaseline: 'middle' }); // also where words run to the left
   context.fillText(text, x, y);
 }

@@ -3,12 +3,12 @@ import { small } from './bars';
 import { WorkerDied, type Engine } from './engine';
 import type { Game } from './game';
 import { Latency } from './latency';
-import { NO_FACE, RESTARTED, watching } from './messages';
 import { element } from './page';
 import type { Box, Located, Model, Seen, Timing } from './protocol';
 import { Ribbon } from './ribbon';
 import { Sheet } from './sheet';
-import { clearSpeed, showSpeed } from './speed';
+import { clearSpeed, showSpeed, type Duration } from './speed';
+import { plural, words, wordsOf, type Words } from './texts';
 import { Tracks, type Followed } from './tracks';
 import type { Size, View } from './view';
 
@@ -29,10 +29,11 @@ export class Live {
   source = '';
   private readonly tracks = new Tracks();
   private readonly ribbon: Ribbon;
+  private kind: 'camera' | 'video' = 'camera';
   private startedAt = 0;
   /** The time in s up to which it was kept what was read. */
   private until = -1;
-  private stages: Record<string, Latency> = {};
+  private stages: Partial<Record<Duration, Latency>> = {};
   private fps = 0;
   private grabs: Grab[] = [];
   private size: Size = { width: 1, height: 1 };
@@ -47,7 +48,7 @@ export class Live {
     private readonly view: View,
     private readonly game: Game,
     /** Called with the message of what cannot be gone on from. */
-    private readonly fail: (message: string) => void,
+    private readonly fail: (message: Words) => void,
   ) {
     video.addEventListener('seeking', () => this.tracks.part());
     this.ribbon = new Ribbon((seconds) => (video.currentTime = seconds));
@@ -79,7 +80,7 @@ export class Live {
 
   /** Until `going` says no more. */
   async watch(going: () => boolean, kind: 'camera' | 'video', mirrored: boolean): Promise<void> {
-    const names = ['find the faces', 'cut them out', 'read their expressions', `${kind} frame to label`];
+    const names: Duration[] = ['speed.find', 'speed.cut', 'speed.read', `speed.${kind}`];
     this.stages = Object.fromEntries(names.map((name) => [name, new Latency()]));
     this.mirrored = mirrored;
     this.start(kind);
@@ -100,15 +101,24 @@ export class Live {
     }
   }
 
+  /** Another model reads from now on: what one table holds is of one model. */
+  startAgain(): void {
+    this.reset();
+    this.start(this.kind);
+  }
+
   private start(kind: 'camera' | 'video'): void {
+    this.kind = kind;
     this.startedAt = performance.now();
     this.until = -1;
     this.sheet.start(kind === 'camera' ? 'camera' : this.source);
     this.ribbon.start(kind === 'camera' ? null : this.video.duration);
+    element<HTMLButtonElement>('table').disabled = true;
   }
 
   /** Reads and shows one frame, which came at a time in ms, and keeps what was read of it. */
   private async read(going: () => boolean, kind: 'camera' | 'video', came: number, wanted: Grab[], state: State): Promise<void> {
+    const { startedAt } = this;
     const seconds = kind === 'camera' ? (came - this.startedAt) / 1000 : this.video.currentTime;
     const bitmap = await this.frame();
     if (!bitmap) return void this.grabs.push(...wanted);
@@ -118,19 +128,20 @@ export class Live {
     const seen = await this.engine.look(bitmap, asked);
     const now = performance.now();
     wanted.forEach((grab) => grab(seen.picture));
-    if (!going()) return;
+    if (!going() || startedAt !== this.startedAt) return;
     this.game.saw(seen, wish, now);
     const averaged = this.tracks.update(seen.faces, now).map((face) => ({ ...face }));
     this.show(averaged, now);
     const { faces, held, detect } = await this.located(seen);
-    if (!going()) return;
+    if (!going() || startedAt !== this.startedAt) return;
     if (seen.timing.detect === null) this.show(this.tracks.settle(faces, held, now), now);
     this.keep(averaged.filter((_, i) => held[i] && seen.faces[i]!.probabilities), faces.length, seconds, now);
     if (faces.length) state.seenAt = now;
     const followed = faces.length > 0 && held.every(Boolean);
     this.note({ ...seen.timing, detect }, followed ? now - came : null, state.before ? now - state.before : 0);
     Object.assign(state, { before: now, follow: followed ? FOLLOW_FOR : FIRST });
-    if (!this.game.running) this.view.say(now - state.seenAt > HINT_AFTER ? NO_FACE[kind] : watching(faces.length), false);
+    const nobody = now - state.seenAt > HINT_AFTER;
+    if (!this.game.running) this.view.say(nobody ? words(`nobody.${kind}`) : () => plural('watching', faces.length || 1), false);
   }
 
   /** Of a video each moment once, though it goes round and round. */
@@ -188,8 +199,8 @@ export class Live {
 
   private failed(error: Error): void {
     if (error instanceof WorkerDied && !this.engine.broken) {
-      this.view.tell(RESTARTED);
-    } else this.fail(error.message);
+      this.view.tell(words('worker.restarted'));
+    } else this.fail(wordsOf(error));
   }
 
   /** Resolves when the video shows another frame, or soon where it shows none, to the time of that. */

@@ -6,19 +6,16 @@ import { Choice, remembered } from './choice';
 import { Engine, type Loaded } from './engine';
 import { models, type Facts } from './facts';
 import { Game, type Round } from './game';
-import { openFile } from './files';
+import { openFile, shortened } from './files';
 import { canShare, named, save, share } from './keeping';
 import { keepsake } from './keepsake';
 import { Live } from './live';
-import {
-  NOTHING_READ, NOT_SHARED, PREPARING, READY, SHARED, UNPLUGGED, WAITING, badFile, notKept, opening, saved, savedTable, shortened,
-} from './messages';
 import { element } from './page';
 import type { Model } from './protocol';
 import { Scores } from './scores';
 import { Stage, type State } from './stage';
 import { Still } from './still';
-import { TEXTS } from './texts';
+import { speakAsChosen, t, words, wordsOf, type Words } from './texts';
 import { View } from './view';
 
 const stage = new Stage();
@@ -30,7 +27,7 @@ let wanted = reading;
 const engine = new Engine(document.baseURI, reading.file, loading);
 const choice = new Choice(engine.paces, (facts) => void change(facts));
 choice.settle(reading, false);
-const camera = new Camera(() => stop(UNPLUGGED));
+const camera = new Camera(() => stop(words('camera.unplugged')));
 const game = new Game(view, (rounds) => scores.open(rounds, gone));
 const scores = new Scores(play, () => capture!);
 const live = new Live(engine, stage.video, view, game, failed);
@@ -40,7 +37,7 @@ let capture: Capture | undefined;
 let watched = () => false;
 let waking = false;
 /** Why the camera is gone, where the game was stopped by that. */
-let gone = '';
+let gone: Words | null = null;
 /** Whether the photo was read as one face. */
 let asOne = false;
 /** The model that reads, once it is there. */
@@ -55,22 +52,24 @@ const ready = engine.ready().catch(startWithFirst).then(
     capture = new Capture(model.expressions, () => (stage.state === 'camera' ? live.grab() : Promise.resolve(null)));
     capture.running = stage.state === 'camera';
     document.body.dataset.ready = 'true';
-    if (stage.state === 'idle' && element('status').textContent?.startsWith(PREPARING)) view.say(READY, false);
+    if (stage.state === 'idle' && element('status').textContent?.startsWith(t('preparing'))) view.say(words('ready'), false);
     return true;
   },
-  (error: Error) => {
-    broken(`The model could not be started. ${error.message}`);
+  (error: unknown) => {
+    const why = wordsOf(error);
+    broken(() => t('worker.unready', { why: why() }));
     return false;
   },
 );
 
 /** Where the model that was chosen the last time does not come. */
-async function startWithFirst(error: Error): Promise<Loaded> {
+async function startWithFirst(error: unknown): Promise<Loaded> {
   if (reading === first || engine.broken) throw error;
   reading = wanted = first;
   choice.settle(first, false);
   const loaded = await engine.restart(first.file);
-  view.tell(TEXTS.choice.first(error.message));
+  const why = wordsOf(error);
+  view.tell(() => t('choice.first', { why: why() }));
   return loaded;
 }
 
@@ -84,27 +83,28 @@ function use({ model, threads }: Loaded): void {
 
 function loading(file: string, done: number): void {
   if (file !== wanted.file) return;
-  const words = choice.progress(wanted, done);
-  if (!inUse) view.say(`${PREPARING} ${words}`, false);
+  const progress = choice.progress(wanted, done);
+  if (!inUse) view.say(() => `${t('preparing')} ${progress()}`, false);
 }
 
 /** Another model, where it comes; what is looked at is then read by it. */
 async function change(facts: Facts): Promise<void> {
   wanted = facts;
-  view.tell(TEXTS.choice.loading);
+  view.tell(words('choice.loading'));
   try {
     use(await engine.choose(facts.file));
     reading = facts;
     if (wanted !== facts) return; // another one was chosen meanwhile
     choice.settle(facts);
-    view.tell(TEXTS.choice.done(facts.name));
+    view.tell(words('choice.done', { name: facts.name }));
     if (stage.state === 'photo') void readPhoto(asOne);
-    else live.reset();
+    else if (stage.state !== 'idle') live.startAgain();
   } catch (error) {
     if (wanted !== facts) return;
     wanted = reading;
     choice.settle(reading, false);
-    view.tell(TEXTS.choice.failed((error as Error).message));
+    const why = wordsOf(error);
+    view.tell(() => t('choice.failed', { why: why() }));
   }
 }
 
@@ -112,13 +112,13 @@ async function change(facts: Facts): Promise<void> {
 const factsOf = ({ name }: Model) => models.find((facts) => facts.name === name);
 
 /** Nothing can be read any more; the message says what to do. */
-function broken(message: string): void {
+function broken(message: Words): void {
   stop(message);
   for (const id of ['start', 'file', 'play']) element<HTMLButtonElement>(id).disabled = true;
   document.body.dataset.broken = 'true';
 }
 
-function failed(message: string): void {
+function failed(message: Words): void {
   if (engine.broken) broken(message);
   else stop(message);
 }
@@ -132,12 +132,12 @@ function enter(next: State): () => boolean {
 }
 
 /** Back to the empty page, with a message. */
-function stop(message = READY): void {
-  gone = message === READY ? '' : message;
+function stop(message?: Words): void {
+  gone = message ?? null;
   leave();
   enter('idle');
   game.stop();
-  view.say(message);
+  view.say(message ?? words('ready'));
 }
 
 function leave(): void {
@@ -148,7 +148,7 @@ function leave(): void {
 /** The game, from the first face on or with those that were made already. */
 async function play(rounds?: Round[]): Promise<void> {
   if (!(await ready) || !inUse) return;
-  gone = '';
+  gone = null;
   game.start(inUse.expressions, rounds);
   if (stage.state !== 'camera') await startCamera();
 }
@@ -159,27 +159,27 @@ function offer(): void {
   element('share').hidden = !canShare();
 }
 
-async function keep(give: (file: Blob, name: string) => Promise<string>): Promise<void> {
+async function keep(give: (file: Blob, name: string) => Promise<Words>): Promise<void> {
   const shot = view.shot(stage.picture);
-  if (!shot) return view.tell(NOTHING_READ);
+  if (!shot) return view.tell(words('keep.nothing'));
   try {
     view.tell(await give(await keepsake(shot), named('png')));
   } catch (error) {
-    view.tell(notKept((error as Error).message));
+    view.tell(words('keep.failed', { why: (error as Error).message }));
   }
 }
 
 async function startCamera(): Promise<void> {
   stage.closeVideo();
   const opened = enter('opening');
-  view.say(WAITING);
+  view.say(words('waiting'));
   try {
     const stream = await camera.open();
     if (!opened()) return camera.close();
-    await stage.play(stream, 'Picture of the camera');
+    await stage.play(stream, words('stage.camera'));
     if (!opened()) return;
   } catch (error) {
-    if (opened()) stop((error as Error).message);
+    if (opened()) stop(wordsOf(error));
     return;
   }
   const going = (watched = enter('camera'));
@@ -195,10 +195,10 @@ async function wake(): Promise<void> {
   waking = true;
   try {
     const stream = await camera.open();
-    if (watched()) await stage.play(stream, 'Picture of the camera');
+    if (watched()) await stage.play(stream, words('stage.camera'));
     else stream.getTracks().forEach((track) => track.stop());
   } catch (error) {
-    if (watched()) stop((error as Error).message);
+    if (watched()) stop(wordsOf(error));
   } finally {
     waking = false;
     if (document.hidden && stage.state === 'camera') camera.close();
@@ -209,9 +209,9 @@ async function startVideo(url: string, name: string): Promise<void> {
   const opened = enter('opening');
   stage.video.classList.remove('mirrored');
   try {
-    await stage.play(url, `The video ${shortened(name)}`);
+    await stage.play(url, words('stage.video', { name: shortened(name) }));
   } catch {
-    if (opened()) stop(badFile(name, 'video'));
+    if (opened()) stop(words('video.bad', { name: shortened(name) }));
     return;
   }
   live.source = name;
@@ -219,7 +219,7 @@ async function startVideo(url: string, name: string): Promise<void> {
 }
 
 async function watch(going: () => boolean, kind: 'camera' | 'video'): Promise<void> {
-  view.say(PREPARING, false);
+  view.say(words('preparing'), false);
   if (!(await ready) || !going()) return;
   offer();
   await live.watch(going, kind, kind === 'camera' && camera.mirrored);
@@ -233,26 +233,26 @@ async function readPhoto(whole = false): Promise<void> {
     await still.read(going, whole);
     if (going()) offer();
   } catch (error) {
-    if (going()) failed((error as Error).message);
+    if (going()) failed(wordsOf(error));
   }
 }
 
 async function open(file: File): Promise<void> {
-  gone = '';
+  gone = null;
   leave();
   game.stop();
   const opened = enter('opening');
-  view.say(opening(file.name));
+  view.say(words('opening', { name: shortened(file.name) }));
   try {
     const found = await openFile(file);
     if (!opened()) return;
     if (found.kind === 'video') return await startVideo(found.url, file.name);
     stage.draw(found.bitmap);
     found.bitmap.close();
-    stage.photo.setAttribute('aria-label', `The photo ${shortened(file.name)}`);
+    stage.name(stage.photo, words('stage.photo.named', { name: shortened(file.name) }));
     await readPhoto();
   } catch (error) {
-    if (opened()) stop((error as Error).message);
+    if (opened()) stop(wordsOf(error));
   }
 }
 
@@ -277,13 +277,13 @@ element('switch').onclick = async () => {
 element('save').onclick = () =>
   void keep(async (file, name) => {
     save(file, name);
-    return saved(name);
+    return words('keep.saved', { name });
   });
-element('share').onclick = () => void keep(async (file, name) => ((await share(file, name)) ? SHARED : NOT_SHARED));
+element('share').onclick = () => void keep(async (file, name) => ((await share(file, name)) ? words('keep.shared') : words('keep.unshared')));
 element('table').onclick = () => {
   const name = named('csv');
   save(new Blob([live.sheet.csv()], { type: 'text/csv' }), name);
-  view.tell(savedTable(name));
+  view.tell(words('keep.table', { name }));
 };
 element('whole').onclick = () => void readPhoto(true);
 element<HTMLInputElement>('file').onchange = ({ target }) => {
@@ -315,7 +315,8 @@ addEventListener('beforeinstallprompt', (event) => {
   };
 });
 
-view.say(PREPARING, false);
+view.say(words('preparing'), false);
+speakAsChosen();
 if (import.meta.env.PROD && 'serviceWorker' in navigator) {
   // After the models are there: what they are cached from is then in the browser's own cache.
   void ready.then(() => navigator.serviceWorker.register('./sw.js').catch(() => undefined));

@@ -3,6 +3,7 @@ import * as ort from 'onnxruntime-web/wasm';
 
 import type { Margin } from './framing';
 import type { Model } from './protocol';
+import { Trouble } from './trouble';
 
 const FORMAT = 1; // of the classifier's JSON, as in src/ferlab/inference/onnx_model.py
 const RETRY = 2000; // ms after which a network that did not come is asked for again
@@ -76,6 +77,9 @@ export async function fetchClassifier(base: string, model: string, progress: Pro
   return file;
 }
 
+/** What only who built the page can mend is said in English. */
+const unfit = (name: string, why: string) => new Trouble('file.unfit', { name, why });
+
 /** Of a network: its file, unless `kept` is it, and the JSON beside it. */
 async function fetchModel(url: URL, kept?: Response, progress?: Progress): Promise<File> {
   const name = url.pathname.split('/').pop()!;
@@ -86,19 +90,16 @@ async function fetchModel(url: URL, kept?: Response, progress?: Progress): Promi
   try {
     json = JSON.parse(new TextDecoder().decode(text));
   } catch {
-    throw new Error(`What describes ${name} is no JSON. Build the page again with make web.`);
+    throw unfit(name, 'what describes it is no JSON');
   }
   if (typeof json !== 'object' || json === null || typeof (json as File['json']).sha256 !== 'string') {
-    throw new Error(`What describes ${name} names no checksum. Export the model again with ferlab.export.`);
+    throw unfit(name, 'its JSON names no checksum');
   }
   const file = { name, bytes, json: json as File['json'] };
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   const found = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   if (found !== file.json.sha256) {
-    throw new Error(
-      `${name} is not the file that its JSON describes: checksum ${found.slice(0, 12)}, expected ` +
-        `${String(file.json.sha256).slice(0, 12)}. Reload the page; if that does not help, build it again with make web.`,
-    );
+    throw new Trouble('file.differs', { name, found: found.slice(0, 12), expected: String(file.json.sha256).slice(0, 12) });
   }
   return file;
 }
@@ -108,15 +109,15 @@ async function read(url: URL, name: string, progress?: Progress): Promise<Uint8A
   try {
     response = await fetch(url, { cache: 'no-cache' }); // an old JSON beside a new model would be refused
   } catch {
-    throw new Error(`${name} could not be loaded. Check the connection and reload the page.`);
+    throw new Trouble('file.offline', { name });
   }
   if (!response.ok || response.headers.get('Content-Type')?.startsWith('text/html')) {
-    throw new Error(`${name} is missing on the server (status ${response.status}). Build the page again with make web.`);
+    throw new Trouble('file.missing', { name, status: String(response.status) });
   }
   try {
     return new Uint8Array(await (progress ? counted(response, progress) : response).arrayBuffer());
   } catch {
-    throw new Error(`${name} came in part. Check the connection and try again.`);
+    throw new Trouble('file.part', { name });
   }
 }
 
@@ -136,7 +137,7 @@ async function openSession({ name, bytes }: File): Promise<ort.InferenceSession>
     return await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'], graphOptimizationLevel: 'all' });
   } catch (error) {
     const reason = String(error instanceof Error ? error.message : error).split('\n')[0]!.slice(0, 200);
-    throw new Error(`${name} cannot be opened here (${reason}).`);
+    throw new Trouble('file.unopened', { name, why: reason });
   }
 }
 
@@ -144,22 +145,19 @@ export async function openClassifier(file: File): Promise<Pick<Models, 'classifi
   const { json, name } = file;
   const { format, expressions, margin } = json as { format: unknown; expressions: unknown; margin: unknown };
   if (format !== FORMAT) {
-    throw new Error(`The description of ${name} has format ${format}, expected ${FORMAT}. Export it again.`);
+    throw unfit(name, `format ${format}, expected ${FORMAT}`);
   }
   const names = Array.isArray(expressions) && expressions.every((e) => typeof e === 'string') ? expressions : [];
   const { side_ratio, raise_ratio } = (margin ?? {}) as { side_ratio?: number; raise_ratio?: number };
   if (!names.length || typeof side_ratio !== 'number' || typeof raise_ratio !== 'number') {
-    throw new Error(`The description of ${name} lacks expressions or margin. Export it again with ferlab.export.`);
+    throw unfit(name, 'its JSON lacks expressions or margin');
   }
   const classifier = await openSession(file);
   const [input] = classifier.inputMetadata;
   const [output] = classifier.outputMetadata;
   const classes = output?.isTensor ? output.shape.at(-1) : undefined;
   if (input?.name !== 'rgba' || output?.name !== 'probabilities' || classes !== names.length) {
-    throw new Error(
-      `${name} has the input ${input?.name} and ${classes} classes; its description says rgba and ${names.length}. ` +
-        'Export it again with ferlab.export.',
-    );
+    throw unfit(name, `input ${input?.name} and ${classes} classes, while its description says rgba and ${names.length}`);
   }
   const about: Model = {
     name: typeof json.name === 'string' ? json.name : 'classifier',
@@ -172,7 +170,7 @@ export async function openClassifier(file: File): Promise<Pick<Models, 'classifi
 async function openDetector(file: File): Promise<Detector> {
   const { side, score_threshold, overlap_threshold } = file.json as Record<string, number>;
   if (![side, score_threshold, overlap_threshold].every(Number.isFinite)) {
-    throw new Error(`The description of ${file.name} lacks side or thresholds. Build the page again with make web.`);
+    throw unfit(file.name, 'its JSON lacks side or thresholds');
   }
   const session = await openSession(file);
   return { session, side: side!, scoreThreshold: score_threshold!, overlapThreshold: overlap_threshold! };

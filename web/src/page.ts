@@ -22,5 +22,3 @@ export function closesBeside(dialog: HTMLDialogElement): void {
     if (target === dialog) dialog.close();
   });
 }
-
-export const percent = (p: number) => `${Math.round(100 * p)} %`;

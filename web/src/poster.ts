@@ -2,8 +2,7 @@
 import type { Round } from './game';
 import { FONT, PANEL, PAPER, SOFT, capital, drawIcon, write, type Context } from './keepsake';
 import { INK, lookOf } from './looks';
-import { percent } from './page';
-import { TEXTS } from './texts';
+import { look, percent, t } from './texts';
 
 const COLUMNS = 4;
 const [CELL, GAP, CAPTION] = [290, 8, 44]; // px
@@ -38,17 +37,17 @@ async function drawRound(context: Context, { expression, score, portrait }: Roun
   const middle = y + CELL + CAPTION / 2;
   drawIcon(context, expression, x + 10, middle - 13, 26, INK);
   context.font = `600 20px ${FONT}`;
-  write(context, capital(expression), x + 44, middle, INK);
+  write(context, capital(look(expression)), x + 44, middle, INK);
   const words = score === null ? '–' : percent(score);
   write(context, words, x + CELL - context.measureText(words).width - 12, middle, INK);
 }
 
 function drawEnd(context: Context, rounds: Round[], x: number, y: number): void {
   const lines: [string, number, string, number][] = [
-    [TEXTS.game.play, 30, PAPER, 92],
+    [t('game.play'), 30, PAPER, 92],
     [percent(meanOf(rounds)), 72, PAPER, 170],
-    [TEXTS.scores.short, 20, SOFT, 232],
-    [TEXTS.scores.mark, 17, SOFT, 300],
+    [t('scores.short'), 20, SOFT, 232],
+    [t('keep.mark'), 17, SOFT, 300],
   ];
   for (const [words, size, colour, down] of lines) {
     context.font = `700 ${size}px ${FONT}`;

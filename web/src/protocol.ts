@@ -1,4 +1,8 @@
 /** What the page and its worker say to each other; nothing else crosses. */
+import type { Key, Values } from './texts';
+
+/** Why something failed: the key of a text and what its places hold, or words of the browser. */
+export type Why = { key: Key; values: Values } | { message: string };
 
 /** Left, top, width and height in pixels of the picture. */
 export type Box = [left: number, top: number, width: number, height: number];
@@ -48,7 +52,7 @@ export interface Seen {
   /** That face with its surroundings, to be looked at, where a wish came true. */
   portrait: Blob | null;
   /** Why the detector for smaller faces could not be asked, where it was to be. */
-  lacking: string | null;
+  lacking: Why | null;
 }
 
 /** What the detector finds in a picture after its face was read. */
@@ -88,7 +92,7 @@ export type ToWorker = Request & { id: number };
  */
 export type FromWorker = { id: number } & (
   | Answer
-  | { kind: 'failed'; message: string }
+  | { kind: 'failed'; why: Why }
   | { kind: 'alive' }
   | { kind: 'progress'; model: string; done: number }
 );

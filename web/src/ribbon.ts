@@ -2,6 +2,7 @@
 import { lookOf } from './looks';
 import { element } from './page';
 import { affectOf } from './sheet';
+import { show, words } from './texts';
 
 const MINUTE = 60; // s of a camera
 const BINS = 240; // at most
@@ -39,7 +40,7 @@ export class Ribbon {
     this.length = this.rolling ? MINUTE : length!;
     this.count = Math.max(1, Math.min(BINS, Math.round(this.length / SHORTEST)));
     this.canvas.classList.toggle('seeks', !this.rolling);
-    element('ribbon-title').textContent = this.rolling ? 'The last minute' : 'The whole video; tap it to go there';
+    show(element('ribbon-title'), this.rolling ? words('ribbon.minute') : words('ribbon.video'));
     this.clear();
   }
 

@@ -3,12 +3,9 @@ import type { Capture } from './capture';
 import type { Round } from './game';
 import { canShare, named, save, share } from './keeping';
 import { icon, lookOf } from './looks';
-import { NOT_SHARED, SHARED, notKept, saved } from './messages';
-import { closesBeside, element, made, percent } from './page';
+import { closesBeside, element, made } from './page';
 import { meanOf, poster } from './poster';
-import { TEXTS } from './texts';
-
-const { scores } = TEXTS;
+import { look, percent, plural, t, type Words } from './texts';
 
 export class Scores {
   private readonly sheet = element<HTMLDialogElement>('scores');
@@ -24,18 +21,19 @@ export class Scores {
   }
 
   /** `before` says why not all were played, where something stopped the game. */
-  open(rounds: Round[], before: string): void {
-    const close = made('button', { type: 'button', className: 'quiet', textContent: TEXTS.close, onclick: () => this.sheet.close() });
-    const head = made('div', { className: 'head' }, made('h2', { id: 'scores-title', textContent: scores.title }), close);
+  open(rounds: Round[], before: Words | null): void {
+    const close = made('button', { type: 'button', className: 'quiet', textContent: t('about.close'), onclick: () => this.sheet.close() });
+    const head = made('div', { className: 'head' }, made('h2', { id: 'scores-title', textContent: t('scores') }), close);
     const played = rounds.filter(({ score }) => score !== null);
-    const words = [before, played.length < rounds.length ? scores.part(played.length, rounds.length) : '', scores.mean(percent(meanOf(rounds)))];
+    const part = played.length < rounds.length && t('scores.part', { played: played.length, all: rounds.length });
+    const words = [before?.(), part, t('scores.mean', { mean: percent(meanOf(rounds)) })];
     const body = made(
       'div',
       { className: 'body' },
       made('p', { textContent: words.filter(Boolean).join(' ') }),
       made('ul', { className: 'made' }, ...rounds.map((round) => this.face(round))),
       this.buttons(rounds),
-      made('p', { className: 'note', textContent: scores.note }),
+      made('p', { className: 'note', textContent: t('scores.note') }),
       ...this.training(played),
     );
     this.sheet.replaceChildren(head, body);
@@ -44,7 +42,7 @@ export class Scores {
   }
 
   private face({ expression, score, portrait }: Round): HTMLElement {
-    const name = made('span', { textContent: expression });
+    const name = made('span', { textContent: look(expression) });
     const words = made('p', {}, icon(expression), name, made('span', { className: 'percent', textContent: score === null ? '–' : percent(score) }));
     const row = made('li', {}, this.picture(expression, portrait), words);
     row.style.setProperty('--colour', lookOf(expression).colour);
@@ -55,7 +53,7 @@ export class Scores {
   private picture(expression: string, portrait: Blob | null): Element {
     if (!portrait) return made('div', { className: 'missing' }, icon(expression));
     this.urls.push(URL.createObjectURL(portrait));
-    return made('img', { src: this.urls.at(-1)!, alt: scores.picture(expression), width: 320, height: 320 });
+    return made('img', { src: this.urls.at(-1)!, alt: t('scores.picture', { look: look(expression) }), width: 320, height: 320 });
   }
 
   private buttons(rounds: Round[]): HTMLElement {
@@ -66,21 +64,21 @@ export class Scores {
       try {
         said.textContent = await way(await poster(rounds), named('png'));
       } catch (error) {
-        said.textContent = notKept((error as Error).message);
+        said.textContent = t('keep.failed', { why: (error as Error).message });
       }
     };
-    const kept = async (file: Blob, name: string) => (save(file, name), saved(name));
-    const shared = async (file: Blob, name: string) => ((await share(file, name)) ? SHARED : NOT_SHARED);
+    const kept = async (file: Blob, name: string) => (save(file, name), t('keep.saved', { name }));
+    const shared = async (file: Blob, name: string) => ((await share(file, name)) ? t('keep.shared') : t('keep.unshared'));
     const play = (some?: Round[]) => {
       this.sheet.close();
       this.again(some);
     };
     const open = rounds.some(({ score }) => score === null);
     const row = [
-      ...(canShare() ? [button(scores.share, () => void give(shared), 'primary')] : []),
-      button(scores.save, () => void give(kept), canShare() ? '' : 'primary'),
-      ...(open ? [button(scores.resume, () => play(rounds))] : []),
-      button(scores.again, () => play()),
+      ...(canShare() ? [button(t('scores.share'), () => void give(shared), 'primary')] : []),
+      button(t('scores.save'), () => void give(kept), canShare() ? '' : 'primary'),
+      ...(open ? [button(t('scores.resume'), () => play(rounds))] : []),
+      button(t('scores.again'), () => play()),
     ];
     return made('div', {}, made('div', { className: 'controls' }, ...row), said);
   }
@@ -92,7 +90,7 @@ export class Scores {
     Object.assign(person, { autocomplete: 'off', spellcheck: false, required: true });
     const said = made('p', { className: 'status' });
     said.setAttribute('role', 'status');
-    const keep = made('button', { type: 'button', textContent: scores.download, disabled: true });
+    const keep = made('button', { type: 'button', textContent: t('scores.download'), disabled: true });
     let added = false;
     agreed.onchange = person.oninput = () => (keep.disabled = !agreed.checked || !person.checkValidity());
     keep.onclick = async () => {
@@ -100,16 +98,16 @@ export class Scores {
       if (!added) capture.keep(person.value, played.map(({ expression, crop }) => ({ expression, picture: crop! })));
       added = person.disabled = agreed.disabled = true;
       await capture.download();
-      said.textContent = scores.downloaded(played.length);
+      said.textContent = plural('scores.downloaded', played.length);
     };
     const lines = [
-      made('p', { textContent: scores.training.ask }),
-      made('label', { className: 'agree' }, agreed, made('span', { textContent: scores.training.agree })),
-      made('div', { className: 'who' }, made('label', { htmlFor: 'player', textContent: scores.training.person }), person),
+      made('p', { textContent: t('scores.ask') }),
+      made('label', { className: 'agree' }, agreed, made('span', { textContent: t('scores.agree') })),
+      made('div', { className: 'who' }, made('label', { htmlFor: 'player', textContent: t('capture.person') }), person),
       made('div', { className: 'controls' }, keep),
       said,
     ];
-    return [made('h3', { textContent: scores.training.title }), ...lines];
+    return [made('h3', { textContent: t('scores.training') }), ...lines];
   }
 
   /** What was not saved is gone with the sheet. */

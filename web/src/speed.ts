@@ -1,40 +1,46 @@
 /** The table of durations; it is written only while it is open, since it changes the layout's text every time. */
 import type { Latency } from './latency';
 import { element } from './page';
+import { milliseconds, onLanguage, plural, t, words, type Words } from './texts';
 
-const ms = (value: number | null) => (value === null ? '–' : `${value.toFixed(1)} ms`);
+const ms = (value: number | null) => (value === null ? '–' : milliseconds(value));
+/** What takes its time. */
+export type Duration = 'speed.find' | 'speed.cut' | 'speed.read' | 'speed.camera' | 'speed.video';
+type Row = [name: Duration, ...values: (number | null)[]];
+const MANY: [Words, Words] = [words('speed.median'), words('speed.below')];
 
 /** Of many pictures: the stages' medians and 95 % quantiles. */
-export function showSpeed(stages: Record<string, Latency>, fps: number, threads: number): void {
-  const rows = Object.entries(stages).map(([name, latency]) => [name, ms(latency.quantile(0.5)), ms(latency.quantile(0.95))]);
-  write(['median', '95 % below'], rows, `${Math.round(fps)} pictures a second, ${threads} thread${threads > 1 ? 's' : ''}`);
+export function showSpeed(stages: Partial<Record<Duration, Latency>>, fps: number, threads: number): void {
+  const rows = Object.entries(stages).map(([name, latency]): Row => [name as Duration, latency.quantile(0.5), latency.quantile(0.95)]);
+  write(MANY, rows, () => `${t('speed.rate', { n: Math.round(fps) })} · ${plural('speed.threads', threads)}`);
 }
 
 /** Of one picture. */
-export function showDurations(durations: Record<string, number>, threads: number): void {
-  const rows = Object.entries(durations).map(([name, value]) => [name, ms(value)]);
-  write(['this photo'], rows, `${threads} thread${threads > 1 ? 's' : ''}`);
+export function showDurations(durations: Partial<Record<Duration, number>>, threads: number): void {
+  const rows = Object.entries(durations).map(([name, value]): Row => [name as Duration, value]);
+  write([words('speed.photo')], rows, () => plural('speed.threads', threads));
 }
 
 export function clearSpeed(): void {
-  write(['median', '95 % below'], [], '');
+  write(MANY, [], () => '');
 }
 
-let last: [head: string[], rows: string[][], rate: string] = [[], [], ''];
+let last: [head: Words[], rows: Row[], rate: Words] = [MANY, [], () => ''];
 element('figures').ontoggle = () => write(...last);
+onLanguage(() => write(...last));
 
-function write(head: string[], rows: string[][], rate: string): void {
+function write(head: Words[], rows: Row[], rate: Words): void {
   last = [head, rows, rate];
   if (!element<HTMLDetailsElement>('figures').open) return;
-  element('stages-head').replaceChildren(...cells(['Stage', ...head], 'th', 'col'));
+  element('stages-head').replaceChildren(...cells([t('speed.stage'), ...head.map((name) => name())], 'th', 'col'));
   element('stages').replaceChildren(
     ...rows.map(([name, ...values]) => {
       const row = document.createElement('tr');
-      row.append(...cells([name!], 'th', 'row'), ...cells(values, 'td'));
+      row.append(...cells([t(name)], 'th', 'row'), ...cells(values.map(ms), 'td'));
       return row;
     }),
   );
-  element('rate').textContent = rate;
+  element('rate').textContent = rate();
 }
 
 function cells(texts: string[], kind: 'th' | 'td', scope = ''): HTMLTableCellElement[] {

@@ -1,9 +1,11 @@
 /** What is looked at, one thing at a time, and the room that it has on the page. */
 import { element } from './page';
+import { onLanguage, show, words, type Words } from './texts';
 
 export type State = 'idle' | 'opening' | 'camera' | 'video' | 'photo';
 
-const START = { idle: 'Start camera', opening: 'Starting…', camera: 'Stop', video: 'Stop', photo: 'Start camera' };
+const [CAMERA, STOP] = [words('start.camera'), words('start.stop')];
+const START = { idle: CAMERA, opening: words('start.opening'), camera: STOP, video: STOP, photo: CAMERA };
 
 export class Stage {
   readonly video = element<HTMLVideoElement>('video');
@@ -11,8 +13,10 @@ export class Stage {
   state: State = 'idle';
   private turn = 0;
   private url = '';
+  private readonly names = new Map<HTMLElement, Words>();
 
   constructor() {
+    onLanguage(() => this.names.forEach((name, picture) => (picture.ariaLabel = name())));
     this.video.onresize = () => this.video.videoWidth && this.fit(this.video.videoWidth, this.video.videoHeight);
   }
 
@@ -23,7 +27,7 @@ export class Stage {
     element('screen').dataset.state = next;
     this.video.hidden = next !== 'camera' && next !== 'video';
     this.photo.hidden = next !== 'photo';
-    element('start').textContent = START[next];
+    show(element('start'), START[next]);
     for (const id of ['whole', 'switch', 'save', 'share']) element(id).hidden = true;
     if (next === 'idle') this.fit(4, 3);
     return () => mine === this.turn;
@@ -35,16 +39,22 @@ export class Stage {
   }
 
   /** Plays a camera's stream, or a video file's address. */
-  async play(source: MediaStream | string, name: string): Promise<void> {
+  async play(source: MediaStream | string, name: Words): Promise<void> {
     const { video } = this;
     if (typeof source === 'string') {
       this.url = source;
       video.controls = video.loop = true;
       video.src = source;
     } else video.srcObject = source;
-    video.setAttribute('aria-label', name);
+    this.name(video, name);
     await video.play();
     if (!video.videoWidth) throw new Error('no picture');
+  }
+
+  /** What a screen reader calls the video or the photo. */
+  name(picture: HTMLElement, name: Words): void {
+    this.names.set(picture, name);
+    picture.ariaLabel = name();
   }
 
   /** What is looked at. */

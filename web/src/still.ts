@@ -1,10 +1,10 @@
 /** Reads a photo once, and shows its faces. */
 import { WorkerDied, type Engine } from './engine';
-import { NO_FACE_IN_PHOTO, READING_PHOTO, RESTARTED, WHOLE, foundFaces, noSmallFaces } from './messages';
 import { element } from './page';
 import type { Seen } from './protocol';
 import { showDurations } from './speed';
 import type { Stage } from './stage';
+import { look, plural, t, words, wordsFor } from './texts';
 import type { Followed } from './tracks';
 import type { View } from './view';
 
@@ -20,17 +20,17 @@ export class Still {
     private readonly view: View,
   ) {}
 
-  /** Reads what the stage shows while `going` says yes; `whole` as one face. Throws an Error with a message for the person. */
+  /** Reads what the stage shows while `going` says yes; `whole` as one face. Throws an Error. */
   async read(going: () => boolean, whole: boolean): Promise<void> {
     const { photo } = this.stage;
-    for (let words = READING_PHOTO; ; words = `${RESTARTED} ${READING_PHOTO}`) {
-      this.view.say(words);
+    for (let again = false; ; again = true) {
+      this.view.say(() => (again ? `${t('worker.restarted')} ${t('photo.reading')}` : t('photo.reading')));
       try {
         const seen = await this.engine.look(await createImageBitmap(photo), { most: MOST, whole });
         if (going()) this.show(seen, whole);
         return;
       } catch (error) {
-        if (!going() || !(error instanceof WorkerDied) || this.engine.broken || words !== READING_PHOTO) throw error;
+        if (!going() || !(error instanceof WorkerDied) || this.engine.broken || again) throw error;
       }
     }
   }
@@ -47,13 +47,13 @@ export class Still {
     element('whole').hidden = faces.length > 0;
     if (whole) {
       const label = this.view.showWhole(this.faces[0]!, this.stage.photo);
-      this.view.say(`${WHOLE} It looks ${label}.`);
+      this.view.say(() => t('photo.whole', { look: look(label) }));
     } else {
       this.choose(0);
       const first = this.faces[0] && this.view.boxed(this.faces[0]).name;
-      const found = faces.length ? foundFaces(faces.length, first!) : NO_FACE_IN_PHOTO;
-      this.view.say(lacking ? `${found} ${noSmallFaces(lacking)}` : found);
+      const found = first === undefined ? words('photo.nobody') : () => plural('photo.found', faces.length, { look: look(first) });
+      this.view.say(() => (lacking ? `${found()} ${t('far.lacking', { why: wordsFor(lacking)() })}` : found()));
     }
-    showDurations({ 'find the faces': detect!, 'cut them out': crop, 'read their expressions': classify }, this.threads);
+    showDurations({ 'speed.find': detect!, 'speed.cut': crop, 'speed.read': classify }, this.threads);
   }
 }

@@ -5,6 +5,7 @@ import { Boxes, type Boxed } from './boxes';
 import { element } from './page';
 import type { Shot } from './keepsake';
 import type { Model } from './protocol';
+import { look, show, words, type Words } from './texts';
 import type { Followed } from './tracks';
 
 const STAYS = 4000; // ms
@@ -34,17 +35,17 @@ export class View {
   }
 
   /** A message below the picture; a screen reader is told too, but of what comes and goes by itself. */
-  say(message: string, aloud = true): void {
+  say(message: Words, aloud = true): void {
     if (!aloud && performance.now() < this.quietUntil) return;
     this.quietUntil = 0;
     const status = element('status');
-    if (status.textContent === message) return;
-    status.textContent = message;
-    if (aloud) this.announcer.event(message);
+    const before = status.textContent;
+    show(status, message);
+    if (aloud && status.textContent !== before) this.announcer.event(message());
   }
 
   /** A message that stays a while, whatever comes and goes by itself. */
-  tell(message: string): void {
+  tell(message: Words): void {
     this.say(message);
     this.quietUntil = performance.now() + STAYS;
   }
@@ -53,11 +54,11 @@ export class View {
   show(faces: Followed[], shown: Followed | null, size: Size, mirrored: boolean, now: number): void {
     const [boxed, chosen] = [faces.map((face) => this.boxed(face)), shown?.number ?? null];
     this.boxes.show(boxed, size, mirrored, chosen, now);
-    const title = shown && faces.length > 1 ? `How face ${shown.number + 1} looks` : 'How the face looks';
-    if (element('result-title').textContent !== title) element('result-title').textContent = title;
+    const several = shown && faces.length > 1;
+    show(element('result-title'), several ? words('result.title.of', { number: shown.number + 1 }) : words('result.title'));
     const label = this.bars!.show(shown, now);
     this.shown = { size, mirrored, faces: boxed, chosen, label, bars: this.bars!.of(shown) };
-    if (!this.quiet) this.announcer.routine(label, now);
+    if (!this.quiet) this.announcer.routine(look(label), now);
   }
 
   /** What is shown, for a picture to keep; null where nothing was read yet. */
@@ -75,7 +76,7 @@ export class View {
   clear(): void {
     this.boxes.clear();
     this.shown = null;
-    element('result-title').textContent = 'How the face looks';
+    show(element('result-title'), words('result.title'));
     this.bars?.show(null, Infinity);
   }
 

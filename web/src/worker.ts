@@ -9,7 +9,8 @@ import { inPixels, letterbox, merge, overlap, same, type Found } from './detecto
 import { LEAST, partOf, tiles, wholeOnes, withTiles } from './everyone';
 import { CROP_SIDE, blank, crop, excessTilt, square, type Picture, type Pixels } from './framing';
 import { fetchClassifier, openClassifier, openModels, type Detector, type Models } from './models';
-import type { Face, FromWorker, Located, Seen, Timing, ToWorker } from './protocol';
+import type { Face, FromWorker, Located, Seen, Timing, ToWorker, Why } from './protocol';
+import { Trouble, whyOf } from './trouble';
 
 // Least overlap of where a face was read and where the detector then sees it. A crop that is 0.15 of the box beside the
 // face costs two points of accuracy, no more than chance among a thousand faces; 0.2 (an overlap of 0.67) costs four and a
@@ -36,7 +37,7 @@ let looked = false;
 /** Faces of the picture before, one at least and the nearest first, and when that picture came. */
 let known: { faces: Found[]; at: number } | null = null;
 /** Why the detector for smaller faces was not there when it was last asked for; null where it was. */
-let lacking: string | null = null;
+let lacking: Why | null = null;
 /** When all detectors were last asked in vain; long ago once a face was found. */
 let nobodyAt = -Infinity;
 /** When the detector for smaller faces was last asked. */
@@ -69,7 +70,7 @@ async function handle(data: ToWorker): Promise<void> {
       answer({ id, kind: 'located', located: await locate() });
     }
   } catch (error) {
-    answer({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+    answer({ id, kind: 'failed', why: whyOf(error) });
   } finally {
     clearInterval(alive);
   }
@@ -87,7 +88,7 @@ async function change(data: { id: number; model: string }): Promise<void> {
   wanted = data.model;
   const file = await fetchClassifier(base, data.model, progressOf(data));
   const step = last.then(async () => {
-    if (wanted !== data.model) throw new Error('Another one was chosen.');
+    if (wanted !== data.model) throw new Trouble('choice.other');
     const before = models;
     models = { ...before, ...(await openClassifier(file)) };
     try {
@@ -153,7 +154,7 @@ async function readWhole(pixels: Picture): Promise<Seen> {
 
 /** The faces of the picture that was kept. */
 async function locate(): Promise<Located> {
-  if (!kept) throw new Error('The picture to find faces in is gone.');
+  if (!kept) throw new Trouble('worker.gone');
   const { bitmap, faces, most, at } = kept;
   kept = null;
   const started = performance.now();
@@ -237,7 +238,7 @@ async function facesBy(detector: Detector | null, picture: Picture, least = dete
 async function farOne(wait: boolean): Promise<Detector | null> {
   const coming = models.far().then(
     (detector) => [detector, null] as const,
-    (error: Error) => [null, error.message] as const,
+    (error: unknown) => [null, whyOf(error)] as const,
   );
   const soon = new Promise<readonly [null, null]>((resolve) => setTimeout(resolve, 0, [null, null]));
   const [detector, why] = await (wait ? coming : Promise.race([coming, soon]));
@@ -267,10 +268,8 @@ async function classify(crops: Pixels[]): Promise<number[][]> {
   const found = [...(probabilities!.data as Float32Array)];
   const { length } = models.about.expressions;
   if (found.length !== crops.length * length || !found.every(Number.isFinite)) {
-    throw new Error(
-      `The model gave ${found.length} values for ${crops.length * length} expressions, or none that is a number. ` +
-        'Export it again with ferlab.export.',
-    );
+    const why = `${found.length} values for ${crops.length * length} expressions, or some that are no numbers`;
+    throw new Trouble('file.unfit', { name: models.about.name, why });
   }
   return crops.map((_, n) => found.slice(n * length, (n + 1) * length));
 }

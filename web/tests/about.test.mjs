@@ -62,12 +62,17 @@ test('the sheet opens and closes by keyboard and by tap, in any size and colour 
   }
 });
 
-test('its links lead nowhere else, and there is one to the licences', async () => {
+test('its links lead to its own files alone: the model card and the licences', async () => {
   const page = await open({ camera: 'none' });
   try {
+    const links = () => sheet(page).getByRole('link').evaluateAll((all) => all.map(({ href }) => href));
+    const [licences, card] = ['licences.txt', 'models/classifier.card.json'].map((path) => new URL(path, page.url0).href);
     await page.click('#about-open'); // before the model is there, too
-    const links = await sheet(page).getByRole('link').evaluateAll((all) => all.map(({ href }) => href));
-    assert.deepEqual(links, [new URL('licences.txt', page.url0).href]);
+    assert.equal((await links()).at(-1), licences);
+    await page.keyboard.press('Escape');
+    await ready(page);
+    await page.click('#about-open');
+    assert.deepEqual(await links(), existsSync(measured) ? [card, licences] : [licences]);
     assert.ok(!/https?:/.test(await sheet(page).textContent()));
   } finally {
     await page.end();
@@ -87,14 +92,16 @@ test('its figures are those of the JSON beside the model', { skip: !existsSync(m
     for (const [title, { n, accuracy, interval95 }] of Object.entries(sets)) {
       const words = await ofSet(page, title);
       const [right, low, high] = [accuracy, ...interval95].map((p) => (100 * p).toFixed(1));
-      assert.ok(words.startsWith(`${right} % of ${n} faces right`), `${title}: ${words}`);
+      assert.ok(words.startsWith(`${right}% of ${n.toLocaleString('en')} faces right`), `${title}: ${words}`);
       assert.ok(words.includes(`(${low} to ${high})`), words);
     }
     assert.equal(await page.locator('#about h4').count(), 2 + Object.keys(expected.elsewhere).length);
     const { recall, support } = expected.elsewhere['wild-test'];
     const rows = await page.locator('#about details').first().locator('tbody tr').evaluateAll((all) => all.map((row) => [...row.children].map(({ textContent }) => textContent)));
-    assert.deepEqual(rows, Object.keys(support).map((name) => [name, `${Math.round(100 * recall[name])} %`, String(support[name])]));
-    assert.ok((await page.locator('#about').textContent()).includes(`Below ${Math.round(100 * own.threshold)} % of certainty`));
+    assert.deepEqual(rows, Object.keys(support).map((name) => [name, `${Math.round(100 * recall[name])}%`, support[name].toLocaleString('en')]));
+    const card = await page.context().request.get(await sheet(page).getByRole('link', { name: 'Model card' }).evaluate(({ href }) => href));
+    assert.deepEqual(await card.json(), { ...own, measured: expected });
+    assert.ok((await page.locator('#about').textContent()).includes(`Below ${Math.round(100 * own.threshold)}% of certainty`));
   } finally {
     await page.end();
   }

@@ -32,7 +32,7 @@ test('each is offered with its size, the accuracy of its JSON and, once it ran, 
     const expected = NAMES.map((name) => {
       const { elsewhere } = JSON.parse(readFileSync(join(MODELS, `${name}.measured.json`), 'utf8'));
       const megabytes = (statSync(join(MODELS, `${name}.onnx`)).size / 1e6).toFixed(1);
-      return `${megabytes} MB · ${(100 * elsewhere['wild-test'].accuracy).toFixed(1)} % right · `;
+      return `${megabytes} MB · ${(100 * elsewhere['wild-test'].accuracy).toFixed(1)}% right · `;
     });
     await until(page, () => document.querySelector('#models label > span > span').textContent);
     assert.deepEqual(await lines(), expected.map((words) => `${words}not run here yet`));
@@ -121,13 +121,15 @@ test('one that is chosen reads what is looked at, is remembered, and works witho
   }
 });
 
-test('the camera goes on while another comes, and of two that are chosen the last one reads', options, async () => {
+test('the camera goes on while another comes, of two that are chosen the last one reads, and the table is of it alone', options, async () => {
   const page = await open();
   try {
     await ready(page);
     await page.click('#start');
     await read(page);
     await page.click('#choice-title');
+    await page.waitForTimeout(3000); // rows of the first one
+    const asked = Date.now();
     await choose(page, 'accurate_world');
     await choose(page, 'five_layer');
     await reads(page, 'five_layer');
@@ -137,6 +139,10 @@ test('the camera goes on while another comes, and of two that are chosen the las
     assert.ok(await page.locator('#models input[value=five_layer]').isChecked());
     assert.match(await page.locator('#models label:has([value=five_layer])').textContent(), /ms a face here/);
     assert.equal(await page.locator('#start').textContent(), 'Stop');
+    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#table')]);
+    const rows = readFileSync(await download.path(), 'utf8').trim().split('\n').slice(1).map((row) => row.split(','));
+    assert.equal(rows[0][1], '0');
+    assert.ok(Number(rows.at(-1)[2]) < (Date.now() - asked) / 1000, `${rows.at(-1)[2]} s since its first row`);
   } finally {
     await page.end();
   }

@@ -121,7 +121,7 @@ test('of two faces in a photo both have a name, and each can be chosen by a tap 
     const faces = page.getByRole('radiogroup', { name: 'Faces in the picture' }).getByRole('radio');
     assert.equal(await faces.count(), 2);
     const names = await faces.evaluateAll((all) => all.map((face) => face.getAttribute('aria-label')));
-    for (const name of names) assert.match(name, new RegExp(`^Face [12]: ((${EXPRESSIONS.join('|')}) \\d+ %|not sure)$`));
+    for (const name of names) assert.match(name, new RegExp(`^Face [12]: ((${EXPRESSIONS.join('|')}) \\d+%|not sure)$`));
     const shown = async () => [await text(page, 'result-title'), (await percents(page)).join()];
     const first = await shown();
     assert.equal(first[0], 'How face 1 looks');

@@ -27,9 +27,9 @@ async function compare(by, file) {
   try {
     const questions = vectors.map(({ file }) => ({ file: fixture(file), whole: true }));
     const [loaded, ...answers] = await askWorker(page, questions);
-    assert.equal(loaded.kind, 'loaded', loaded.message);
-    answers.forEach(({ seen, message }, n) => {
-      assert.ok(seen, message);
+    assert.equal(loaded.kind, 'loaded', JSON.stringify(loaded.why));
+    answers.forEach(({ seen, why }, n) => {
+      assert.ok(seen, JSON.stringify(why));
       const apart = farthest(seen.faces[0].probabilities, vectors[n][by]);
       assert.ok(apart <= (file === 'random16.onnx' ? HALF : NEAR), `${vectors[n].file} differs by ${apart}`);
     });
@@ -182,7 +182,7 @@ for (const [what, replies, words] of [
       'classifier.onnx': { body: detectorBytes },
       'classifier.json': { json: { ...sidecar(), sha256: hash(detectorBytes) } },
     },
-    'Export it again',
+    'Export the model again',
   ],
   ['no wasm', { 'ort-wasm-simd-threaded.wasm': { status: 404, body: '' } }, 'could not be started'],
 ]) {
