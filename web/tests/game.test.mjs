@@ -75,14 +75,14 @@ test('seven faces, five seconds each: the best picture of each is kept, scored, 
     prompts.forEach(([name, lines]) => assert.equal(lines, looks.drawing(name)));
     prompts.slice(1).forEach(([, , at], n) => assert.ok(at - prompts[n][2] > 6800, `${at - prompts[n][2]} ms`)); // 2 s to get ready, 5 s to make it
     const best = EXPRESSIONS.map((_, k) => Math.max(...answers.filter(([expression]) => expression === k).map(([, p]) => p)));
-    const percents = best.map((p) => `${Math.round(100 * p)} %`);
+    const percents = best.map((p) => `${Math.round(100 * p)}%`);
     assert.deepEqual(await page.locator('.made .percent').allTextContents(), percents);
     const mean = Math.round((100 * best.reduce((a, b) => a + b)) / best.length);
-    assert.match(await sheet(page).locator('.body > p').first().textContent(), new RegExp(`On average: ${mean} %`));
+    assert.match(await sheet(page).locator('.body > p').first().textContent(), new RegExp(`On average: ${mean}%`));
     EXPRESSIONS.forEach((name, n) => assert.equal(heard.filter((words) => words.includes(`${n + 1} of 7: make this face: ${name}.`)).length, 1, heard.join('\n')));
     assert.ok(heard.length <= 12, heard.join('\n'));
     const faces = await page.locator('.made img').evaluateAll((all) => all.map((img) => [img.naturalWidth, img.alt]));
-    assert.deepEqual(faces, EXPRESSIONS.map((name) => [320, `Your face, asked to look ${name}`]));
+    assert.deepEqual(faces, EXPRESSIONS.map((name) => [320, `Your face, asked to look: ${name}`]));
     await checkLooks(page, 'sheet');
 
     const [picture] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save sheet' }).click()]);
@@ -165,7 +165,7 @@ test('a camera that is lost ends the game with what was made, and the game goes 
     const words = await sheet(page).locator('.body > p').first().textContent();
     assert.match(words, /^The camera was disconnected.* 1 of 7 faces were made/);
     const [first, ...others] = await page.locator('.made .percent').allTextContents();
-    assert.match(first, /^\d+ %$/);
+    assert.match(first, /^\d+%$/);
     assert.deepEqual(others, Array(6).fill('–'));
     assert.equal(await page.locator('.made img').count(), 1);
     await page.getByRole('button', { name: 'Go on' }).click();
