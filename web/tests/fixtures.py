@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import parity
 import torch
 from PIL import Image
 from scenes import HEIGHT, WIDTH, beside, frame, one_after_another, together, write_clip, write_video
@@ -201,6 +202,7 @@ def main() -> None:
     write_golden(folder, model, faces)
     write_group(folder, faces[:8])
     write_whole(folder, model)
+    parity.write(folder, faces, model)
 
 
 if __name__ == "__main__":
