@@ -181,7 +181,7 @@ test('the bars of a face are never a mixture with those of another', async () =>
     };
     await until(page, turned, undefined, 'each face nearer once', LONG);
     await until(page, () => document.querySelectorAll('.face').length === 2, undefined, 'both faces', LONG);
-    await until(page, () => window.shown.length > 200, undefined, 'bars of many pictures', LONG); // seven change with each
+    await until(page, () => window.shown.length > 30, undefined, 'bars', LONG);
     const { heard, shown } = await page.evaluate(() => ({ heard: window.heard, shown: window.shown }));
     const pairs = heard.filter((faces) => faces.length === 2).map((faces) => faces.toSorted?.((a, b) => a.box[0] - b.box[0]) ?? faces);
     const readings = [0, 1].map((side) => pairs.map((faces) => faces[side].probabilities).filter(Boolean));

@@ -57,7 +57,7 @@ def paint(picture: np.ndarray, person: Person, weights: np.ndarray, centre: tupl
     `weights` [7] mixes the shapes of the face's expressions, in the order of EXPRESSIONS. `centre` is the place of the
     face and `half` half its height, in pixels.
     """
-    reach = np.array([1.5, 1.6, 1.5, 4.2]) * half  # left, up, right and down of the centre
+    reach = np.array([1.5, 1.6, 1.5, 6.0]) * half  # left, up, right and down of the centre
     x, y = centre
     left, top = max(0, int(x - reach[0])), max(0, int(y - reach[1]))
     right, bottom = min(picture.shape[1], int(x + reach[2])), min(picture.shape[0], int(y + reach[3]))
