@@ -59,6 +59,7 @@ _VALUES: dict[str, Any] = {
     "coverages": Annotated[list[_Part], Len(1)],
     "strengths": list[Annotated[int, Ge(1), Le(5)]],
     "devices": Literal["auto"] | _Count,
+    "cuda_graph": Literal["pass", "step"],
     **dict.fromkeys(("compile", "sync_batchnorm"), Literal["auto"] | bool),
     "trainer.check_val_every_n_epoch": _Count,
     "trainer.fast_dev_run": bool | _Whole,

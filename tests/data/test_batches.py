@@ -29,10 +29,8 @@ def module_of(faces, policy=(), **changes) -> FacesDataModule:
 
 
 def on_device(module, rank=0, ranks=1) -> DeviceBatches:
-    """The device's batches, computed on the CPU and not compiled."""
-    batches = DeviceBatches(module, torch.device("cpu"), rank, ranks)
-    batches.batch = batches._batch
-    return batches
+    """The device's batches, computed on the CPU."""
+    return DeviceBatches(module, torch.device("cpu"), rank, ranks)
 
 
 @pytest.mark.parametrize("kind", [HostBatches, on_device])

@@ -39,6 +39,7 @@ class ExpressionClassifier(pl.LightningModule):
     """
 
     class_weights: Tensor
+    _COMPILED = "reduce-overhead"  # torch.compile's mode
     _KEPT = "the weights of the last good epoch are kept. Lower lr (now {lr:g}) or type trainer.precision=32-true"
 
     def __init__(
@@ -128,8 +129,8 @@ class ExpressionClassifier(pl.LightningModule):
         self.train_sums = self.train_sums.to(self.device)
         # After the callbacks have copied the module: a compiled function cannot be copied.
         if self.compile_step:
-            self._loss = torch.compile(self.loss, mode="reduce-overhead")
-            self._distilled = torch.compile(self.distilled, mode="reduce-overhead")
+            self._loss = torch.compile(self.loss, mode=self._COMPILED)
+            self._distilled = torch.compile(self.distilled, mode=self._COMPILED)
         if self.targets.teacher:
             self.targets.teacher.to(self.device).to(memory_format=torch.channels_last)
 
@@ -197,7 +198,7 @@ class ExpressionClassifier(pl.LightningModule):
         self._refuse_non_finite(self.train_sums[0])  # where no validation came before
         loss, correct, faces = self.train_sums.tolist()
         self.train_sums.zero_()
-        lr = self.trainer.optimizers[0].param_groups[0]["lr"]
+        lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         values = {"train/loss": loss / faces, "train/accuracy": correct / faces, "lr": lr}
         values["train/faces_per_second"] = self._faces_per_second
         self.log_dict({k: torch.tensor(v, device=self.device) for k, v in values.items()}, sync_dist=True)

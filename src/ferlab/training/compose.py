@@ -16,7 +16,7 @@ from ferlab.data.faces import Faces
 from ferlab.data.labels import labels_of
 from ferlab.errors import FerlabError
 from ferlab.predictors import of_run, predictor
-from ferlab.training import adjust, freeze
+from ferlab.training import adjust, freeze, graphed
 from ferlab.training.classifier import ExpressionClassifier
 from ferlab.training.optimisation import Optimisation
 from ferlab.training.pretrained.weights import Pretrained
@@ -61,7 +61,9 @@ def compose(config: Config, faces: Faces, cuda: bool, pretrained: Pretrained | N
     learning = freeze.plan(
         net, config["freeze"], config["train_norms"], config["unfreeze_every"], config["layer_decay"]
     )
-    classifier = ExpressionClassifier(
+    if by_step := config["cuda_graph"] == "step":
+        graphed.refuse(config, cuda)
+    classifier = (graphed.GraphedClassifier if by_step else ExpressionClassifier)(
         preprocess,
         net,
         _optimisation_of(config, data.batches),

@@ -29,6 +29,7 @@ HOW_IT_RUNS = (
     *_THIS_CALL,
     "num_workers",
     "compile",
+    "cuda_graph",
     "strategy",
     "sync_batchnorm",
     "save_every",
