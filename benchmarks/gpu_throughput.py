@@ -1,10 +1,12 @@
-"""Training faces a second on a GPU: the five-layer net on a training set of FER2013's size, through ferlab.train.
+"""Training faces a second on a GPU, on a training set of FER2013's size, through ferlab.train.
 
-    python -m benchmarks.gpu_throughput
+    python -m benchmarks.gpu_throughput                                    experiment=five_layer
+    python -m benchmarks.gpu_throughput experiment=resnet18 --batch 512    any overrides of ferlab.train
 
-28,709 training faces drawn as noise; everything else is a real run: conf/train.yaml's five_layer with the poster's
-augmentation on the device, torch.compile, weight average, metrics, CSV log and checkpoints. The first epoch holds the
-compilation and is left out. `--rehearse` runs a few steps of it on the CPU, to see that the script works.
+28,709 training faces drawn as noise; everything else is a real run: augmentation on the device, weight average,
+metrics, CSV log and checkpoints. Each batch size is run in three ways, one after the other: cuda_graph=pass and step,
+compiled, and step without compilation. Seconds are those of the whole run; the first epoch holds the compilation and
+is left out of the speed. `--rehearse` runs a few steps on the CPU, to see that the script works.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import logging
 import statistics
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,11 @@ from ferlab.data.faces import Faces, hard_targets
 from ferlab.training import fit as training
 
 N_TRAIN, N_VAL, N_TEST = 28_709, 3_589, 3_589  # FER2013's
+WAYS = {
+    "pass, compiled": ["cuda_graph=pass"],
+    "step, compiled": ["cuda_graph=step"],
+    "step": ["cuda_graph=step", "compile=false"],
+}
 
 
 def noise() -> Faces:
@@ -43,15 +51,14 @@ def noise() -> Faces:
     )
 
 
-def config_of(folder: Path, batch: int, epochs: int, rehearse: bool) -> dict[str, Any]:
+def config_of(folder: Path, words: list[str], rehearse: bool) -> dict[str, Any]:
     overrides = [
-        f"batch_size={batch}",
-        f"trainer.max_epochs={epochs}",
+        *words,
         f"trainer.accelerator={'cpu' if rehearse else 'gpu'}",
         "trainer.enable_progress_bar=false",
         "wandb=off",
         f"outputs={folder}",
-        f"name=five_layer-b{batch}",
+        "name=throughput",
     ]
     if rehearse:
         overrides += ["trainer.limit_train_batches=3", "trainer.limit_val_batches=1"]
@@ -69,7 +76,8 @@ def speeds(config: dict[str, Any], faces: Faces) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("overrides", nargs="*", default=["experiment=five_layer"])
+    parser.add_argument("--batch", type=int, nargs="+", default=[512, 1024])
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--rehearse", action="store_true", help="a few steps on the CPU")
     args = parser.parse_args()
@@ -78,14 +86,21 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     device = timing.processor() if args.rehearse else torch.cuda.get_device_name()
-    print(f"gpu_throughput: five_layer, {N_TRAIN} training faces, on {device}, torch {torch.__version__}")
+    print(f"gpu_throughput: {' '.join(args.overrides)}, {N_TRAIN} faces, on {device}, torch {torch.__version__}")
     faces = noise()
-    with tempfile.TemporaryDirectory() as folder:
-        for batch in args.batch:
-            config = config_of(Path(folder), batch, 3 if args.rehearse else args.epochs, args.rehearse)
-            found = speeds(config, faces)
-            epochs = " ".join(f"{speed:,.0f}" for speed in found)
-            print(f"  batch {batch}: median {statistics.median(found):,.0f} faces/s; epochs from the second: {epochs}")
+    epochs = 3 if args.rehearse else args.epochs
+    ways = {"on the CPU": []} if args.rehearse else WAYS
+    for batch in args.batch:
+        for way, more in ways.items():
+            words = [*args.overrides, f"batch_size={batch}", f"trainer.max_epochs={epochs}", *more]
+            with tempfile.TemporaryDirectory() as folder:
+                begun = time.monotonic()
+                found = speeds(config_of(Path(folder), words, args.rehearse), faces)
+            lowest, highest = min(found), max(found)
+            print(
+                f"  batch {batch}, {way}: median {statistics.median(found):,.0f} faces/s ({lowest:,.0f} to "
+                f"{highest:,.0f}), {time.monotonic() - begun:.1f} s in all"
+            )
     if args.rehearse:
         print("  a rehearsal on the CPU: the numbers say nothing")
 

@@ -94,10 +94,13 @@ def refuse(ranks: int, batch_size: int, unfreeze_every: int, nodes: int = 1) -> 
         )
 
 
-def strategy_of(name: str, ranks: int) -> str | DDPStrategy:
+def strategy_of(name: str, ranks: int, nodes: int = 1) -> str | DDPStrategy:
     """Lightning's strategy, whose steps exchange gradients and nothing else."""
     if ranks == 1:
         return name
+    # Between machines each compiled part of the backward pass sends its gradients while the next one computes. Within
+    # one machine sending costs little, and one part compiles as one graph.
+    torch._dynamo.config.optimize_ddp = nodes > 1
     return DDPStrategy(
         find_unused_parameters=name == STRATEGIES[2],
         gradient_as_bucket_view=True,

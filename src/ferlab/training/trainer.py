@@ -69,7 +69,7 @@ def trainer_of(
         **{**config["trainer"], "precision": precision, "enable_progress_bar": bar},
         callbacks=callbacks,
         logger=loggers,
-        strategy=distributed.strategy_of(config["strategy"], ranks),
+        strategy=distributed.strategy_of(config["strategy"], ranks, config["trainer"]["num_nodes"]),
         sync_batchnorm=distributed.norms_synced(config, ranks, accelerator_of(config) == "cuda"),
         plugins=[durable_checkpoints.DurableCheckpointIO(), distributed.environment()],
         default_root_dir=path,
