@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ferlab import compare
 from tests.reporting.written import (
     made,  # noqa: F401
+    write,
 )
 
 
@@ -22,3 +24,11 @@ def test_the_command_writes_prints_and_splices_without_torch(made, tmp_path):
     assert markdown == done.stdout
     assert Path("README.md").read_text() == f"<!-- table:all -->\n{markdown}<!-- /table -->\n"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["README.md", "outputs", "results"]
+
+
+def test_reports_on_another_data_set_are_named_by_its_choice(typed, tmp_path, capsys):
+    write(tmp_path / "outputs/small/elsewhere/wild-val-none", "small", data="wild", right=0.4)
+    write(tmp_path / "outputs/small/reports/val-none", "small", right=0.9)
+    typed(compare.main.__wrapped__, "runs=outputs/*", "data=wild", config_name="compare")
+    (row,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("| small"))
+    assert 35 < float(row.split("|")[2].split("(")[0]) < 45

@@ -105,9 +105,10 @@ def test_every_file_composes_under_its_own_name(group, name):
     assert re.fullmatch(r"[\w.+-]+", config["name"])  # so that it can be typed back as a value
 
 
-def test_no_key_has_the_name_of_a_group():
-    # Hydra would take `model=x` for the key where a folder of that name is made later.
-    keys = set(yaml.safe_load((ROOT / "conf" / "train.yaml").read_text()))
+@pytest.mark.parametrize("config", COMMANDS)
+def test_no_key_has_the_name_of_a_group(config):
+    # Hydra would take `model=x` for the choice of a file, and refuse it.
+    keys = set(yaml.safe_load((ROOT / "conf" / f"{config}.yaml").read_text()))
     assert not keys & set(NAMES)
 
 

@@ -19,7 +19,8 @@ def main(config: Config) -> None:
         raise FerlabError(f"layout is {config['layout']!r}; choose list or table2")
     if config["layout"] == "table2" and config["against"]:
         raise FerlabError("against is for layout=list: layout=table2 tests its rows; leave out one of them")
-    reports, split, tta = read(config["runs"], config["data"]), config["split"], config["tta"]
+    data = config["data"]["name"] if "data" in config else None
+    reports, split, tta = read(config["runs"], data), config["split"], config["tta"]
     if config["layout"] == "table2":
         markdown = poster_table(reports, config["table2"], split, tta)
     else:
