@@ -115,7 +115,7 @@ def _at_home(node: Any) -> Any:
 def build(node: DictConfig | dict) -> Any:
     """Construct what `node._target_` names, with the node's other keys as arguments and those of `_args_` by place.
 
-    Hydra's instantiate would resolve interpolations once more, and so build what nobody has looked at.
+    Hydra's instantiate would resolve interpolations once more, and so build what nobody has checked.
 
     Raises:
         FerlabError: anywhere in the node a target is no class of the libraries that a config may build from or does

@@ -1,4 +1,4 @@
-"""`python -m ferlab.publish`: what was measured of runs in, the files of results/ and the tables of the READMEs out."""
+"""`python -m ferlab.publish`: what was measured of runs in, the files of results/, tables and pictures out."""
 
 from pathlib import Path
 

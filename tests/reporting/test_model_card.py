@@ -94,7 +94,7 @@ def test_an_expression_without_faces_and_one_that_is_never_said(tmp_path):
     text = cards(tmp_path, folder, split="val", tta="none")[f"{STUDENT}.md"]
     found = {row["expression"]: row for row in rows(text.split("### By expression")[1], "expression")}
     assert (found["disgust"]["recall"], found["disgust"]["most often taken for"]) == ("no face", "–")
-    assert found["fear"]["precision"] == "never said"
+    assert found["fear"]["precision"] == "never predicted"
     assert "Disgust: not measured, the split has no such face." in text
 
 

@@ -142,6 +142,13 @@ def test_reports_that_disagree_are_refused(tmp_path):
         reports.read(str(tmp_path / "?"))
 
 
+def test_two_trainings_of_one_name_share_no_row(tmp_path):
+    write(tmp_path / "one/reports/val-none", "same", "val", "none", weights_sha256=["a"])
+    write(tmp_path / "two/reports/val-flip", "same", "val", "flip", weights_sha256=["b"])
+    with pytest.raises(FerlabError, match=r"both called same, but of other weights; give only one of them"):
+        reports.read(f"{tmp_path}/*")
+
+
 def test_reports_of_several_label_systems_share_no_table(made):
     changed = "outputs/five_layer-fer2013-none-s0"
     for path in Path(changed).glob("reports/*/report.json"):

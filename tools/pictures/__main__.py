@@ -8,7 +8,6 @@ answers for drawn people. On one machine the files come out byte for byte.
 
 import base64
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,9 +69,8 @@ def main() -> None:
     if charts or not (pages.CHROMIUM and pages.NPM and Path("web/dist/index.html").is_file()):
         print("left as they are: pictures of the report and the web app; they need Chromium, Node and `make web-test`")
         return
-    with tempfile.TemporaryDirectory() as folder:
-        for theme, content in pages.report(Path(folder)):
-            files.write_bytes(FOLDER / _file("report", theme, "png"), content)
+    for theme, content in pages.report():
+        files.write_bytes(FOLDER / _file("report", theme, "png"), content)
     pages.app(FOLDER)
 
 

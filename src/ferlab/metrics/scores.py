@@ -151,7 +151,7 @@ def _calibration_error(bins: Sequence[Bin]) -> float:
 def _checked(probabilities: np.ndarray, faces: Faces) -> np.ndarray:
     p = np.asarray(probabilities, np.float64)
     if not len(faces):
-        raise FerlabError("the split has no faces, so there is nothing to measure; look at data/ or choose split=val")
+        raise FerlabError("the split has no faces, so there is nothing to measure; check data/ or choose split=val")
     if p.shape != (len(faces), K):
         raise FerlabError(f"expected probabilities {(len(faces), K)} for these faces, found {p.shape}")
     if not np.isfinite(p).all():

@@ -1,4 +1,4 @@
-"""The tables of README.md and results/README.md, and a picture, from what was published, as conf/publish.yaml says."""
+"""Tables in Markdown files, and two pictures, from what was published; conf/publish.yaml lists them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ def write(tables: Sequence[Table]) -> list[Path]:
 
     Args:
         tables: of each `into` (a file), `name` (as in <!-- table:NAME -->; a picture has none), `layout` and `runs`;
-            what else they hold is said in conf/publish.yaml.
+            conf/publish.yaml explains their other keys.
 
     Raises:
         FerlabError: no such layout, runs or views, or a file without the two marks.

@@ -1,7 +1,7 @@
 """A record -> its model card in Markdown, in the sections of Mitchell et al. 2019 (arXiv:1810.03993).
 
 Every number comes from a file that a command wrote; what no file says is called not measured, with the command that
-measures it. What follows from a number is said only where the number is there. One section is our own.
+measures it. What follows from a number is stated only where the number is there. One section is our own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def render(
 
     Args:
         looks: entries of the ledger, None where there is no ledger.
-        split, tta: of what is told by expression; None: test before val, the larger set of views.
+        split, tta: of what is reported by expression; None: test before val, the larger set of views.
         scenes: accuracies by tilt, size and light, where they were measured.
 
     Raises:
@@ -90,7 +90,7 @@ def _details(record: Record) -> str:
         shape = "x".join(str(entry.get(key)) for key in ("channels", "size", "size"))
         lines.append(f"Input: a grey face of 48x48 pixels; the net sees it as {shape}")
     lines.append(f"Output: probabilities of {', '.join(EXPRESSIONS)}")
-    told = [
+    known = [
         ("Status", info.get("status")),
         ("Epochs", info.get("epochs")),
         ("Best epoch, chosen by accuracy on val", info.get("best_epoch")),
@@ -100,13 +100,13 @@ def _details(record: Record) -> str:
         ("Precision", info.get("precision")),
         ("Seconds of training", info.get("seconds")),
         ("Members", first.get("members") if not record.run else None),
-        ("Taught by", (info.get("teacher") or {}).get("members")),
+        ("Distilled from", (info.get("teacher") or {}).get("members")),
         ("Commit", info.get("commit")),
         ("Measured", first.get("evaluated_at")),
         ("Checksums of the weights, sha256", ", ".join(f"`{sha}`" for sha in sorted(record.weights_sha256)) or None),
         ("Environment", ", ".join(f"{k} {v}" for k, v in info.get("environment", {}).items()) or None),
     ]
-    lines += [f"{what}: {listed(value)}" for what, value in told if value is not None]
+    lines += [f"{what}: {listed(value)}" for what, value in known if value is not None]
     lines.append("Licence: the code is under the MIT licence; the data that the weights come from have their own terms")
     return markdown.bullets(lines)
 
@@ -136,9 +136,7 @@ def _evaluation_data(record: Record) -> list[str]:
         support = [str(report["support"][name]) for name in EXPRESSIONS]
         sha = f"`{report['faces_sha256'][:16]}`" if "faces_sha256" in report else "–"
         rows[report["split"]] = [model_limits.title(report), str(report["n"]), str(twins), *support, sha]
-    text = (
-        "On val the epoch, the recipe and the views are chosen; test is only looked at, and each look is in the ledger."
-    )
+    text = "On val the epoch, the recipe and the views are chosen. The ledger lists each evaluation on test."
     return [markdown.markdown(head, list(rows.values())), text]
 
 
@@ -183,8 +181,13 @@ def _by_expression(record: Record, report: Mapping[str, Any] | None) -> list[str
     matrix = np.asarray(report["confusion_matrix"])
     rows = []
     for k, name in enumerate(EXPRESSIONS):
-        hits, support, said = (int(n) for n in (matrix[k, k], matrix[k].sum(), matrix[:, k].sum()))
-        row = [name, str(support), markdown.share(hits, support), markdown.share(hits, said) if said else "never said"]
+        hits, support, predicted = (int(n) for n in (matrix[k, k], matrix[k].sum(), matrix[:, k].sum()))
+        row = [
+            name,
+            str(support),
+            markdown.share(hits, support),
+            markdown.share(hits, predicted) if predicted else "never predicted",
+        ]
         rows.append([*row, percent(report["f1"][name]), model_limits.taken_for(matrix, k)])
     head = ["expression", "faces", "recall", "precision", "F1", "most often taken for"]
     where = f"{model_limits.title(report)}, {markdown.view_title(report['tta'])}"

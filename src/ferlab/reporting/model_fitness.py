@@ -51,7 +51,7 @@ def scenes(file: str | None) -> list[Scenes]:
 
 
 def fitness(record: Record, in_scenes: Sequence[Scenes]) -> list[str]:
-    """The section's table and list; what is not known is said to be not measured."""
+    """The section's table and list; what is not known is called not measured."""
     sets = _sets(record)
     table = [_INTRO, _recalls(sets)] if sets else []
     lines = [*_verdicts(sets), *map(_of_neutral, sets), *_cut_out(record), *_pictures(record, in_scenes)]

@@ -17,7 +17,7 @@ from ferlab.studies.robustness_record import RobustnessRecord
 
 
 def limits(record: Record, report: Mapping[str, Any] | None, looks: Sequence[Mapping[str, Any]] | None) -> str:
-    """What the numbers of a record say against trusting it; what is not known is said to be not measured."""
+    """What the numbers of a record say against trusting it; what is not known is called not measured."""
     lines = []
     if report:
         lines += _of_report(report)

@@ -132,9 +132,9 @@ def _mark(axes: "Axes", one: Measured, look: tuple[float, str, str], what: str) 
 def _legend(figure: "Figure", inks: dict[str, str]) -> None:
     from matplotlib.lines import Line2D
 
-    said = (("poster", "D", "poster"), ("single", "o", "ferlab, one view"), ("several", "s", "ferlab, twelve views"))
+    kinds = (("poster", "D", "poster"), ("single", "o", "ferlab, one view"), ("several", "s", "ferlab, twelve views"))
     lines = [
         Line2D([], [], marker=mark, linestyle="none", color=inks[name], label=label, markersize=5.5)
-        for name, mark, label in said
+        for name, mark, label in kinds
     ]
     figure.legend(handles=lines, loc="outside upper center", ncols=3, frameon=False, handletextpad=0.1, columnspacing=1)

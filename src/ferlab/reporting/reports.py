@@ -27,12 +27,20 @@ def read(runs: str | Sequence[str] | None, data: str | None = None) -> list[Repo
         Contents of report.json, and `folder`, where it was found. The same report found twice counts once.
 
     Raises:
-        FerlabError: a pattern finds no report, a file is none, or two reports of one thing disagree.
+        FerlabError: a pattern finds no report, a file is none, two reports of one thing disagree, or two trainings
+            share a name.
     """
     if not runs:
         raise FerlabError("nothing to compare; type runs='outputs/*' or runs=results")
     kept: dict[tuple[str, str, str], Report] = {}
+    first: dict[str, Report] = {}  # of each name
     for report in (one for pattern in _several(runs) for one in _named(pattern, data)):
+        same = first.setdefault(report["name"], report)
+        if same.get("weights_sha256") != report.get("weights_sha256"):
+            raise FerlabError(
+                f"{same['folder']} and {report['folder']} are both called {report['name']}, but of other weights; give "
+                "only one of them, or train one again under another name, as name=NAME"
+            )
         other = kept.setdefault((report["name"], report["split"], report["tta"]), report)
         if (other["n"], other["correct"]) != (report["n"], report["correct"]):
             raise FerlabError(

@@ -108,8 +108,8 @@ def arrange(reports: Sequence[Report], axes: Axes, split: str | None = None, tta
     split = split or there[-1][0]  # val comes first
     views = [t for s, t in there if s == split and (tta is None or t in ("none", tta))]
     if not views or (tta and tta not in views):
-        said = "; ".join(f"split={s} tta={t}" for s, t in there)
-        raise FerlabError(f"no report of the grid has split={split}{f' tta={tta}' if tta else ''}; there are {said}")
+        found = "; ".join(f"split={s} tta={t}" for s, t in there)
+        raise FerlabError(f"no report of the grid has split={split}{f' tta={tta}' if tta else ''}; there are {found}")
     grid = Grid(axes, cells, split, views)
     _refuse_other_faces(grid.measured)
     return grid
