@@ -33,6 +33,32 @@ def test_a_trial_says_that_nothing_is_kept(config, faces, monkeypatch, caplog):
     assert "evaluate" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("model=senet50",),
+            ["model=senet50 with these keys is not what results/ measured; that is experiment=senet50"],
+        ),
+        (("model=efficientnet_lite0",), []),  # has no recipe
+        (("experiment=five_layer",), []),
+        (("experiment=demo", "model=five_layer"), []),
+        (("-m", "model=senet50"), []),
+    ],
+)
+def test_a_net_with_a_measured_recipe_names_it(typed, capsys, words, said):
+    typed(lambda config: train._hint_at_the_recipe(config["model"]["name"]), *words, "data=fer2013")
+    assert [line for line in capsys.readouterr().out.splitlines() if "measured" in line] == said
+
+
+def test_a_trial_on_drawn_faces_names_no_recipe(config, faces, monkeypatch, caplog):
+    monkeypatch.setattr(fit, "open_config", lambda *a, **k: faces)
+    caplog.set_level("INFO")
+    for data, hints in (("drawn", 0), ("fer2013", 1)):
+        train.main.__wrapped__(config("trainer.fast_dev_run=true", f"data={data}"))
+        assert caplog.text.count("experiment=five_layer") == hints
+
+
 @pytest.mark.slow
 def test_a_killed_process_is_continued_to_the_same_weights(tmp_path):
     """The whole command line, killed by SIGKILL somewhere after its first checkpoint."""

@@ -125,7 +125,7 @@ NUMBERS = [
     ("trainer.precision=fp8", "trainer.precision is 'fp8'; choose auto"),
     ("trainer.precision=64-true", "trainer.precision is '64-true'; choose auto"),
     ("trainer.accelerator=cpuu", "trainer: "),
-    ("+trainer.gradient_clip_val=abc", "trainer: "),
+    ("trainer.gradient_clip_val=abc", "expected a number"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from pathlib import Path
 
 from ferlab.cli import Config, command
 from ferlab.commandline import typed
@@ -23,6 +24,16 @@ def _quiet() -> None:
         warnings.filterwarnings("ignore", message)
 
 
+def _hint_at_the_recipe(model: str) -> None:
+    """`model=` alone is a free combination: of a net that has a measured recipe, say which that is."""
+    from ferlab.config import CONF
+    from ferlab.jobs import typed as what_was_typed
+
+    job = what_was_typed.job()
+    if not job.experiment and not job.sweep and Path(CONF, "experiment", f"{model}.yaml").is_file():
+        log.info("model=%s with these keys is not what results/ measured; that is experiment=%s", model, model)
+
+
 @command("train")
 def main(config: Config) -> float:
     """Returns the val accuracy, which a search maximises; NaN where there is none."""
@@ -30,6 +41,8 @@ def main(config: Config) -> float:
     from ferlab.training.fit import train
 
     _quiet()
+    if config["data"]["name"] != "drawn" and not config["ckpt"]:
+        _hint_at_the_recipe(config["model"]["name"])
     if distributed.rank_of(config):
         logging.disable(logging.ERROR)  # rank zero reports it
     run = train(config)

@@ -62,6 +62,8 @@ _VALUES: dict[str, Any] = {
     "cuda_graph": Literal["pass", "step"],
     **dict.fromkeys(("compile", "sync_batchnorm"), Literal["auto"] | bool),
     "trainer.check_val_every_n_epoch": _Count,
+    "trainer.overfit_batches": _Share | _Whole,
+    "trainer.gradient_clip_val": _NotNegative | None,
     "trainer.fast_dev_run": bool | _Whole,
     "trainer.enable_progress_bar": bool,
 }

@@ -34,8 +34,8 @@ def test_an_epoch_has_as_many_steps_as_lightning_makes(config, faces, limit, ste
         (("+trainer.accumulate_grad_batches=2",), 3),  # of 5 batches
         (("+trainer.accumulate_grad_batches=2", "trainer.limit_train_batches=2"), 1),
         (("+trainer.accumulate_grad_batches=9",), 1),
-        (("+trainer.overfit_batches=2",), 2),
-        (("+trainer.overfit_batches=0.4",), 2),
+        (("trainer.overfit_batches=2",), 2),
+        (("trainer.overfit_batches=0.4",), 2),
     ],
 )
 def test_the_schedule_counts_steps_of_the_optimiser(config, faces, words, steps):

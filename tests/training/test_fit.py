@@ -286,7 +286,7 @@ def test_clipped_gradients_train_and_stay_within_their_norm(config, monkeypatch)
             "configure_gradient_clipping",
             lambda self, *args, **kwargs: (stepped(self, *args, **kwargs), norms.clear(), note(self, None)),
         )
-        training.train(config("trainer.max_epochs=1", "+trainer.gradient_clip_val=0.5"))
+        training.train(config("trainer.max_epochs=1", "trainer.gradient_clip_val=0.5"))
     assert len(free) == 5
     assert max(norms) <= 0.5 * (1 + 1e-5)
 
@@ -299,7 +299,7 @@ def test_overfitting_sees_the_same_faces_in_every_epoch(config, monkeypatch):
 
     monkeypatch.setattr(ExpressionClassifier, "on_train_batch_start", note)
     monkeypatch.setattr(ExpressionClassifier, "on_train_batch_end", lambda *args: None)
-    training.train(config("+trainer.overfit_batches=2", "trainer.max_epochs=2"))
+    training.train(config("trainer.overfit_batches=2", "trainer.max_epochs=2"))
     assert len(seen) == 4
     assert torch.equal(seen[0], seen[2])
     assert torch.equal(seen[1], seen[3])

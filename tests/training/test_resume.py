@@ -101,7 +101,7 @@ RECIPES = [
     ("trainer.limit_train_batches=0.5", "trainer.limit_train_batches=1.0"),
     ("trainer.precision=16-mixed", "trainer.precision="),
     ("+trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=nothing"),
-    ("+trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=nothing"),
+    ("trainer.gradient_clip_val=1.0", "trainer.gradient_clip_val=None"),
     ("trainer.devices=2", "trainer.devices=1"),  # on a CPU, where the weights would be others
 ]
 

@@ -80,7 +80,7 @@ def test_asking_lightning_draws_no_number_and_makes_nothing(config, tmp_path):
         ("+trainer.quux=3", "nothing reads trainer.quux; leave it out"),
         ("+trainer.default_root_dir=x", "trainer: .*multiple values for keyword argument 'default_root_dir'"),
         ("trainer.accelerator=cpuu", "trainer: .*cpuu"),
-        ("+trainer.gradient_clip_val=abc", "trainer: .*gradient_clip_val"),
+        ("trainer.gradient_clip_val=abc", "trainer: .*gradient_clip_val"),
     ],
 )
 def test_what_lightning_does_not_take_is_one_line(config, tmp_path, word, message):

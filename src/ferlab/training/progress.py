@@ -1,16 +1,21 @@
-"""What a training shows of itself: a bar on a terminal, elsewhere a line an epoch."""
+"""What a training shows of itself: a bar on a terminal, elsewhere a line an epoch, and how long a long one takes."""
 
 import logging
+import os
 import time
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from rich.console import Console
 
 from ferlab.predictors.progress import duration
 
 log = logging.getLogger(__name__)
+
+_LONG_S = 1800  # of a training that is announced
+_BATCHES, _SECONDS = 20, 20  # after the first batch, which is slower, until the time of a batch is known
 
 
 def of(wanted: bool) -> Callback:
@@ -53,6 +58,40 @@ class Lines(Callback):
             words += [f"val loss {found['val/loss']:.4f}", f"val accuracy {100 * found['val/accuracy']:.2f} %"]
             words += [] if best is None else [f"best {100 * float(best):.2f} %"]
         return ", ".join([*words, f"{found['train/faces_per_second']:,.0f} faces/s"])
+
+
+class Estimate(Callback):
+    """Logs once how long a training on a CPU will take, if that is long; a GPU's batches end after their steps."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, int] | None = None  # seconds and batches when the measuring began
+        self._done = 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._done < 0 or pl_module.device.type != "cpu" or not trainer.is_global_zero:
+            return
+        self._done += 1
+        seconds, first = self._first = self._first or (time.monotonic(), self._done)
+        taken, batches = time.monotonic() - seconds, self._done - first
+        if batches and (batches >= _BATCHES or taken >= _SECONDS):
+            self._done = -1
+            epochs = (trainer.max_epochs or 0) - trainer.current_epoch
+            self._say(taken / batches * trainer.num_training_batches * epochs, epochs)
+
+    def _say(self, seconds: float, epochs: int) -> None:
+        if seconds < _LONG_S:
+            return
+        log.info(
+            "about %s for %d epochs on this CPU, without validation; a GPU, a smaller model.input.size, another model= "
+            "or fewer trainer.max_epochs take less",
+            duration(seconds),
+            epochs,
+        )
+        load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, os.cpu_count() or 1
+        if load > cores and torch.get_num_threads() > 1:
+            log.info("this machine is busy (load %.0f, %d cores): OMP_NUM_THREADS=1 may be faster", load, cores)
 
 
 class Bar(RichProgressBar):

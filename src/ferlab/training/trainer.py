@@ -148,7 +148,7 @@ class EarlyStopping(pl.callbacks.EarlyStopping):  # of the same name, by which c
 
 
 def callbacks_of(config: Config) -> list[Callback]:
-    callbacks = [progress.of(config["trainer"]["enable_progress_bar"])]
+    callbacks = [progress.of(config["trainer"]["enable_progress_bar"]), progress.Estimate()]
     ema = WeightEma(config["ema_decay"]) if config["ema_decay"] else None
     if ema:
         callbacks.append(ema)

@@ -82,6 +82,10 @@ def test_files_that_are_no_weights(small, tmp_path):
         open_weights(str(tmp_path), SMALL, 3)
     with pytest.raises(FerlabError, match="is not there; expected none, hub, a file or a name"):
         open_weights(str(tmp_path / "absent.pth"), SMALL, 3)
+    with pytest.raises(
+        FerlabError, match=r"is not there; python -m ferlab\.reproduce paper=table2 trains that run first"
+    ):
+        open_weights(str(tmp_path / "start-senet50-s0" / "checkpoints" / "best.ckpt"), SMALL, 3)
     for content in (torch.zeros(3), [torch.zeros(3)], {0: torch.zeros(3)}, {"state_dict": {"a": "b"}}):
         with pytest.raises(FerlabError, match="no tensors by name"):
             open_weights(saved(content, tmp_path), SMALL, 3)

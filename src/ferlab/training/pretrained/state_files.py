@@ -136,7 +136,12 @@ def refuse_unreadable(path: Path) -> None:
     if path.is_dir():
         raise FerlabError(f"weights={path} is a folder; give a file in it")
     if not path.is_file():
-        raise FerlabError(f"weights={path} is not there; expected none, hub, a file or a name of predict --list")
+        recipe = len(path.parts) > 2 and re.fullmatch(
+            r"start-\w+-s\d+", path.parts[-3]
+        )  # conf/experiment/NET_start.yaml
+        mend = "python -m ferlab.reproduce paper=table2 trains that run first, and the teachers of both"
+        wanted = mend if recipe else "expected none, hub, a file or a name of predict --list"
+        raise FerlabError(f"weights={path} is not there; {wanted}")
     try:
         with path.open("rb") as file:
             head = file.read(64).lstrip().lower()
