@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "metrics": ("data",),
     "runs": ("data",),
     "predictors": ("nets", "inference", "runs"),
-    "pages": ("data",),
+    "pages": ("data", "metrics"),
     "ensembling": ("data", "metrics", "predictors", "runs", "pages"),
     "evaluation": ("data", "inference", "metrics", "runs", "predictors", "pages", "ensembling"),
     "jobs": ("runs",),

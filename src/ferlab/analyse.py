@@ -7,12 +7,14 @@ from ferlab.cli import Config, command
 
 @command("analyse")
 def main(config: Config) -> None:
+    from ferlab.reporting import site
     from ferlab.studies.mistakes import KIND, analyse
     from ferlab.studies.opening import lines
 
     console = Console(soft_wrap=True, highlight=False)
     for line in lines(config, KIND, analyse):
         console.print(line)
+    site.refresh_runs(config["runs"])
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ from ferlab.cli import Config, command
 
 @command("calibrate")
 def main(config: Config) -> None:
+    from ferlab.reporting import site
     from ferlab.studies.calibration import KIND, calibrate
     from ferlab.studies.opening import lines
 
     console = Console(soft_wrap=True, highlight=False)
     for line in lines(config, KIND, calibrate):
         console.print(line)
+    site.refresh_runs(config["runs"])
 
 
 if __name__ == "__main__":

@@ -85,15 +85,21 @@ def _runs(config: Config) -> Iterator[Path]:
 
 @command("evaluate")
 def main(config: Config) -> None:
+    from ferlab.reporting import site
     from ferlab.training import report_logger, wandb_runs
 
     mode, weights = wandb_runs.wandb_mode(config["wandb"]), config["weights"]
     if weights is not None and mode != "off":
         raise FerlabError(f"wandb={mode} is for runs, not for weights={weights}; leave it out")
-    for folder in _runs(config) if weights is None else _exported(config):
-        _print(folder)
-        if mode != "off":
-            report_logger.log_report(folder, mode)
+    homes = []
+    try:
+        for folder in _runs(config) if weights is None else _exported(config):
+            _print(folder)
+            homes.append(folder.absolute().parents[1])
+            if mode != "off":
+                report_logger.log_report(folder, mode)
+    finally:  # with each=true some may fail
+        site.refresh(homes)
 
 
 if __name__ == "__main__":

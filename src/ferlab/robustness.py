@@ -7,6 +7,7 @@ from ferlab.cli import Config, command
 
 @command("robustness")
 def main(config: Config) -> None:
+    from ferlab.reporting import site
     from ferlab.studies.opening import lines
     from ferlab.studies.robustness import KIND, check, measure
 
@@ -14,6 +15,7 @@ def main(config: Config) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for line in lines(config, KIND, measure):
         console.print(line)
+    site.refresh_runs(config["runs"])
 
 
 if __name__ == "__main__":

@@ -15,13 +15,15 @@ from ferlab.errors import FerlabError
 @command("summarise")
 def main(config: Config) -> None:
     from ferlab.evaluation import ledger
-    from ferlab.reporting import records
+    from ferlab.pages import links
+    from ferlab.reporting import records, site
 
     started, out = time.perf_counter(), Path(config["out"])
-    if out.suffix != ".html":
+    if out.suffix != ".html" or out.name == links.PAGE:  # which is the index, and written by other commands too
         raise FerlabError(f"out is {config['out']!r}; expected the name of a page, as outputs/summary.html")
     found = records.find(config["runs"])
     looks = ledger.known(config["ledger"], [record.path for record in found])
+    homes = [record.path for record in found if links.pages_of(record.path)]
     found = [records.portable(record) for record in found]
     reports, studies = sum(len(r.reports) for r in found), sum(len(r.studies) for r in found)
     console = Console(soft_wrap=True, highlight=False)
@@ -29,6 +31,7 @@ def main(config: Config) -> None:
     from ferlab.reporting import summary_page  # the figures of a run take seconds, and matplotlib one
 
     page = summary_page.write(out, found, looks, config["split"], config["tta"], config["against"])
+    site.refresh(homes)
     took = time.perf_counter() - started
     console.print(f"  {page}, {page.stat().st_size / 1e6:.1f} MB in {took:.1f} s", style="dim")
 

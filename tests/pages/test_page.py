@@ -1,5 +1,8 @@
 """What pages share: templates that escape what users named, and gallery entries with all seven probabilities."""
 
+import base64
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +40,22 @@ def test_a_page_runs_and_fetches_nothing_whatever_it_shows(name):
     whole = "{% block main %}" in text or "{% extends" in text
     assert text.startswith('{% extends "page.html" %}') == (whole and name != "page.html")
     if name == "page.html":
-        html = page.template("study.html").environment.from_string('{% extends "page.html" %}').render()
+        empty = page.template("study.html").environment.from_string('{% extends "page.html" %}')
+        html = empty.render(head=page.Head("kind", ["data"], "title"), made=None)
         head = html[: html.index("<title>")]
         assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in head  # before all that it rules
+
+
+def test_a_table_goes_away_as_csv():
+    uri = page.csv_uri(["name", "n"], [["a, b", 1], ["é", 2]])
+    content = base64.b64decode(uri.removeprefix("data:text/csv;base64,")).decode()
+    assert list(csv.reader(io.StringIO(content))) == [["name", "n"], ["a, b", "1"], ["é", "2"]]
+
+
+def test_provenance_is_words_and_long_parts_stand_apart():
+    stated = {"name": "a", "views": [[True, [0, 0], 1, 0]], "seed": None, "config": {"model": {"name": "x"}}}
+    assert page.details(stated) == {
+        "provenance": [("name", "a"), ("views", "mirrored")],
+        "config": [("model.name", "x")],
+    }
+    assert page.commits({"commit": ["a", "b"], "evaluated_commit": "c"}) == {"trained by": "a, b", "evaluated by": "c"}

@@ -8,12 +8,12 @@ import pytest
 from ferlab.evaluation import report
 from ferlab.expressions import EXPRESSIONS
 from ferlab.metrics import scores
-from ferlab.pages import figures, report_page
+from ferlab.pages import figures, report_figures, report_page
 from tests.evaluation.small_report import (
     PROVENANCE,
     page,  # noqa: F401
 )
-from tests.metrics.test_scores import made_faces
+from tests.metrics.test_scores import made, made_faces
 
 
 def test_one_face_of_another_data_set_that_stands_in_training_has_a_page_too(tmp_path):
@@ -33,13 +33,14 @@ def html(page):
 
 
 def test_the_same_matrix_gives_the_same_bytes(page):
-    again = figures.drawn(report_page._confusion_matrix, np.array(page[1]["confusion_matrix"]), "light", "svg")
+    again = figures.drawn(report_figures.confusion_matrix, np.array(page[1]["confusion_matrix"]), "light", "svg")
     assert (page[0].parent / "confusion_matrix.svg").read_bytes() == again
 
 
 def test_page_is_self_contained_and_says_the_headline(page, html):
     m = page[1]
-    assert not re.findall(r'(?:src|href|srcset)="(?!data:)', html)
+    assert not re.findall(r'(?:src|srcset)="(?!data:)', html)
+    assert not re.findall(r'href="(?:\w+://|//|/)', html)
     assert "url(" not in html
     assert f"{100 * m['accuracy']:.1f}" in html
     low, high = m["interval95"]
@@ -69,7 +70,26 @@ def test_page_escapes_what_users_named(html):
     assert "&lt;b&gt;&amp;x" in html
 
 
-def test_curves_leave_out_what_is_no_number():
-    rows = [{"epoch": "0", "val/loss": "inf", "train/loss": 1}, {"epoch": "", "val/loss": "1"}, {"val/accuracy": "x"}]
-    assert report_page.curves(rows) == {"loss": {"train/loss": [(0.0, 1.0)]}}
-    assert report_page.curves([]) == {}
+def test_members_have_a_row_each_with_what_they_do_not_share():
+    report = {"members": ["a", "b"], "seed": [0, 1], "class_weights": "none", "weights": [0.25, 0.75]}
+    table = report_page.members(report | {"weights_sha256": ["0" * 64, "1" * 64]})
+    assert table.head == ["member", "weight", "seed", "sha256 of the weights"]
+    assert table.rows == [["a", "0.250", "0", "0" * 12], ["b", "0.750", "1", "1" * 12]]
+    assert report_page.members({"members": ["a"], "seed": [0]}) is None
+
+
+def test_a_report_in_several_views_is_compared_with_the_single_view(tmp_path):
+    p, faces, twins = made()
+    labels = np.eye(7)[faces.labels]
+    for tta, probabilities in (("none", p), ("flip", (p + labels) / 2)):
+        measured = scores.measure(probabilities, faces, twins)
+        stated = {**PROVENANCE, "tta": tta, "views": [0, 1], "weights_sha256": ["a"], "faces_sha256": "b"}
+        stated["views"] = [[False, [0, 0], 1, 0], [True, [0, 0], 1, 0]][: 1 + (tta == "flip")]
+        folder = tmp_path / "run" / "reports" / f"test-{tta}"
+        path = report.write_report(folder, measured, stated, probabilities, faces)
+    more = (((p + labels) / 2).argmax(1) == faces.labels).sum() - (p.argmax(1) == faces.labels).sum()
+    text = path.read_text()
+    assert f"{100 * more / len(p):.1f} points better with two views (flip) than in a single view: {more} more" in text
+    assert 'href="../test-none/index.html"' in text
+    assert 'href="../../../index.html#run-run"' in text
+    assert "python -m ferlab.evaluate runs=outputs/run split=test tta=flip" in text

@@ -46,7 +46,7 @@ def test_one_run_has_its_interval_and_its_details(made):
 def test_what_no_report_says_has_no_column(tmp_path):
     write(tmp_path / "a/reports/x", "a", without_train_twins=None, macro_recall=None, disgust_misclassification=None)
     write(tmp_path / "b/reports/x", "b", without_train_twins=None, macro_recall=None)
-    head, body = rows(markdown.table(reports.read([str(tmp_path / x) for x in "ab"])))
+    head, body = rows(markdown.markdown(*markdown.cells(reports.read([str(tmp_path / x) for x in "ab"]))))
     assert head == ["run", "PublicTest, single view", "disgust missed (PublicTest, single view)"]
     assert (body["a"][1], body["b"][1]) == ("–", "34.5")
 
@@ -59,8 +59,8 @@ def test_only_seeds_of_one_configuration_share_a_row(tmp_path, other):
     write(tmp_path / "a/reports/x", "run-s0", seed=0)
     write(tmp_path / "b/reports/x", "run-s1", **{"seed": 1, **other})
     found = reports.read(str(tmp_path / "*"))
-    assert "±" not in rows(markdown.table(found))[1].__str__()
-    assert len(rows(markdown.table(found))[1]) == 2
+    assert "±" not in rows(markdown.markdown(*markdown.cells(found)))[1].__str__()
+    assert len(rows(markdown.markdown(*markdown.cells(found)))[1]) == 2
 
 
 def test_a_second_run_of_one_seed_is_not_another_seed():

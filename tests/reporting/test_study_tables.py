@@ -10,10 +10,10 @@ from tests.reporting.summaries import (
     several,  # noqa: F401
     shown,
 )
-from tests.unpacked import study_of, unpacked
+from tests.unpacked import RESULTS, study_of, unpacked
 
 
-def test_studies_are_compared_and_shown_as_they_were_written(several):
+def test_studies_are_compared_and_shown_as_they_were_written(several, tmp_path):
     on_val, on_test = several.table("temperature", "error after %")
     for row, found in (
         (on_val, study_of(STUDENT, "calibration")),
@@ -30,13 +30,14 @@ def test_studies_are_compared_and_shown_as_they_were_written(several):
     means = {n: np.mean([s["accuracy"] for s in c["by_strength"].values()]) for n, c in found["corruptions"].items()}
     assert {n: row[n.replace("_", " ")] for n in means} == {n: shown(mean) for n, mean in means.items()}
     assert row["mean corrupted %"] == shown(np.mean(list(means.values())))
-    by_strength = {row["corruption"]: row for row in several.table("corruption", "strength 5")}
+    alone = page_of(tmp_path, RESULTS / STUDENT)
+    by_strength = {row["corruption"]: row for row in alone.table("corruption", "strength 5")}
     assert by_strength["noise"]["strength 3"] == shown(found["corruptions"]["noise"]["by_strength"]["3"]["accuracy"])
     found = study_of(STUDENT, "analysis")
     (row,) = several.table("right where FER+ agrees %")
     assert row["right where FER+ agrees %"] == shown(found["ferplus"]["agrees"]["accuracy"])
     assert row["errors that FER+ disputes"] == f"{found['disputed_errors']} of {found['errors']}"
-    regions = next(t for t in several.tables if t[0][2:] and t[0][2].startswith("brows"))
+    regions = next(t for t in alone.tables if t[0][2:] and t[0][2].startswith("brows"))
     density = study_of(STUDENT, "explain", "val")["regions"]["occlusion"]["happy"]["mouth"]
     happy = next(row for row in regions if row[0] == "happy")
     assert f"{density['mean']:.2f} ({density['low']:.2f}–{density['high']:.2f})" in happy

@@ -56,11 +56,28 @@ def test_rows_and_sentences_hold_the_numbers():
     assert calibration_page.card(KEPT)[0].endswith("No confidence reaches 75.0 % right labels on val.")
 
 
+def test_findings_say_what_scaling_and_the_threshold_do():
+    assert calibration_page.findings(RECORD) == [
+        "On average its confidence is 20.0 points too high.",
+        "With temperature 1.50 the calibration error falls: 20.0 % before, 5.0 % after.",
+        "From confidence 0.80 on it labels 50.0 % of the faces, and 90.0 % of these labels are right.",
+    ]
+    assert calibration_page.findings(KEPT)[-1] == "No confidence reaches 75.0 % right labels on val."
+    everything = replace(RECORD, abstention=replace(ABSTENTION, threshold=0.0, coverage=1.0))
+    assert calibration_page.findings(everything)[-1] == "Every face may keep its label, for 75.0 % right ones on val."
+
+
 def test_bars_are_the_accuracies_of_bins_that_hold_faces():
     drawing = Figure()
-    calibration_page.reliability(drawing, RECORD, THEMES["light"])
-    for axes in drawing.axes:
+    calibration_page.diagrams(drawing, RECORD, THEMES["light"])
+    for axes in drawing.axes[:2]:
         (bar,) = axes.patches
         assert bar.get_height() == 0.7
         assert bar.get_x() + bar.get_width() / 2 == pytest.approx(0.75)
         np.testing.assert_array_equal(axes.lines[1].get_xydata(), [[0.9, 0.7]])
+
+
+def test_the_curve_of_coverage_holds_its_accuracies():
+    drawing = Figure()
+    calibration_page._kept(drawing, RECORD, THEMES["light"])
+    np.testing.assert_allclose(drawing.axes[0].lines[0].get_xydata(), [[100, 70]])

@@ -31,12 +31,14 @@ def test_what_speaks_for_a_class_is_red_and_against_it_blue(maps):
         draw(drawing, maps.of_each(1), THEMES["light"])
         (axes,) = drawing.axes
         sheet = axes.images[0].get_array()
-        assert [label.get_text() for label in axes.get_xticklabels()] == [head, "xrai", "grad cam"]
-        np.testing.assert_allclose(sheet[10, 10], 40 / 255)
+        assert [label.get_text() for label in axes.get_xticklabels()] == [head, "xrai", "grad\ncam"]
+        np.testing.assert_allclose(sheet[10, 10], [40 / 255] * 3 + [1])
+        assert sheet[10, 49, 3] == 0  # between pictures a page of any colour shows
         red, blue = sheet[10, 51 + 10], sheet[40, 51 + 10]
         assert red[0] > 2 * red[2]
         assert blue[2] > 2 * blue[0]
-        np.testing.assert_allclose(sheet[10, 102 + 10], 40 / 255)  # a map of zeros leaves the face as it is
+        assert sheet[10, 102 + 10, 3] == 0  # a map of zeros is a word
+        assert [text.get_text() for text in axes.texts] == ["empty"] * 3
     assert [label.get_text() for label in axes.get_yticklabels()] == [
         "angry",
         "happy\n(is angry)",

@@ -76,3 +76,10 @@ def test_a_curve_is_the_correlation_over_random_layers():
     explanation_page.sanity(drawing, RECORD, THEMES["light"])
     np.testing.assert_allclose(drawing.axes[0].lines[0].get_xydata(), [[0, 1], [100, 0.1]])
     assert [text.get_text() for text in drawing.axes[0].get_legend().get_texts()] == ["xrai", "grad cam"]
+
+
+def test_findings_hold_the_verdicts_of_sound_methods_alone():
+    assert explanation_page.findings(RECORD) == [
+        "1 of 2 methods pass both checks of their maps: xrai.",
+        "The poster's reading of happy (mouth): contradicted by 1 method.",
+    ]

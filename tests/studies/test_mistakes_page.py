@@ -59,3 +59,11 @@ def test_bars_are_accuracies_with_their_intervals():
     (lines,) = axes.collections
     np.testing.assert_allclose([path[:, 0] for path in lines.get_segments()], [[41, 93], [5, 70]])
     assert [label.get_text() for label in axes.get_yticklabels()] == ["agrees (8)", "disputes (4)"]
+
+
+def test_findings_count_disputed_errors():
+    assert mistakes_page.findings(RECORD) == [
+        "Right for 62.5 % of the 8 clear faces and for 50.0 % of the 4 ambiguous ones.",
+        "FER+ disputes the label of 3 of the 5 errors (60.0 %).",
+    ]
+    assert mistakes_page.findings(ALONE)[1].startswith("It is wrong for 2 faces")

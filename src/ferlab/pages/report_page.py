@@ -1,6 +1,6 @@
-"""A report -> one page without outside parts: index.html, and confusion_matrix.png, .svg and its gallery beside it.
+"""A report -> its page: index.html, and confusion_matrix.png, .svg and its gallery beside it.
 
-This file and report.html decide how a report looks; every number on the page comes out of the report.
+This file and report.html decide what stands on the page; every number on it comes out of the report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
+from ferlab import files
 from ferlab.data.faces import Faces
-from ferlab.expressions import EXPRESSIONS, K
+from ferlab.errors import FerlabError
+from ferlab.expressions import EXPRESSIONS
 from ferlab.files import Json, write_bytes, write_text
-from ferlab.pages.figures import THEMES, both_themes, data_uri, drawn
-from ferlab.pages.page import GALLERIES, cards, galleries_file, template
+from ferlab.pages import findings, links, report_figures
+from ferlab.pages.figures import drawn
+from ferlab.pages.page import GALLERIES, Head, Made, cards, commits, details, galleries_file, template
+from ferlab.pages.sections import PageTable
 from ferlab.pages.words import readable
 
 MISTAKES = 24  # faces in the gallery
+_PER_MEMBER = {
+    "weights": "weight",
+    "temperatures": "temperature",
+    "class_weights": "class weights",
+    "seed": "seed",
+    "best_epoch": "best epoch",
+    "parameters": "parameters",
+    "commit": "commit",
+    "weights_sha256": "sha256 of the weights",
+}
 
 
 def write(
@@ -30,42 +42,82 @@ def write(
     metrics_rows: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write the page of a report on N faces of the split `title`, and beside it its matrix and `GALLERIES`."""
-    pictures = pictures_of(report, metrics_rows)
-    write_bytes(folder / "confusion_matrix.svg", _confusion(report, "light", "svg"))
-    write_bytes(folder / "confusion_matrix.png", _confusion(report, "light", "png"))
+    matrix = np.asarray(report["confusion_matrix"])
+    for kind in ("svg", "png"):
+        write_bytes(folder / f"confusion_matrix.{kind}", drawn(report_figures.confusion_matrix, matrix, "light", kind))
     mistakes = _mistakes(probabilities, faces)
     write_bytes(folder / GALLERIES, galleries_file({"mistakes": mistakes}))
+    page = folder / links.PAGE
     html = template("report.html").render(
+        head=_head(page, report, title),
+        made=_made(page, report),
         report=report,
         title=title,
-        views=report.get("views"),
-        pictures=pictures,
+        pictures=report_figures.of_report(report, metrics_rows),
+        members=members(report),
         mistakes=mistakes,
-        details=details(report),
     )
-    page = folder / "index.html"
     write_text(page, html)
     return page
 
 
-def pictures_of(report: Mapping[str, Any], metrics_rows: Sequence[Mapping[str, Any]] = ()) -> Json:
-    """A report's `confusion`, `reliability` and `curves` (None without rows of metrics.csv), each for both themes."""
-    confusion = {theme: data_uri(_confusion(report, theme, "svg"), "svg+xml") for theme in THEMES}
-    lines = curves(metrics_rows)
-    return {
-        "confusion": confusion,
-        "reliability": both_themes(_reliability, report["reliability"]),
-        "curves": both_themes(_training, lines) if lines else None,
+def members(report: Mapping[str, Any]) -> PageTable | None:
+    """A row for each member of an ensemble, with what the members do not share; None of a single run."""
+    names = report["members"]
+    if len(names) < 2:
+        return None
+    columns = {
+        head: report[key]
+        for key, head in _PER_MEMBER.items()
+        if isinstance(report.get(key), list) and len(report[key]) == len(names)
     }
+    rows = [[name, *(_short(values[i]) for values in columns.values())] for i, name in enumerate(names)]
+    return PageTable(["member", *columns], rows)
 
 
-def details(report: Mapping[str, Any]) -> dict[str, str]:
-    """What a report says of where its numbers come from, in words."""
-    return {k: readable(v) for k, v in report.items() if k in _PROVENANCE and v not in (None, {}, [])}
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = f"{value:,}" if isinstance(value, int) else readable(value)
+    return text if len(text) < 40 else text[:12]  # of a checksum, which stands whole in the provenance
 
 
-def _confusion(report: Mapping[str, Any], theme: str, kind: str) -> bytes:
-    return drawn(_confusion_matrix, np.asarray(report["confusion_matrix"]), theme, kind)
+def _head(page: Path, report: Mapping[str, Any], title: str) -> Head:
+    views = report.get("views") or ()
+    of = [report["data"], title, f"views: {report['tta']}" + (f" ({len(views)})" if views else "")]
+    return Head("evaluation", of, report["name"], findings.of_report(report, _single(page, report)), links.around(page))
+
+
+def _made(page: Path, report: Mapping[str, Any]) -> Made:
+    home, elsewhere = page.parents[2], page.parent.parent.name != links.REPORTS
+    what = f"weights={report['name']}.onnx" if report.get("export") else links.runs_word(home)
+    words = [what, f"split={report['split']}"] + ([] if report.get("export") else [f"tta={report['tta']}"])
+    words += [f"data={report['data']}"] if elsewhere else []
+    return Made(
+        [f"python -m ferlab.evaluate {' '.join(words)}"],
+        commits(report),
+        links.files_of(page, ["report.json", "predicted.npy", "labels.npy", "probabilities.npy"]),
+        details(stated(report)),
+    )
+
+
+def stated(report: Mapping[str, Any]) -> Json:
+    """What a report says of where its numbers come from, in the order of a page."""
+    return {key: report[key] for key in _PROVENANCE if key in report}
+
+
+def _single(page: Path, report: Mapping[str, Any]) -> Json | None:
+    """The report of the same weights on the same faces in a single view; None where there is none to compare."""
+    place = page.parent.name
+    if report["tta"] == "none" or not place.endswith(f"-{report['tta']}"):
+        return None
+    single = place.removesuffix(report["tta"]) + "none"
+    try:
+        other: Json = files.read_json(page.parent.with_name(single) / "report.json", "")
+    except FerlabError:
+        return None
+    same = all(other.get(key) == report.get(key) for key in ("weights_sha256", "faces_sha256", "n"))
+    return other if same and isinstance(other.get("correct"), int) else None
 
 
 _PROVENANCE = [
@@ -102,86 +154,8 @@ _PROVENANCE = [
     "stores",
     "config",
     "environment",
+    "export",
 ]
-
-
-def _confusion_matrix(figure: Figure, matrix: np.ndarray, colours: dict[str, str]) -> None:
-    figure.set_size_inches(4.4, 4.1)
-    axes = figure.add_subplot()
-    share = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)  # of the row's faces; a class without faces stays 0
-    axes.imshow(share, vmin=0, vmax=1, cmap=LinearSegmentedColormap.from_list("share", colours["map"]))
-    below, above = ("black", "white") if colours is THEMES["light"] else ("white", "black")
-    for row, column in np.ndindex(matrix.shape):
-        axes.text(
-            column,
-            row,
-            f"{100 * share[row, column]:.0f}\n({matrix[row, column]})" if matrix[row].sum() else "–",
-            ha="center",
-            va="center",
-            fontsize=8,
-            color=above if share[row, column] > 0.5 else below,
-        )
-    axes.set_xticks(range(K), EXPRESSIONS, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(K), EXPRESSIONS)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("label")
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
-
-
-def _reliability(figure: Figure, bins: list[Json], colours: dict[str, str]) -> None:
-    figure.set_size_inches(4.4, 4.1)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    width = 1 / len(bins)
-    held = [b for b in bins if b["n"]]
-    places = [b["up_to"] - width / 2 for b in held]
-    upper.plot([0, 1], [0, 1], color=colours["faint"], linestyle="--", label="as right as sure")
-    upper.bar(places, [b["accuracy"] for b in held], width=0.85 * width, color=colours["first"], alpha=0.75)
-    upper.plot([b["confidence"] for b in held], [b["accuracy"] for b in held], "o", color=colours["second"], ms=4)
-    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
-    lower.bar(places, [b["n"] for b in held], width=0.85 * width, color=colours["faint"])
-    lower.set(xlabel="confidence (highest probability)", ylabel="faces")
-    upper.legend(frameon=False, loc="upper left")
-    for axes in (upper, lower):
-        axes.spines[["top", "right"]].set_visible(False)
-
-
-def curves(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[tuple[float, float]]]]:
-    """Rows of metrics.csv -> panel -> metric -> (epoch, value) pairs; cells that hold no number are left out."""
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for row in rows:
-        for name, cell in row.items():
-            stage, _, kind = str(name).partition("/")
-            point = _number(row.get("epoch")), _number(cell)
-            if stage in ("train", "val") and kind in ("loss", "accuracy", "macro_recall") and None not in point:
-                found.setdefault("loss" if kind == "loss" else "ratio", {}).setdefault(name, []).append(point)
-    return {panel: found[panel] for panel in ("loss", "ratio") if panel in found}
-
-
-def _number(cell: Any) -> float | None:
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        return None
-    return value if np.isfinite(value) else None
-
-
-def _training(figure: Figure, curves: dict[str, dict[str, list]], colours: dict[str, str]) -> None:
-    figure.set_size_inches(4.4, 1.9 * len(curves) + 0.4)
-    panels = np.atleast_1d(figure.subplots(len(curves), 1, sharex=True))
-    for axes, (panel, lines) in zip(panels, curves.items(), strict=True):
-        for name, points in lines.items():
-            axes.plot(
-                *zip(*points, strict=True),
-                color=colours["first"] if name.startswith("val") else colours["second"],
-                linestyle=":" if name.endswith("macro_recall") else "-",
-                marker="o" if len(points) == 1 else None,
-                label=name,
-            )
-        axes.set_ylabel("loss" if panel == "loss" else "accuracy, recall")
-        axes.legend(frameon=False, fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[-1].set_xlabel("epoch")
 
 
 def _mistakes(probabilities: np.ndarray, faces: Faces) -> list[Json]:

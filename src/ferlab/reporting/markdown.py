@@ -27,13 +27,13 @@ def by_labels(reports: Sequence[Report]) -> dict[str, list[Report]]:
     """Reports by the label system that they were measured with: those of one are compared with each other alone."""
     found: dict[str, list[Report]] = {}
     for r in reports:
-        found.setdefault(r.get("label_system") or labels.named(str(r.get("data"))), []).append(r)
+        found.setdefault(label_system(r), []).append(r)
     return found
 
 
-def table(reports: Sequence[Report], split: str | None = None, tta: str | None = None) -> str:
-    """The table that `cells` gives, as Markdown with its caption."""
-    return markdown(*cells(reports, split, tta)) + "\n\n" + CAPTION
+def label_system(stated: Mapping[str, Any]) -> str:
+    """The label system that a report or a run states; of older ones, that of their data."""
+    return str(stated.get("label_system") or labels.named(str(stated.get("data"))))
 
 
 def cells(

@@ -10,20 +10,19 @@ from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 from ferlab import commandline
-from ferlab.commandline import matching
 from ferlab.errors import FerlabError
 from ferlab.evaluation.report import ELSEWHERE
 from ferlab.files import refuse_name
+from ferlab.pages.links import GROUPS
 from ferlab.reporting import markdown, published, written_studies
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.published import Entry
-from ferlab.reporting.reports import load_report
+from ferlab.reporting.reports import homes, load_report
 from ferlab.reporting.written_studies import WrittenStudy
 from ferlab.runs import directory, shapes
 from ferlab.studies.kinds import KINDS, Kind
 
 R = TypeVar("R")
-_GROUPS = ("ensembles", "exported")  # folders in outputs whose folders are meant
 _INFO = ("model", "data", "class_weights", "seed", "commit", "best_epoch", "parameters", "environment")
 
 
@@ -163,14 +162,12 @@ def portable(record: Record) -> Record:
         return record
     if record.path.is_relative_to(Path.cwd()):
         return replace(record, path=record.path.relative_to(Path.cwd()))
-    group = () if record.run else _GROUPS[:1]
+    group = () if record.run else GROUPS[:1]
     return replace(record, path=Path("outputs", *group, record.path.name))
 
 
 def _directories(pattern: str, known: Mapping[Path, Record]) -> dict[Path, Record]:
-    found = matching(pattern)
-    paths = [inner for path in found for inner in (sorted(path.iterdir()) if path.name in _GROUPS else [path])]
-    here = {path: record for path in paths if (record := known.get(path) or _read(path))}
+    here = {path: record for path in homes(pattern) if (record := known.get(path) or _read(path))}
     if not here:
         there = sorted({p.parent.as_posix() for p in Path().glob(f"*/*/{directory.INFO}")})
         raise FerlabError(

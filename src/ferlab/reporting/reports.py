@@ -11,7 +11,8 @@ from ferlab import files
 from ferlab.commandline import matching, typed
 from ferlab.errors import FerlabError
 from ferlab.evaluation.report import ELSEWHERE
-from ferlab.reporting import markdown, published
+from ferlab.pages.links import GROUPS
+from ferlab.reporting import markdown, published, ranking
 from ferlab.reporting.markdown import Report
 from ferlab.runs import shapes
 
@@ -55,10 +56,8 @@ def _named(pattern: str, data: str | None) -> list[Report]:
     entries = published.named(pattern) if data is None else None
     if entries is not None:
         return [report for entry in entries for report in entry.reports]
-    # outputs/* also holds outputs/ensembles, whose reports lie one folder deeper.
     inner = "reports/*" if data is None else f"{ELSEWHERE}/{glob.escape(data)}-*"
-    globs = (f"{inner}/report.json", f"*/{inner}/report.json")
-    paths = sorted({path for place in matching(pattern) for one in globs for path in place.glob(one)})
+    paths = sorted({path for home in homes(pattern) for path in home.glob(f"{inner}/report.json")})
     if not paths:
         raise FerlabError(
             f"runs={pattern!r} has no {inner}/report.json; type python -m ferlab.evaluate {typed('runs', pattern)} "
@@ -66,6 +65,13 @@ def _named(pattern: str, data: str | None) -> list[Report]:
         )
     found = [load_report(path) for path in paths]
     return found if data is None else [report for report in found if report.get("data") == data]
+
+
+def homes(pattern: str | Path) -> list[Path]:
+    """The directories that a path or a glob names; outputs/ensembles and outputs/exported stand for what is in them."""
+    return [
+        inner for path in matching(pattern) for inner in (sorted(path.iterdir()) if path.name in GROUPS else [path])
+    ]
 
 
 class Tests(NamedTuple):
@@ -109,7 +115,8 @@ def compare(
 def _compared(reports: Sequence[Report], against: str | None, split: str | None, tta: str | None) -> str:
     split, tta = detail(reports, split, tta)
     found = mcnemar_tests(reports, split, tta, against)
-    parts = [markdown.table(reports, split, tta), found.title]
+    head, body, others = ranking.cells(reports, split, tta)
+    parts = [markdown.markdown(head, body), markdown.CAPTION + others, found.title]
     parts += [markdown.markdown(found.head, found.rows)] if found.rows else []
     parts += ["Left out: " + "; ".join(found.left_out) + "."] if found.left_out else []
     return "\n\n".join(parts)

@@ -5,27 +5,24 @@ nobody measured is named with the command that measures it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from ferlab import files
 from ferlab.data.faces import split_title
 from ferlab.expressions import EXPRESSIONS
-from ferlab.pages.page import template
-from ferlab.pages.report_page import curves, details, pictures_of
-from ferlab.pages.sections import PageFigure, PageTable, Section, figure
-from ferlab.pages.words import listed, percent, readable
-from ferlab.reporting import markdown, study_tables
+from ferlab.pages import findings, links, report_figures, report_page
+from ferlab.pages.links import Link
+from ferlab.pages.page import Head, Made, commits, details, template
+from ferlab.pages.sections import PageTable, Section
+from ferlab.pages.words import listed
+from ferlab.reporting import markdown, ranking, study_tables, training_curves
 from ferlab.reporting.markdown import Report
 from ferlab.reporting.records import Record
 from ferlab.reporting.reports import detail, mcnemar_tests
 from ferlab.reporting.written_studies import WrittenStudy, galleries
 from ferlab.studies.kinds import KINDS
-
-_PANELS = {"val/accuracy": "Accuracy on val", "val/loss": "Loss on val", "train/loss": "Loss in training"}
-_DASHES = ("-", "--", "-.", ":")
 
 
 def write(
@@ -53,21 +50,57 @@ def write(
     title = _title(data, split, tta)
     several = len(records) > 1
     html = template("summary.html").render(
-        title=f"{len(records)} runs compared" if several else records[0].name,
-        data=", ".join(data),
-        lead=f"Shown in detail: {title}. Every number comes from a file that a command has written; nothing was "
-        "measured for this page.",
+        head=Head(
+            "summary",
+            data,
+            f"{len(records)} runs compared" if several else records[0].name,
+            [*_findings(reports, shown, several), f"Shown in detail: {title}."],
+            _links(path, records),
+        ),
         compared=[
             _accuracies(shown, reports, split, tta, against),
-            *_training(records, curves_below=bool(len(records) == 1 and shown[0][1])),
+            *training_curves.sections(records, curves_below=not several and shown[0][1] is not None),
             *_by_expression(shown, title),
             *(study_tables.compared(records) if several else ()),
         ],
-        runs=[_run(record, report, _title(data, split, record.frozen or tta), split, tta) for record, report in shown],
+        runs=[
+            _run(path, record, report, _title(data, split, record.frozen or tta), (split, tta), several)
+            for record, report in shown
+        ],
         looks=[_looks(records, looks)],
+        made=Made([_command(records, split, tta)]),
     )
     files.write_text(path, html)
     return path
+
+
+def _findings(reports: Sequence[Report], shown: Sequence[tuple[Record, Any]], several: bool) -> list[str]:
+    """What several runs, or the report of one, say in sentences."""
+    if several:
+        return [ranking.best(name, group) for name, group in markdown.by_labels(reports).items()]
+    record, report = shown[0]
+    if report is None:
+        return ["No report was written yet."]
+    single = record.report(report["split"], "none") if report["tta"] != "none" else None
+    same = single and single.get("faces_sha256") == report.get("faces_sha256")
+    return findings.of_report(report, single if same else None)
+
+
+def _links(page: Path, records: Sequence[Record]) -> list[Link]:
+    """To the index beside the page, and for one run to its own pages."""
+    listed_there = any(
+        links.site_of(r.path).resolve() == page.parent.resolve() and links.pages_of(r.path) for r in records
+    )
+    found = [Link("All runs", links.PAGE)] if listed_there else []
+    return found + (_pages(page, records[0]) if len(records) == 1 else [])
+
+
+def _pages(page: Path, record: Record) -> list[Link]:
+    return [Link(name, links.between(page, path)) for name, path in links.pages_of(record.path)]
+
+
+def _command(records: Sequence[Record], split: str, tta: str) -> str:
+    return f"python -m ferlab.summarise {study_tables.named(records)} split={split} tta={tta}"
 
 
 def _accuracies(
@@ -75,15 +108,15 @@ def _accuracies(
 ) -> Section:
     without = study_tables.evaluate([record for record, report in shown if report is None], split, tta)
     if not reports:
-        return Section("Accuracy", "No run has a report yet.", commands=without)
+        return Section("Ranking", "No run has a report yet.", commands=without)
+    anchors = {record.name: f"#run-{i}" for i, (record, _) in enumerate(shown, 1)} if len(shown) > 1 else {}
     groups = markdown.by_labels(reports)
-    made = [
-        PageTable(
-            *markdown.cells(group, *markdown.detail(group, split, tta)),
-            markdown.CAPTION + (f" Measured with the labels of {name}." if len(groups) > 1 else ""),
-        )
-        for name, group in groups.items()
-    ]
+    made = [ranking.ranked(group, split, tta, anchors) for group in groups.values()]
+    if len(groups) > 1:
+        made = [
+            replace(table, caption=f"{table.caption} Measured with the labels of {name}.")
+            for name, table in zip(groups, made, strict=True)
+        ]
     tested = mcnemar_tests(reports, split, tta, against)
     left_out = f"Left out: {'; '.join(tested.left_out)}." if tested.left_out else ""
     if tested.rows:
@@ -92,65 +125,7 @@ def _accuracies(
     if without:
         counted = ", each a look that the ledger counts" if split == "test" else ""
         text += f" Not measured on {split} with tta={tta}, which these commands do{counted}:"
-    return Section("Accuracy", text.strip(), made, commands=without)
-
-
-def _training(records: Sequence[Record], curves_below: bool) -> list[Section]:
-    trained = [record for record in records if record.run]
-    lines = {r.name: {k: v for panel in curves(r.curves()).values() for k, v in panel.items()} for r in trained}
-    lines = {name: found for name, found in lines.items() if found.keys() & _PANELS.keys()}
-    rows = []
-    for record in trained:
-        info, best = (
-            record.info,
-            max(lines.get(record.name, {}).get("val/accuracy", ()), key=lambda p: p[1], default=None),
-        )
-        told = [info.get(key) for key in ("status", "epochs", "best_epoch", "parameters", "seconds")]
-        device = info.get("environment", {}).get("device", "–")
-        rows.append([record.name, *("–" if t is None else f"{t:,}" if isinstance(t, int) else str(t) for t in told)])
-        rows[-1] += [percent(best[1]) if best else "–", device]
-    head = ["run", "status", "epochs", "best epoch", "parameters", "seconds", "best val accuracy %", "device"]
-    if not rows:
-        return []
-    text = "" if len(lines) == len(trained) else "A run without metrics.csv has no curve."
-    figures = [_curve(metric, lines, _groups(trained)) for metric in _PANELS] if lines and not curves_below else []
-    return [Section("Training", text, [PageTable(head, rows)], figures, beside=True)]
-
-
-def _curve(metric: str, lines: Mapping[str, Any], group_of: Mapping[str, str]) -> PageFigure:
-    """One metric of all runs over epochs."""
-    points = {name: found[metric] for name, found in lines.items() if metric in found}
-    last = "; ".join(f"{name} {found[-1][1]:.3f} in epoch {found[-1][0]:.0f}" for name, found in points.items())
-    title = f"{_PANELS[metric]} over epochs; seeds of one configuration look alike"
-    return figure(
-        _overlaid, (points, group_of), f"{_PANELS[metric]} over epochs, a line a run, at last: {last}.", title
-    )
-
-
-def _groups(trained: Sequence[Record]) -> dict[str, str]:
-    """Name of each run -> of its configuration."""
-    return {r.name: markdown.row_name({"name": r.name, "seed": r.info.get("seed")}) for r in trained}
-
-
-def _overlaid(drawing: Figure, content: tuple[Mapping, Mapping], colours: Mapping[str, Any]) -> None:
-    points, group_of = content
-    groups = list(dict.fromkeys(group_of[name] for name in points))
-    drawing.set_size_inches(4.4, 2.9 + 0.16 * len(groups))
-    axes = drawing.add_subplot()
-    for name, found in points.items():
-        group = groups.index(group_of[name])
-        axes.plot(
-            *zip(*found, strict=True),
-            color=colours["lines"][group % len(colours["lines"])],
-            linestyle=_DASHES[group % len(_DASHES)],
-            linewidth=1.1,
-            marker="o" if len(found) == 1 else None,
-            label=group_of[name],
-        )
-    axes.set_xlabel("epoch")
-    axes.spines[["top", "right"]].set_visible(False)
-    handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    drawing.legend(handles.values(), handles, loc="outside lower left", frameon=False, fontsize=8)
+    return Section("Ranking", text.strip(), made, commands=without)
 
 
 def _by_expression(shown: Iterable[tuple[Record, Any]], title: str) -> list[Section]:
@@ -175,8 +150,10 @@ def _recall(row: Sequence[int], k: int) -> str:
     return markdown.share(row[k], sum(row)) if sum(row) else "–"
 
 
-def _run(record: Record, report: Report | None, title: str, split: str, tta: str) -> dict[str, Any]:
-    """What the template shows of one run."""
+def _run(
+    page: Path, record: Record, report: Report | None, title: str, detail: tuple[str, str], several: bool
+) -> dict[str, Any]:
+    """What the template shows of one run; beside others without figures, which its own pages have."""
     info = record.info
     about = [
         info.get("model"),
@@ -184,35 +161,38 @@ def _run(record: Record, report: Report | None, title: str, split: str, tta: str
         f"class weights {info.get('class_weights')}",
         f"seed {listed(info.get('seed'))}",
     ]
-    rows = record.curves()
     gallery = galleries(report["folder"]).get("mistakes") if report else None
-    counted = " (a look that the ledger counts)" if split == "test" else ""
-    missing = [] if report else [(f"Report, {title}{counted}", *study_tables.evaluate([record], split, tta))]
-    if report and gallery is None:
-        # What was measured is not measured again for its pictures on test: that would be a look.
-        missing.append(
-            (
-                "Gallery of mistakes, which older reports have not",
-                *study_tables.evaluate([record], "val", tta),
-            )
-        )
-    missing += [(kind.title, record.command(kind)) for kind in KINDS.values() if record.lacks(kind)]
-    if report or record.reports:
-        told = details(report or record.reports[0])
-    else:
-        config = record.run.config if record.run else None
-        told = {key: readable(value) for key, value in {**info, "config": config}.items()}
+    known = report or (record.reports[0] if record.reports else None)
+    config = record.run.config if record.run else None
+    of = report_page.stated(known) if known else {**info, "config": config}
     return {
         "name": record.name,
         "about": " · ".join(str(part) for part in about if part is not None),
         "title": title,
         "report": report,
-        "pictures": pictures_of(report, rows) if report else None,
-        "mistakes": gallery,
-        "studies": [_study(study, report) for study in record.studies],
-        "missing": missing,
-        "details": told,
+        "pages": _pages(page, record) if several else [],
+        "by_expression": report_figures.by_expression(report) if report else None,
+        "pictures": report_figures.of_report(report, record.curves()) if report and not several else None,
+        "mistakes": None if several else gallery,
+        "studies": [] if several else [_study(study, report) for study in record.studies],
+        "missing": _missing(record, report, title, detail, gallery is None),
+        "commits": commits(of),
+        "details": details({key: value for key, value in of.items() if key != "config" or not several}),
     }
+
+
+def _missing(
+    record: Record, report: Report | None, title: str, detail: tuple[str, str], no_gallery: bool
+) -> list[tuple[str, str]]:
+    """What nobody measured, each with the command that does."""
+    split, tta = detail
+    counted = " (a look that the ledger counts)" if split == "test" else ""
+    missing = [] if report else [(f"Report, {title}{counted}", study_tables.evaluate([record], split, tta)[0])]
+    if report and no_gallery:
+        # What was measured is not measured again for its pictures on test: that would be a look.
+        (again,) = study_tables.evaluate([record], "val", tta)
+        missing.append(("Gallery of mistakes, which older reports have not", again))
+    return missing + [(kind.title, record.command(kind)) for kind in KINDS.values() if record.lacks(kind)]
 
 
 def _study(study: WrittenStudy, report: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -52,8 +52,8 @@ def calibrate(study: Study, config: Mapping[str, Any]) -> CalibrationRecord:
         ],
         abstention=_abstention(confidence, correct, fitted),
     )
-    pictures = {"reliability.png": png(calibration_page.reliability, record)}
-    study.write(asdict(record), calibration_page.sections(record, Shown()), pictures)
+    pictures = {"reliability.png": png(calibration_page.diagrams, record)}
+    study.write(record, calibration_page, Shown(), pictures)
     if fits:
         files.write_json(_place(study.home, fitted.tta, own), asdict(fitted))
     return record

@@ -1,16 +1,40 @@
 """A record of `ferlab.calibrate` -> its page, its row in a comparison and its lines of a model card."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ferlab.pages import reliability
 from ferlab.pages.sections import PageTable, Section, Shown, figure
 from ferlab.pages.words import ends, percent
-from ferlab.studies.calibration_record import Abstention, CalibrationRecord
+from ferlab.studies.calibration_record import Abstention, CalibrationRecord, Probabilities
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURES: dict[str, str] = {}
+_RELIABILITY = "Reliability diagram: accuracy against confidence in 15 bins,"
+
+
+def findings(record: CalibrationRecord) -> list[str]:
+    """Sentences on top of the page."""
+    bins = [b for b in record.before.reliability if b.n]
+    over = sum(b.n * (b.confidence or 0) for b in bins) / sum(b.n for b in bins) - record.before.accuracy
+    before, after, a = percent(record.before.ece), percent(record.after.ece), record.abstention
+    fell = "falls" if record.after.ece < record.before.ece else "does not fall"
+    lines = [
+        f"On average its confidence is {percent(abs(over))} points too {'high' if over > 0 else 'low'}.",
+        f"With temperature {record.temperature:.2f} the calibration error {fell}: {before} % before, {after} % after.",
+    ]
+    if a.threshold is None:
+        return [*lines, _no_threshold(a)]
+    if a.coverage == 1:
+        return [*lines, f"Every face may keep its label, for {percent(a.wanted_accuracy)} % right ones on val."]
+    return [
+        *lines,
+        f"From confidence {a.threshold:.2f} on it labels {percent(a.coverage)} % of the faces, and "
+        f"{percent(a.accuracy)} % of these labels are right.",
+    ]
 
 
 def sections(record: CalibrationRecord, shown: Shown) -> list[Section]:
@@ -21,15 +45,22 @@ def sections(record: CalibrationRecord, shown: Shown) -> list[Section]:
         if record.fitted_here
         else "The temperature and the threshold were fitted on val before and kept."
     )
-    alt = "Reliability diagram: accuracy against confidence in 15 bins, before and after temperature scaling."
     return [
         Section(
             "Calibration",
             f"A net is calibrated if a share c of the predictions with confidence c is right. {where}",
             [_errors(record)],
-            [figure(reliability, record, alt)],
+            [
+                figure(_one, (name, p), f"{_RELIABILITY} {name}.", file=f"reliability_{i}", values=_values(p))
+                for i, (name, p) in enumerate(_both(record).items(), 1)
+            ],
         ),
-        Section("Accuracy at coverage", _abstention(record), [_coverage(record)]),
+        Section(
+            "Accuracy at coverage",
+            _abstention(record),
+            [_coverage(record)],
+            [figure(_kept, record, "Accuracy of the most confident faces by their share, with its 95 % interval.")],
+        ),
     ]
 
 
@@ -99,18 +130,32 @@ def _threshold(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def reliability(drawing: "Figure", record: CalibrationRecord, colours: Mapping[str, Any]) -> None:
+def diagrams(drawing: "Figure", record: CalibrationRecord, colours: Mapping[str, Any]) -> None:
     """Draw the reliability diagrams before and after scaling, side by side."""
-    drawing.set_size_inches(8.4, 3.6)
-    titles = {"without scaling": record.before, f"temperature {record.temperature:.2f}": record.after}
-    for axes, (title, p) in zip(drawing.subplots(1, 2, sharey=True), titles.items(), strict=True):
-        bins = [b for b in p.reliability if b.n]
-        width = 1 / len(p.reliability)
-        axes.plot([0, 1], [0, 1], color=colours["faint"], linestyle="--", label="calibrated")
-        places = [b.up_to - width / 2 for b in bins]
-        axes.bar(places, [b.accuracy for b in bins], width=0.85 * width, color=colours["first"], alpha=0.75)
-        axes.plot([b.confidence for b in bins], [b.accuracy for b in bins], "o", color=colours["second"], ms=4)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", title=f"{title}: {percent(p.ece)} %")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, loc="upper left")
-    drawing.axes[0].set_ylabel("accuracy")
+    bins = {f"{name}: {percent(p.ece)} %": [asdict(b) for b in p.reliability] for name, p in _both(record).items()}
+    reliability.diagrams(drawing, bins, colours)
+
+
+def _both(record: CalibrationRecord) -> dict[str, Probabilities]:
+    return {"without scaling": record.before, f"temperature {record.temperature:.2f}": record.after}
+
+
+def _one(drawing: "Figure", content: tuple[str, Probabilities], colours: Mapping[str, Any]) -> None:
+    name, p = content
+    reliability.diagrams(drawing, {f"{name}: {percent(p.ece)} %": [asdict(b) for b in p.reliability]}, colours)
+
+
+def _values(p: Probabilities) -> list[Sequence[Any]]:
+    return [reliability.HEAD, *reliability.rows([asdict(b) for b in p.reliability])]
+
+
+def _kept(drawing: "Figure", record: CalibrationRecord, colours: Mapping[str, Any]) -> None:
+    drawing.set_size_inches(4.4, 3.2)
+    axes = drawing.add_subplot()
+    held = [(100 * at.coverage, at.accuracy, *at.interval95) for at in record.coverage if at.interval95]
+    share, accuracy, low, high = zip(*held, strict=True) if held else ((), (), (), ())
+    bottom, top = ([100 * end for end in ends] for ends in (low, high))
+    axes.fill_between(share, bottom, top, color=colours["first"], alpha=0.2)
+    axes.plot(share, [100 * a for a in accuracy], "o-", color=colours["first"], ms=4)
+    axes.set(xlabel="most confident faces %", ylabel="right %", xlim=(0, 102))
+    axes.spines[["top", "right"]].set_visible(False)

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -220,7 +220,7 @@ def _claims(
 def _write(study: Study, record: ExplanationRecord, maps: Maps, rows: np.ndarray) -> None:
     shown, pictures = explanation_figures.sheets(maps, record.settings["shown"])
     pictures["sanity.png"] = png(explanation_page.sanity, record)
-    study.write(asdict(record), explanation_page.sections(record, shown), pictures)
+    study.write(record, explanation_page, shown, pictures)
     arrays: dict[str, Any] = {name: m.astype(np.float16) for name, m in maps.by_method.items()}
     with files.replacing(study.folder / "maps.npz") as file:
         np.savez_compressed(file, row=rows, target=maps.target, **arrays)

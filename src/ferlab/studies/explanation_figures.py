@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,12 @@ from ferlab.pages.sections import Shown, figure, png
 from ferlab.studies import face_regions
 from ferlab.studies.explanation_page import MEANS, PICTURES, SINGLE
 
+_ZERO = 1e-12
+_OPAQUE = np.ones((SIDE, SIDE))
 _STEP = SIDE + 3  # from picture to picture on a sheet
+
+
+Row = Sequence[np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,10 @@ class Maps:
 def sheets(maps: Maps, each: int) -> tuple[Shown, dict[str, bytes]]:
     """Both sheets as figures for the page and as PNG files; `each`: single faces of each expression."""
     drawn = {MEANS: (_mean_maps, maps), SINGLE: (_single_faces, maps.of_each(each))}
-    figures = {name: figure(draw, of, PICTURES[name], kind="png") for name, (draw, of) in drawn.items()}
+    figures = {
+        name: figure(draw, of, PICTURES[name], kind="png", file=Path(name).stem, wide=True)
+        for name, (draw, of) in drawn.items()
+    }
     return Shown(figures), {name: png(draw, of) for name, (draw, of) in drawn.items()}
 
 
@@ -48,7 +57,7 @@ def _mean_maps(drawing: Figure, of: Maps, colours: Mapping[str, Any]) -> None:
         here = of.target == k
         face = of.pixels[here].mean(0)
         # Each face's map counts alike, however large its logit is.
-        scales = (np.maximum(np.abs(m[here]).max((1, 2), keepdims=True), 1e-12) for m in of.by_method.values())
+        scales = (np.maximum(np.abs(m[here]).max((1, 2), keepdims=True), _ZERO) for m in of.by_method.values())
         means = ((m[here] / scale).mean(0) for m, scale in zip(of.by_method.values(), scales, strict=True))
         rows.append([_grey(face), *(_over(face, mean) for mean in means)])
         names.append(f"{EXPRESSIONS[k]} ({here.sum()})")
@@ -66,9 +75,12 @@ def _single_faces(drawing: Figure, of: Maps, colours: Mapping[str, Any]) -> None
     _sheet(drawing, rows, names, ["face", *of.by_method])
 
 
-def _over(face: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A map over a faint face, RGB [48,48,3]: red for, blue against, scaled by its own largest value."""
-    scaled = values / max(float(np.abs(values).max()), 1e-12)
+def _over(face: np.ndarray, values: np.ndarray) -> np.ndarray | None:
+    """A map over a faint face, RGB [48,48,3]: red for, blue against, scaled by its own largest value; None of zeros."""
+    largest = float(np.abs(values).max())
+    if largest < _ZERO:
+        return None
+    scaled = values / largest
     share = np.clip(np.abs(scaled), 0, 0.75)[..., None]
     mixed = (1 - share) * _grey(face) + share * colormaps["seismic"]((scaled + 1) / 2)[..., :3]
     return np.clip(mixed, 0, 1)  # float32 rounds to just above 1
@@ -78,17 +90,26 @@ def _grey(face: np.ndarray) -> np.ndarray:
     return np.repeat(face[..., None] / 255.0, 3, axis=2)
 
 
-def _sheet(drawing: Figure, rows: Sequence[Sequence[np.ndarray]], names: Sequence[str], heads: Sequence[str]) -> Axes:
-    """Pictures RGB [48,48,3] in rows and columns, as one image: hundreds of axes would take a minute to draw."""
-    sheet = np.ones((_STEP * len(rows), _STEP * len(heads), 3))
+def _sheet(drawing: Figure, rows: Sequence[Row], names: Sequence[str], heads: Sequence[str]) -> Axes:
+    """Pictures RGB [48,48,3] in rows and columns, as one image: hundreds of axes would take a minute to draw.
+
+    None stands for a map that is empty. What lies between the pictures is clear, for pages of any colour.
+    """
+    sheet = np.zeros((_STEP * len(rows), _STEP * len(heads), 4))
     for y, row in enumerate(rows):
         for x, picture in enumerate(row):
-            sheet[_STEP * y : _STEP * y + SIDE, _STEP * x : _STEP * x + SIDE] = picture
-    drawing.set_size_inches(1.35 * len(heads) + 1.4, 1.35 * len(rows) + 0.4)
+            if picture is not None:
+                sheet[_STEP * y : _STEP * y + SIDE, _STEP * x : _STEP * x + SIDE] = np.dstack([picture, _OPAQUE])
+    drawing.set_size_inches(0.76 * len(heads) + 1, 0.76 * len(rows) + 0.4)
     axes = drawing.add_subplot()
+    for y, row in enumerate(rows):
+        for x in (x for x, picture in enumerate(row) if picture is None):
+            axes.text(_STEP * x + SIDE / 2, _STEP * y + SIDE / 2, "empty", ha="center", va="center", fontsize=8)
     axes.imshow(sheet, interpolation="nearest")
     axes.set_yticks([_STEP * y + SIDE / 2 for y in range(len(rows))], names, fontsize=8)
-    axes.set_xticks([_STEP * x + SIDE / 2 for x in range(len(heads))], [h.replace("_", " ") for h in heads], fontsize=8)
+    axes.set_xticks(
+        [_STEP * x + SIDE / 2 for x in range(len(heads))], [h.replace("_", "\n") for h in heads], fontsize=8
+    )
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

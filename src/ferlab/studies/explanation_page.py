@@ -13,14 +13,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MEANS, SINGLE = "mean_maps.png", "faces.png"
+_EMPTY = "Empty: the method gives every pixel 0, as Grad-CAM does where no region speaks for the expression."
 PICTURES = {
-    MEANS: "Mean maps: a row for each expression, a column for each method, over the mean face.",
-    SINGLE: "Single faces: the face, then its map by each method; red speaks for the expression, blue against it.",
+    MEANS: "Mean maps: a row for each expression, a column for each method, over the mean face. " + _EMPTY,
+    SINGLE: "Single faces: the face, then its map by each method; red speaks for the expression, blue against it. "
+    + _EMPTY,
 }
 _ALIGNED = (
     "Faces are registered roughly at best, not by landmarks: boxes and means over faces are right to a few pixels. "
     "The boxes were drawn on the mean training face (outlined in the first picture)."
 )
+
+
+def findings(record: ExplanationRecord) -> list[str]:
+    """Sentences on top of the page."""
+    sound = record.sound
+    named = f": {', '.join(map(_words, sound))}" if sound else ""
+    lines = [f"{len(sound)} of {len(record.regions)} methods pass both checks of their maps{named}."]
+    for expression, by_method in record.claims.items():
+        regions = " and ".join(next(iter(by_method.values())).named)
+        verdicts = Counter(by_method[m].verdict for m in sound)
+        said = (
+            ", ".join(f"{verdict} by {n} method{'s' * (n > 1)}" for verdict, n in verdicts.items())
+            or "no method that may judge it"
+        )
+        lines.append(f"The poster's reading of {expression} ({regions}): {said}.")
+    return lines
+
+
+_SANITY = "Rank correlation of each method's map with the trained net's, by random layers."
 
 
 def sections(record: ExplanationRecord, shown: Shown) -> list[Section]:
@@ -114,7 +135,7 @@ def _trust(record: ExplanationRecord) -> Section:
         "deletes faster and inserts sooner than random maps of its grain (Petsiuk et al. 2018, arXiv:1806.07421). "
         "With random weights the map must change (Adebayo et al. 2018, arXiv:1810.03292).",
         [_checks(record), _randomised(record)],
-        [figure(sanity, record, "Rank correlation of each method's map with the trained net's, by random layers.")],
+        [figure(sanity, record, _SANITY, file="sanity", values=_sanity_values(record))],
     )
 
 
@@ -143,6 +164,15 @@ def _randomised(record: ExplanationRecord) -> PageTable:
     )
 
 
+def _sanity_values(record: ExplanationRecord) -> list[list[Any]]:
+    points = [
+        [name, share, correlation]
+        for name, of in record.sanity.items()
+        for share, correlation in zip(of.random_share, of.correlation, strict=True)
+    ]
+    return [["method", "share of random layers", "rank correlation"], *points]
+
+
 def _cost(record: ExplanationRecord) -> PageTable:
     rows = [[_words(name), f"{value:.1f}"] for name, value in record.seconds.items()]
     caption = f"{len(record.faces)} faces; at most {record.peak_memory_mb:.0f} MB of memory."
@@ -151,10 +181,10 @@ def _cost(record: ExplanationRecord) -> PageTable:
 
 def sanity(drawing: "Figure", record: ExplanationRecord, colours: Mapping[str, Any]) -> None:
     """Draw the rank correlation of each method's maps over the share of random layers."""
-    drawing.set_size_inches(6.4, 3.2)
+    drawing.set_size_inches(5.4, 3.4)
     axes = drawing.add_subplot()
-    for (name, of), mark in zip(record.sanity.items(), "osD^v", strict=False):
-        axes.plot([100 * s for s in of.random_share], of.correlation, marker=mark, ms=4, label=_words(name))
+    for (name, of), mark, ink in zip(record.sanity.items(), "osD^v", colours["lines"], strict=False):
+        axes.plot([100 * s for s in of.random_share], of.correlation, marker=mark, ms=4, color=ink, label=_words(name))
     axes.axhline(record.settings["sanity_limit"], color=colours["faint"], linestyle="--", linewidth=1)
     axes.axhline(0, color=colours["faint"], linewidth=1)
     axes.set(xlabel="layers with random weights, from the logits down (%)", ylabel="rank correlation")

@@ -28,6 +28,9 @@ class Page(Protocol[R_contra]):
 
     PICTURES: dict[str, str]
 
+    def findings(self, record: R_contra) -> list[str]:
+        """Sentences on top of the page."""
+
     def sections(self, record: R_contra, shown: Shown) -> list[Section]:
         """The page, without pictures and galleries where `shown` has none."""
 

@@ -5,7 +5,7 @@ The confusion matrix and the most confident mistakes are in the report and not r
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def _write(study: Study, record: MistakesRecord, galleries: dict[str, list[Json]
     pictures = {GALLERIES: galleries_file(galleries)}
     if record.ferplus:
         pictures["ferplus.png"] = png(mistakes_page.bars, record.ferplus)
-    study.write(asdict(record), mistakes_page.sections(record, Shown(galleries=galleries)), pictures)
+    study.write(record, mistakes_page, Shown(galleries=galleries), pictures)
 
 
 def _first(index: np.ndarray, order: np.ndarray, shown: int) -> np.ndarray:

@@ -17,6 +17,20 @@ PICTURES: dict[str, str] = {}
 _HEAD = ["faces", "right %", "95 % interval"]
 
 
+def findings(record: MistakesRecord) -> list[str]:
+    """Sentences on top of the page."""
+    lines = [
+        f"Right for {percent(record.clear.accuracy)} % of the {record.clear.n:,} clear faces and for "
+        f"{percent(record.ambiguous.accuracy)} % of the {record.ambiguous.n:,} ambiguous ones."
+    ]
+    if record.ferplus and record.errors:
+        share = percent(record.disputed_errors / record.errors) if record.disputed_errors is not None else "–"
+        lines.append(f"FER+ disputes the label of {record.disputed_errors} of the {record.errors} errors ({share} %).")
+    else:
+        lines.append(f"It is wrong for {record.errors} faces; these data have no second opinion of their labels.")
+    return lines
+
+
 def sections(record: MistakesRecord, shown: Shown) -> list[Section]:
     """Sections of the page; `shown` may hold the galleries `ambiguous`, `twins` and `issues`."""
     parts = [_ambiguous(record, shown)]
@@ -77,7 +91,7 @@ def _ferplus(record: MistakesRecord, shown: Shown) -> list[Section]:
             "Ten people voted on each face (Barsoum et al. 2016, arXiv:1608.01041). FER+ disputes the label of "
             f"{record.disputed_errors} of the {record.errors} faces that count as errors.",
             [PageTable(["FER+", *_HEAD], rows, "A majority is more than half of a face's votes.")],
-            [figure(bars, record.ferplus, alt)],
+            [figure(bars, record.ferplus, alt, file="ferplus", values=_values(record.ferplus))],
         ),
         Section(
             "Doubtful labels",
@@ -87,6 +101,11 @@ def _ferplus(record: MistakesRecord, shown: Shown) -> list[Section]:
     ]
 
 
+def _values(groups: Mapping[str, MeasuredAccuracy]) -> list[list[Any]]:
+    rows = [[name, of.n, of.correct, of.accuracy, *(of.interval95 or ())] for name, of in groups.items()]
+    return [["FER+", "faces", "right", "accuracy", "low", "high"], *rows]
+
+
 def _right(measured: MeasuredAccuracy) -> list[str]:
     interval = ends(measured.interval95) if measured.n else "no face"
     return [str(measured.n), percent(measured.accuracy), interval]
@@ -94,7 +113,7 @@ def _right(measured: MeasuredAccuracy) -> list[str]:
 
 def bars(drawing: "Figure", groups: Mapping[str, MeasuredAccuracy], colours: Mapping[str, Any]) -> None:
     """Draw the accuracy of each group of faces with its interval."""
-    drawing.set_size_inches(6.4, 2.4)
+    drawing.set_size_inches(5.4, 2.4)
     axes = drawing.add_subplot()
     held = {f"{name} ({of.n})": [of.accuracy, *of.interval95] for name, of in groups.items() if of.interval95}
     accuracy, low, high = 100 * np.array(list(held.values()), float).reshape(-1, 3).T

@@ -6,7 +6,7 @@ The results go to RUN/KIND/SPLIT[-TTA]/: KIND.json, pictures and index.html. Thi
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ from ferlab import files
 from ferlab.data.faces import Faces, split_title
 from ferlab.evaluation.door import Door
 from ferlab.evaluation.door import opened as door_opened
-from ferlab.pages.sections import Section, render_page
+from ferlab.pages import links
+from ferlab.pages.page import Head, Made, commits, details
+from ferlab.pages.sections import Shown, render_page
 from ferlab.predictors.predictor import predict
 from ferlab.runs.directory import Run
 from ferlab.runs.provenance import Provenance
-from ferlab.studies.kinds import KINDS
+from ferlab.studies.kinds import KINDS, Page
 
 log = logging.getLogger(__name__)
 
@@ -61,17 +63,35 @@ class Study:
         """Probabilities float32 [N,7] of faces uint8 [N,48,48]."""
         return predict(self.predictor, pixels, batch_size, self.device)
 
-    def write(self, found: Mapping[str, Any], sections: Sequence[Section], pictures: Mapping[str, bytes]) -> Path:
-        """Write pictures (file name -> bytes), the page of `sections` and last the JSON; returns the page's path."""
+    def write(self, record: Any, page_of: Page, shown: Shown, pictures: Mapping[str, bytes]) -> Path:
+        """Write pictures (file name -> bytes), the record's page and last its JSON; returns the page's path."""
         result = self.folder / f"{self.kind}.json"
         with files.naming(result):
             result.unlink(missing_ok=True)  # written last, and so stands for complete results
         for name, content in pictures.items():
             files.write_bytes(self.folder / name, content)
-        page, provenance = self.folder / "index.html", self.provenance.as_json(configs=False)
-        files.write_text(page, render_page(self.kind, self.title, provenance, sections))
-        files.write_json(result, {**provenance, **found})
+        page, provenance = self.folder / links.PAGE, self.provenance.as_json(configs=False)
+        head = Head(
+            KINDS[self.kind].title.lower(),
+            [self.title, f"views: {self.provenance.tta or 'none'}"],
+            self.provenance.name,
+            page_of.findings(record),
+            links.around(page),
+        )
+        made = Made(
+            [self._command], commits(provenance), links.files_of(page, [result.name, *pictures]), details(provenance)
+        )
+        files.write_text(page, render_page(head, page_of.sections(record, shown), made))
+        files.write_json(result, {**provenance, **asdict(record)})
         return page
+
+    @property
+    def _command(self) -> str:
+        """What was typed to make it, but for options of its kind."""
+        of, words = self.provenance, [links.runs_word(self.home), f"split={self.provenance.split}"]
+        words += [f"tta={of.tta}"] if of.tta else []
+        words += [f"data={of.data}"] if self.folder.name.startswith(f"{of.data}-") else []
+        return f"python -m ferlab.{KINDS[self.kind].command} {' '.join(words)}"
 
 
 def opened(config: Mapping[str, Any], kind: str) -> Iterator[Study]:

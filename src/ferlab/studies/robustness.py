@@ -6,7 +6,6 @@ With data= the faces of any store, so that a run is measured where it was not tr
 import itertools
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ def measure(study: Study, config: Mapping[str, Any]) -> RobustnessRecord:
         seconds=opening.seconds(started),
     )
     shown, pictures = _pictures(study, record, config) if corrupted else (Shown(), {})
-    study.write(asdict(record), robustness_page.sections(record, shown), pictures)
+    study.write(record, robustness_page, shown, pictures)
     return record
 
 

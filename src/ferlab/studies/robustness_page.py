@@ -17,6 +17,27 @@ FACES = "corruptions.png"
 PICTURES = {FACES: "Some faces, clean and at each strength, a row a corruption."}
 
 
+def findings(record: RobustnessRecord) -> list[str]:
+    """Sentences on top of the page."""
+    clean = record.clean
+    lines = [
+        f"Right for {percent(clean.accuracy)} % of {clean.n:,} clean faces (95 % interval {ends(clean.interval95)})."
+    ]
+    if not record.corruptions:
+        return lines
+    lines.append(
+        f"Right for {percent(record.mean_corruption_accuracy)} % of the corrupted ones, "
+        f"{percent(record.mean_drop)} points fewer."
+    )
+    if len(record.corruptions) > 1:
+        worst, least = (f(record.corruptions.items(), key=lambda item: item[1].drop) for f in (max, min))
+        lines.append(
+            f"Most is lost to {_words(worst[0])} ({percent(worst[1].drop)} points), least to {_words(least[0])} "
+            f"({percent(least[1].drop)})."
+        )
+    return lines
+
+
 def sections(record: RobustnessRecord, shown: Shown) -> list[Section]:
     """Sections of the page; `shown` may hold the figure `FACES`."""
     clean = record.clean
@@ -38,7 +59,7 @@ def sections(record: RobustnessRecord, shown: Shown) -> list[Section]:
             "Dietterich 2019 (arXiv:1903.12261). A face's own pixels seed its random draws, so every run gets the same "
             "corrupted faces.",
             [_by_strength(record)],
-            [figure(curves, record, alt), *shown.figures.values()],
+            [figure(curves, record, alt, file="robustness", values=_values(record)), *shown.figures.values()],
         ),
     ]
 
@@ -75,7 +96,7 @@ def faces_figure(examples: Examples) -> PageFigure:
     """A figure of corrupted faces."""
     strengths = ", ".join(map(str, examples.strengths))
     alt = f"{examples.faces.shape[1]} faces, clean and at strengths {strengths}, a row a corruption."
-    return figure(faces, examples, alt, kind="png")
+    return figure(faces, examples, alt, kind="png", file="corruptions", wide=True)
 
 
 def _by_strength(record: RobustnessRecord) -> PageTable:
@@ -88,15 +109,25 @@ def _by_strength(record: RobustnessRecord) -> PageTable:
     return PageTable(head, rows, "Percent of faces that are right.")
 
 
+def _values(record: RobustnessRecord) -> list[list[Any]]:
+    """Head and rows of accuracies as they were measured, strength 0 for the clean faces."""
+    rows = [
+        [name, strength, a.n, a.correct, a.accuracy, *(a.interval95 or ())]
+        for name, c in record.corruptions.items()
+        for strength, a in {0: record.clean, **c.by_strength}.items()
+    ]
+    return [["corruption", "strength", "faces", "right", "accuracy", "low", "high"], *rows]
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
 def curves(drawing: "Figure", record: RobustnessRecord, colours: Mapping[str, Any]) -> None:
     """Draw accuracy over strength, a panel for each corruption."""
-    columns = 4
+    columns = 3  # which a phone still shows readably
     rows = -(-len(record.corruptions) // columns)
-    drawing.set_size_inches(9.6, 1.9 * rows + 0.3)
+    drawing.set_size_inches(5.4, 1.5 * rows + 0.4)
     panels = list(drawing.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
     for axes in panels[len(record.corruptions) :]:
         axes.set_visible(False)
