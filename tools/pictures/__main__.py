@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 
 from ferlab import files
-from ferlab.pages import figures, report_page
+from ferlab.pages import figures, report_figures
 from ferlab.pages.figures import Draw
 from ferlab.reporting import published, reports
 from ferlab.studies import robustness_page
@@ -43,8 +43,8 @@ def pictures() -> Iterator[tuple[str, bytes]]:
     yield from _themes("robustness", robustness_page.curves, KINDS["robustness"].read(studies["robustness"], STUDIED))
     for name in MODELS:
         (report,) = [r for r in reports.read(str(RESULTS / name)) if r["split"] == "val"]
-        for kind, shown in report_page.pictures_of(report).items():
-            for theme, uri in (shown or {}).items():
+        for kind in ("confusion", "reliability"):
+            for theme, uri in report_figures.of_report(report)[kind].picture.items():
                 yield _file(f"{kind}-{name}", theme), base64.b64decode(uri.partition(",")[2])
 
 
