@@ -45,7 +45,7 @@ def _reports(table: Table) -> list[Report]:
 
 
 def _list(table: Table, found: Sequence[Report]) -> str:
-    return reports.compare(found, None, table["split"], table["tta"])
+    return reports.compare(found, None, table["split"], table["tta"], settings=False)
 
 
 def _table2(table: Table, found: Sequence[Report]) -> str:

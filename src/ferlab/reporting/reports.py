@@ -84,7 +84,11 @@ class Tests(NamedTuple):
 
 
 def compare(
-    reports: Sequence[Report], against: str | None = None, split: str | None = None, tta: str | None = None
+    reports: Sequence[Report],
+    against: str | None = None,
+    split: str | None = None,
+    tta: str | None = None,
+    settings: bool = True,
 ) -> str:
     """The table over reports that `read` gave, and McNemar's test of each run against one, as Markdown.
 
@@ -93,13 +97,14 @@ def compare(
     Args:
         against: name of that one; None: the best on val.
         split, tta: of the tests and the detailed columns; None: what most runs have.
+        settings: with a column for each setting in which the runs differ.
 
     Raises:
         FerlabError: no report is of that split and views, or none of `against`.
     """
     groups = markdown.by_labels(reports)
     if len(groups) == 1:
-        return _compared(reports, against, split, tta)
+        return _compared(reports, against, split, tta, settings)
     if against is not None and all(r["name"] != against for r in reports):
         raise FerlabError(
             f"against={against!r} has no report; choose {', '.join(sorted({r['name'] for r in reports}))}"
@@ -108,14 +113,16 @@ def compare(
     for name, group in groups.items():
         asked = {"name": against, "split": split, "tta": tta}
         here = [wanted if any(r[key] == wanted for r in group) else None for key, wanted in asked.items()]
-        parts.append(f"Measured with the labels of {name}:\n\n{_compared(group, *here)}")
+        parts.append(f"Measured with the labels of {name}:\n\n{_compared(group, *here, settings)}")
     return "\n\n".join(parts)
 
 
-def _compared(reports: Sequence[Report], against: str | None, split: str | None, tta: str | None) -> str:
+def _compared(
+    reports: Sequence[Report], against: str | None, split: str | None, tta: str | None, settings: bool
+) -> str:
     split, tta = detail(reports, split, tta)
     found = mcnemar_tests(reports, split, tta, against)
-    head, body, others = ranking.cells(reports, split, tta)
+    head, body, others = ranking.cells(reports, split, tta) if settings else (*markdown.cells(reports, split, tta), "")
     parts = [markdown.markdown(head, body), markdown.CAPTION + others, found.title]
     parts += [markdown.markdown(found.head, found.rows)] if found.rows else []
     parts += ["Left out: " + "; ".join(found.left_out) + "."] if found.left_out else []
