@@ -1,6 +1,6 @@
 /** Builds the page with the model in MODEL: networks, wasm and service worker are copied beside it. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
@@ -123,7 +123,8 @@ function parts(): Plugin {
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
-        const own = ['icon.svg', 'icon-192.png', 'icon-512.png', 'manifest.webmanifest'];
+        const samples = readdirSync(resolve(here, 'public/samples')).map((name) => `samples/${name}`);
+        const own = ['icon.svg', 'icon-192.png', 'icon-512.png', 'manifest.webmanifest', ...samples];
         const added = [...Object.entries(copied), ...own.map((name) => [name, resolve(here, 'public', name)] as const)];
         const contents: [string, Buffer][] = Object.entries(bundle).map(([name, part]) => [
           name,

@@ -13,6 +13,7 @@ function troubleOf(error: unknown): Trouble {
 
 export class Camera {
   private stream: MediaStream | null = null;
+  private flipped = false;
   private wish: { facing: 'user' | 'environment' } | { deviceId: string } = { facing: 'user' };
 
   /** `lost` is called when a running camera ends by itself: unplugged, or taken away by the system. */
@@ -24,7 +25,13 @@ export class Camera {
 
   /** Whether the picture should be shown as in a mirror; a camera that says nothing of its side is on a desk. */
   get mirrored(): boolean {
-    return this.stream?.getVideoTracks()[0]?.getSettings().facingMode !== 'environment';
+    const away = this.stream?.getVideoTracks()[0]?.getSettings().facingMode === 'environment';
+    return away === this.flipped;
+  }
+
+  /** The picture is shown the other way round, until another camera is asked for. */
+  flip(): void {
+    this.flipped = !this.flipped;
   }
 
   /** A running camera's stream. Throws a Trouble. */
@@ -60,6 +67,7 @@ export class Camera {
 
   /** Asks for another camera the next time: the other side of a phone, else the next in the list. */
   async chooseNext(): Promise<void> {
+    this.flipped = false;
     const settings = this.stream?.getVideoTracks()[0]?.getSettings();
     if (settings?.facingMode) {
       this.wish = { facing: settings.facingMode === 'user' ? 'environment' : 'user' };

@@ -1,6 +1,7 @@
 /** The page's end of the worker: each question is a promise. A worker that falls silent is replaced by a new one. */
 import { Latency } from './latency';
-import type { Answer, FromWorker, Located, Model, Request, Seen, ToWorker, Wish } from './protocol';
+import type { Pixels } from './framing';
+import type { Answer, Face, FromWorker, Located, Model, Request, Seen, ToWorker, Wish } from './protocol';
 import { Trouble } from './trouble';
 
 const SILENT = 15; // s without a message of a worker that was asked something; a photo takes a slow phone 3 s
@@ -49,6 +50,8 @@ export class Engine {
   /** Starts again, with another classifier. */
   restart(model: string): Promise<Loaded> {
     this.worker.terminate();
+    this.broken = false;
+    this.deaths = [];
     this.model = model;
     this.loaded = this.start();
     return this.ready();
@@ -77,6 +80,18 @@ export class Engine {
   /** Where the faces are in the picture of the last look, which followed. */
   async locate(): Promise<Located> {
     return ((await this.ask({ kind: 'locate' })) as Extract<Answer, { kind: 'located' }>).located;
+  }
+
+  /** A face of a picture, which is given away, as the classifier takes it; the whole picture for null. */
+  async cut(bitmap: ImageBitmap, face: Pick<Face, 'box' | 'tilt'> | null): Promise<Pixels> {
+    await this.ready();
+    return ((await this.ask({ kind: 'cut', bitmap, face }, [bitmap])) as Extract<Answer, { kind: 'cut' }>).pixels;
+  }
+
+  /** What is read of a face with each of these squares covered, and of the face as it is for null. */
+  async cover(face: Pixels, squares: (number | null)[]): Promise<number[][]> {
+    await this.ready();
+    return ((await this.ask({ kind: 'cover', face, squares })) as Extract<Answer, { kind: 'covered' }>).probabilities;
   }
 
   private async start(): Promise<Loaded> {

@@ -74,6 +74,11 @@ export class Live {
     this.sheet.expressions = this.ribbon.expressions = expressions;
   }
 
+  /** The picture is shown as in a mirror, or not. */
+  mirror(on: boolean): void {
+    this.mirrored = on;
+  }
+
   choose(number: number): void {
     this.tracks.choose(number);
   }
@@ -82,7 +87,7 @@ export class Live {
   async watch(going: () => boolean, kind: 'camera' | 'video', mirrored: boolean): Promise<void> {
     const names: Duration[] = ['speed.find', 'speed.cut', 'speed.read', `speed.${kind}`];
     this.stages = Object.fromEntries(names.map((name) => [name, new Latency()]));
-    this.mirrored = mirrored;
+    this.mirror(mirrored);
     this.start(kind);
     const state = { seenAt: performance.now(), before: 0, follow: FIRST };
     let frame = Promise.resolve(state.seenAt); // the first one is there

@@ -15,6 +15,7 @@ import type { Model } from './protocol';
 import { Scores } from './scores';
 import { Stage, type State } from './stage';
 import { Still } from './still';
+import { Strip } from './strip';
 import { speakAsChosen, t, words, wordsOf, type Words } from './texts';
 import { View } from './view';
 
@@ -32,35 +33,43 @@ const game = new Game(view, (rounds) => scores.open(rounds, gone));
 const scores = new Scores(play, () => capture!);
 const live = new Live(engine, stage.video, view, game, failed);
 const still = new Still(engine, stage, view);
+const strip = new Strip((file) => void openChosen(file));
 let capture: Capture | undefined;
 /** Whether the camera that was started is still looked at, and whether it is being turned on again. */
 let watched = () => false;
 let waking = false;
 /** Why the camera is gone, where the game was stopped by that. */
 let gone: Words | null = null;
+/** How often something was chosen of the strip. */
+let chosen = 0;
 /** Whether the photo was read as one face. */
 let asOne = false;
 /** The model that reads, once it is there. */
 let inUse: Model | null = null;
 new About(() => inUse && { model: inUse, facts: factsOf(inUse) });
 
-const ready = engine.ready().catch(startWithFirst).then(
-  (loaded) => {
-    const { model } = loaded;
-    use(loaded);
-    // Where the camera stopped meanwhile, nobody would ever answer.
-    capture = new Capture(model.expressions, () => (stage.state === 'camera' ? live.grab() : Promise.resolve(null)));
-    capture.running = stage.state === 'camera';
-    document.body.dataset.ready = 'true';
-    if (stage.state === 'idle' && element('status').textContent?.startsWith(t('preparing'))) view.say(words('ready'), false);
-    return true;
-  },
-  (error: unknown) => {
-    const why = wordsOf(error);
-    broken(() => t('worker.unready', { why: why() }));
-    return false;
-  },
-);
+let ready = prepare(engine.ready());
+
+/** Whether the networks came. */
+function prepare(coming: Promise<Loaded>): Promise<boolean> {
+  return coming.catch(startWithFirst).then(
+    (loaded) => {
+      const { model } = loaded;
+      use(loaded);
+      // Where the camera stopped meanwhile, nobody would ever answer.
+      capture ??= new Capture(model.expressions, () => (stage.state === 'camera' ? live.grab() : Promise.resolve(null)));
+      capture.running = stage.state === 'camera';
+      document.body.dataset.ready = 'true';
+      if (stage.state === 'idle' && element('status').textContent?.startsWith(t('preparing'))) view.say(words('ready'), false);
+      return true;
+    },
+    (error: unknown) => {
+      const why = wordsOf(error);
+      broken(() => t('worker.unready', { why: why() }));
+      return false;
+    },
+  );
+}
 
 /** Where the model that was chosen the last time does not come. */
 async function startWithFirst(error: unknown): Promise<Loaded> {
@@ -114,8 +123,26 @@ const factsOf = ({ name }: Model) => models.find((facts) => facts.name === name)
 /** Nothing can be read any more; the message says what to do. */
 function broken(message: Words): void {
   stop(message);
-  for (const id of ['start', 'file', 'play']) element<HTMLButtonElement>(id).disabled = true;
-  document.body.dataset.broken = 'true';
+  able(false);
+}
+
+function able(on: boolean): void {
+  for (const id of ['start', 'file', 'play']) element<HTMLButtonElement>(id).disabled = !on;
+  element('retry').hidden = on;
+  if (on) {
+    delete document.body.dataset.broken;
+    strip.samples();
+  } else {
+    document.body.dataset.broken = 'true';
+    strip.hide();
+  }
+}
+
+/** Once more from the start, where the networks did not come. */
+function retry(): void {
+  able(true);
+  view.say(words('preparing'));
+  ready = prepare(engine.restart(reading.file));
 }
 
 function failed(message: Words): void {
@@ -137,6 +164,7 @@ function stop(message?: Words): void {
   leave();
   enter('idle');
   game.stop();
+  if (!strip.full) strip.samples();
   view.say(message ?? words('ready'));
 }
 
@@ -170,6 +198,7 @@ async function keep(give: (file: Blob, name: string) => Promise<Words>): Promise
 }
 
 async function startCamera(): Promise<void> {
+  strip.hide();
   stage.closeVideo();
   const opened = enter('opening');
   view.say(words('waiting'));
@@ -185,6 +214,8 @@ async function startCamera(): Promise<void> {
   const going = (watched = enter('camera'));
   if (document.hidden) camera.close();
   stage.video.classList.toggle('mirrored', camera.mirrored);
+  element('mirror').hidden = false;
+  element('mirror').ariaPressed = String(camera.mirrored);
   element('switch').hidden = (await camera.count()) < 2;
   await watch(going, 'camera');
 }
@@ -237,6 +268,23 @@ async function readPhoto(whole = false): Promise<void> {
   }
 }
 
+/** One file is looked at; of several one can choose. */
+function openAll(files: File[]): void {
+  if (document.body.dataset.broken || !files.length) return;
+  if (files.length > 1) return strip.files(files);
+  strip.hide();
+  void open(files[0]!);
+}
+
+/** Of the strip: what was chosen first may come last. */
+async function openChosen(coming: Promise<File>): Promise<void> {
+  const mine = ++chosen;
+  const file = await coming.catch(() => null);
+  if (mine !== chosen) return;
+  if (file) await open(file);
+  else view.say(words('sample.lacking'));
+}
+
 async function open(file: File): Promise<void> {
   gone = null;
   leave();
@@ -262,7 +310,10 @@ document.addEventListener('visibilitychange', () => {
 });
 element('start').onclick = () => {
   if (stage.state === 'idle' || stage.state === 'photo') void startCamera();
-  else stop();
+  else {
+    stop();
+    strip.samples();
+  }
 };
 element('play').onclick = () => (game.running ? game.stop() : void play());
 addEventListener('keydown', (event) => {
@@ -274,6 +325,13 @@ element('switch').onclick = async () => {
   await camera.chooseNext();
   await startCamera();
 };
+element('mirror').onclick = () => {
+  camera.flip();
+  live.mirror(camera.mirrored);
+  stage.video.classList.toggle('mirrored', camera.mirrored);
+  element('mirror').ariaPressed = String(camera.mirrored);
+};
+element('retry').onclick = retry;
 element('save').onclick = () =>
   void keep(async (file, name) => {
     save(file, name);
@@ -288,9 +346,9 @@ element('table').onclick = () => {
 element('whole').onclick = () => void readPhoto(true);
 element<HTMLInputElement>('file').onchange = ({ target }) => {
   const input = target as HTMLInputElement;
-  const file = input.files?.[0];
+  const files = [...(input.files ?? [])];
   input.value = ''; // so that the same file can be chosen again
-  if (file) void open(file);
+  openAll(files);
 };
 addEventListener('dragover', (event) => {
   event.preventDefault();
@@ -302,9 +360,9 @@ addEventListener('dragleave', (event) => {
 addEventListener('drop', (event) => {
   event.preventDefault();
   document.body.classList.remove('dragging');
-  const file = event.dataTransfer?.files[0];
-  if (file && !document.body.dataset.broken) void open(file);
+  openAll([...(event.dataTransfer?.files ?? [])]);
 });
+addEventListener('paste', ({ clipboardData }) => openAll([...(clipboardData?.files ?? [])]));
 addEventListener('beforeinstallprompt', (event) => {
   event.preventDefault();
   const install = element('install');

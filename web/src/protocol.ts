@@ -4,6 +4,8 @@ import type { Key, Values } from './texts';
 /** Why something failed: the key of a text and what its places hold, or words of the browser. */
 export type Why = { key: Key; values: Values } | { message: string };
 
+import type { Pixels } from './framing';
+
 /** Left, top, width and height in pixels of the picture. */
 export type Box = [left: number, top: number, width: number, height: number];
 
@@ -12,6 +14,8 @@ export type Point = [x: number, y: number];
 
 export interface Face {
   box: Box;
+  /** By how many radians it is turned upright before it is read. */
+  tilt: number;
   score: number;
   /** In the order of `Model.expressions`; null for faces that were found and not read. */
   probabilities: number[] | null;
@@ -78,12 +82,18 @@ export type Request =
    */
   | { kind: 'look'; bitmap: ImageBitmap; most: number; whole: boolean; picture: boolean; wish: Wish | null; follow: number }
   /** Where the faces are in the picture of the last look, which followed. */
-  | { kind: 'locate' };
+  | { kind: 'locate' }
+  /** A face as the classifier takes it; all of the picture where that is one face. */
+  | { kind: 'cut'; bitmap: ImageBitmap; face: Pick<Face, 'box' | 'tilt'> | null }
+  /** What is read of a face with squares of it covered, one at a time, and of the face as it is for null: occlusion.ts. */
+  | { kind: 'cover'; face: Pixels; squares: (number | null)[] };
 
 export type Answer =
   | { kind: 'loaded'; model: Model; threads: number }
   | { kind: 'seen'; seen: Seen }
-  | { kind: 'located'; located: Located };
+  | { kind: 'located'; located: Located }
+  | { kind: 'cut'; pixels: Pixels }
+  | { kind: 'covered'; probabilities: number[][] };
 
 export type ToWorker = Request & { id: number };
 /**

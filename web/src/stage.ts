@@ -1,6 +1,6 @@
 /** What is looked at, one thing at a time, and the room that it has on the page. */
 import { element } from './page';
-import { onLanguage, show, words, type Words } from './texts';
+import { onLanguage, show, t, words, type Words } from './texts';
 
 export type State = 'idle' | 'opening' | 'camera' | 'video' | 'photo';
 
@@ -16,7 +16,15 @@ export class Stage {
   private readonly names = new Map<HTMLElement, Words>();
 
   constructor() {
-    onLanguage(() => this.names.forEach((name, picture) => (picture.ariaLabel = name())));
+    const full = element('full');
+    const label = () => (full.title = full.ariaLabel = document.fullscreenElement ? t('full.off') : t('full.on'));
+    full.onclick = () => void (document.fullscreenElement ? document.exitFullscreen() : full.closest('section')!.requestFullscreen());
+    document.onfullscreenchange = label;
+    onLanguage(() => {
+      this.names.forEach((name, picture) => (picture.ariaLabel = name()));
+      label();
+    });
+    label();
     this.video.onresize = () => this.video.videoWidth && this.fit(this.video.videoWidth, this.video.videoHeight);
   }
 
@@ -28,7 +36,8 @@ export class Stage {
     this.video.hidden = next !== 'camera' && next !== 'video';
     this.photo.hidden = next !== 'photo';
     show(element('start'), START[next]);
-    for (const id of ['whole', 'switch', 'save', 'share']) element(id).hidden = true;
+    for (const id of ['whole', 'switch', 'mirror', 'save', 'share']) element(id).hidden = true;
+    element('full').hidden = !document.fullscreenEnabled || (next === 'idle' && !document.fullscreenElement);
     if (next === 'idle') this.fit(4, 3);
     return () => mine === this.turn;
   }

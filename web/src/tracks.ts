@@ -14,6 +14,8 @@ export interface Followed {
   /** From 0 in order of appearance. */
   number: number;
   box: Box;
+  /** By how many radians it is turned upright before it is read. */
+  tilt: number;
   score: number;
   /** The running average; null where the face was not read for long. */
   probabilities: number[] | null;
@@ -89,10 +91,10 @@ export class Tracks {
   private place(faces: Face[], now: number): Track[] {
     this.forget(now);
     const matched = this.match(faces);
-    return faces.map(({ box, score }, i) => {
-      const track = matched.get(i) ?? { number: this.count++, ...UNREAD, before: UNREAD, box, score, seenAt: now };
+    return faces.map(({ box, tilt, score }, i) => {
+      const track = matched.get(i) ?? { number: this.count++, ...UNREAD, before: UNREAD, box, tilt, score, seenAt: now };
       if (!matched.has(i)) this.tracks.push(track);
-      return Object.assign(track, { box, score, seenAt: now });
+      return Object.assign(track, { box, tilt, score, seenAt: now });
     });
   }
 

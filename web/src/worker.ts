@@ -9,6 +9,7 @@ import { inPixels, letterbox, merge, overlap, same, type Found } from './detecto
 import { LEAST, partOf, tiles, wholeOnes, withTiles } from './everyone';
 import { CROP_SIDE, blank, crop, excessTilt, square, type Picture, type Pixels } from './framing';
 import { fetchClassifier, openClassifier, openModels, type Detector, type Models } from './models';
+import { covered } from './occlusion';
 import type { Face, FromWorker, Located, Seen, Timing, ToWorker, Why } from './protocol';
 import { Trouble, whyOf } from './trouble';
 
@@ -66,6 +67,12 @@ async function handle(data: ToWorker): Promise<void> {
     } else if (data.kind === 'look') {
       looked = true;
       answer({ id, kind: 'seen', seen: await look(data) });
+    } else if (data.kind === 'cut') {
+      const pixels = cutOut(data);
+      answer({ id, kind: 'cut', pixels });
+    } else if (data.kind === 'cover') {
+      const { face, squares } = data;
+      answer({ id, kind: 'covered', probabilities: await classify(squares.map((n) => (n === null ? face : covered(face, n)))) });
     } else {
       answer({ id, kind: 'located', located: await locate() });
     }
@@ -148,7 +155,7 @@ async function readWhole(pixels: Picture): Promise<Seen> {
   const cropped = performance.now();
   const [probabilities] = await classify(crops);
   const timing = { detect: 0, crop: cropped - started, classify: performance.now() - cropped };
-  const face: Face = { box: [0, 0, width, height], score: 1, probabilities: probabilities! };
+  const face: Face = { box: [0, 0, width, height], tilt: 0, score: 1, probabilities: probabilities! };
   return { faces: [face], timing, picture: null, portrait: null, lacking: null };
 }
 
@@ -172,7 +179,7 @@ function remember(faces: Found[], at: number): void {
   known = faces.length ? { faces, at } : null;
 }
 
-const unread = ({ box, score }: Found): Face => ({ box, score, probabilities: null });
+const unread = ({ box, keypoints, score }: Found): Face => ({ box, tilt: excessTilt(box, keypoints), score, probabilities: null });
 
 /**
  * Faces, the nearest first: it is the one that the page is about. By the short-range detector, and where it finds none by
@@ -251,6 +258,16 @@ function cut(picture: Picture, { box, keypoints }: Found): Pixels {
   return crop(picture, box, models.margin, excessTilt(box, keypoints));
 }
 
+function cutOut({ bitmap, face }: Extract<ToWorker, { kind: 'cut' }>): Pixels {
+  try {
+    const picture = pictureOf(bitmap);
+    const { width, height } = picture;
+    return face ? crop(picture, face.box, models.margin, face.tilt) : picture.read(0, 0, width, height);
+  } finally {
+    bitmap.close();
+  }
+}
+
 /** Faces, the first `most` of them read; what cutting them out and reading them took is added to `timing`. */
 async function readFaces(found: Found[], picture: Picture, most: number, timing: Timing): Promise<Face[]> {
   const started = performance.now();
@@ -259,7 +276,7 @@ async function readFaces(found: Found[], picture: Picture, most: number, timing:
   const probabilities = crops.length ? await classify(crops) : [];
   timing.crop += cropped - started;
   timing.classify += performance.now() - cropped;
-  return found.map(({ box, score }, n) => ({ box, score, probabilities: probabilities[n] ?? null }));
+  return found.map((face, n) => ({ ...unread(face), probabilities: probabilities[n] ?? null }));
 }
 
 /** Probabilities of pictures of one size, read together. */

@@ -185,6 +185,30 @@ def write_whole(folder: Path, model: OnnxModel) -> None:
         (folder / f"{name}.json").write_text(json.dumps(out))
 
 
+def edge(at: int, side: int) -> int:
+    """`at` twelfths of a side, in whole pixels."""
+    return (2 * at * side + 12) // 24
+
+
+def write_occluded(folder: Path, model: OnnxModel) -> None:
+    """What Python reads of faces that are whole, then with a square in their mean colour at each of 11 x 11 places."""
+    two = np.asarray(Image.open(folder / "two.png"))
+    first = every_face(FaceDetector(threads=1), [two])[0][0]
+    named = {name: np.asarray(Image.open(folder / name).convert("RGBA")) for name in ("tight.png", "golden2.png")}
+    out = {}
+    for name, rgba in {**named, "two.png": crop_of(two, first, model.margin)}.items():
+        height, width = rgba.shape[:2]
+        mean = np.floor(rgba.reshape(-1, 4).mean(0) + 0.5).astype(np.uint8)
+        pictures = [rgba]
+        for row, column in np.ndindex(11, 11):
+            pictures.append(rgba.copy())
+            down, across = ((edge(at, n), edge(at + 2, n)) for at, n in ((row, height), (column, width)))
+            pictures[-1][slice(*down), slice(*across)] = mean
+        out[name] = {"read": model(np.stack(pictures)).tolist()}
+    out["two.png"] |= {"box": first.box.tolist(), "pixels": crop_of(two, first, model.margin).ravel().tolist()}
+    (folder / "occluded.json").write_text(json.dumps(out))
+
+
 def main() -> None:
     folder, model = Path(sys.argv[1]), OnnxModel.open(sys.argv[2], threads=1)
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,6 +227,7 @@ def main() -> None:
     write_group(folder, faces[:8])
     write_whole(folder, model)
     parity.write(folder, faces, model)
+    write_occluded(folder, model)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { open, openFile, read, ready, says, until } from './browser.mjs';
+import { fixture, open, openFile, read, ready, says, until } from './browser.mjs';
 
 const [folder, ...only] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
@@ -29,6 +29,19 @@ const STATES = {
     await page.click('#figures summary');
     await until(page, () => document.getElementById('stages').children.length);
     await page.waitForTimeout(1500);
+  },
+  sample: async (page) => {
+    await page.locator('#strip button').first().click();
+    await says(page, '5 faces found');
+  },
+  files: async (page) => {
+    await page.setInputFiles('#file', ['two.png', 'face.jpg', 'six_seconds.webm', 'cut.jpg', 'upright.png'].map((name) => fixture(name)));
+    await says(page, '2 faces found');
+  },
+  nothing: async (page) => {
+    await page.route('**/models/*.onnx', (route) => route.abort());
+    await page.reload();
+    await says(page, 'could not be loaded');
   },
   game: async (page) => {
     await page.click('#play');
