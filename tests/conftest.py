@@ -1,5 +1,6 @@
 """Small faces and configs that every test may use."""
 
+import gc
 import logging
 import os
 import shutil
@@ -14,13 +15,11 @@ os.environ.pop("FERLAB_DATA", None)  # a user's own data must not change what a 
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.core.singleton import Singleton
 from hypothesis import settings
 from torch import nn
 
 from ferlab import cli
-from ferlab.config import CONF, plain
 from ferlab.data.faces import Faces, hard_targets
 from ferlab.evaluation import measuring
 from ferlab.evaluation.door import Door
@@ -29,10 +28,16 @@ from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors.predictor import Model, predict
 from ferlab.runs.provenance import Provenance
 from ferlab.studies.opening import Study
+from tests.composing import composed
 
 # The same few examples every time: a random test that fails now and then finds nobody who mends it.
 settings.register_profile("ferlab", derandomize=True, max_examples=30, deadline=None, database=None)
 settings.load_profile("ferlab")
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # the libraries: a garbage collection through all of them takes half a second
 
 
 def made_faces(n_train: int = 160, n_val: int = 40, n_test: int = 40, seed: int = 0) -> Faces:
@@ -85,8 +90,7 @@ def config(tmp_path: Path):
     ]
 
     def config_of(*overrides: str):
-        with initialize_config_dir(CONF, version_base="1.3"):
-            return plain(compose("train", overrides=[*small, *overrides]))
+        return composed(*small, *overrides)
 
     return config_of
 
@@ -177,8 +181,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     words = ["+model.net.width=0.25", "batch_size=32", "trainer.max_epochs=1", "trainer.accelerator=cpu", "wandb=off"]
     words += ["trainer.enable_progress_bar=false", f"outputs={folder}", f"data.root={folder}", "name=small"]
     words += ["data.n_train=140", "data.n_val=70", "data.n_test=70"]
-    with initialize_config_dir(CONF, version_base="1.3"):
-        train(plain(compose("train", overrides=words)))
+    train(composed(*words))
     run = folder / "small"
     before = {*run.rglob("*")}
     yield run

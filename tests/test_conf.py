@@ -27,6 +27,7 @@ from ferlab.expressions import K
 from ferlab.predictors import of_run
 from ferlab.runs import directory
 from ferlab.training import fit as training
+from tests.composing import composed
 from tests.conftest import made_faces
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,11 +43,6 @@ REQUIRED = {
     name: dict(re.findall(r'^(\w+): \$\{required:"(.*)"\}', (ROOT / f"conf/experiment/{name}.yaml").read_text(), re.M))
     for name in NAMES["experiment"]
 }
-
-
-def composed(*overrides: str, config: str = "train"):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return plain(compose(config, overrides=list(overrides)))
 
 
 def test_every_group_is_tested():

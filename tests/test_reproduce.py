@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
 
 from ferlab import reproduce
 from ferlab.config import CONF, plain
 from ferlab.errors import FerlabError
 from ferlab.jobs import scheduler
 from ferlab.jobs.plan import FOLDER, Plan, plan
+from tests.composing import composed
 
 ROOT = Path(__file__).resolve().parents[1]
 # What `make -n table2` printed when the paper was a macro of the Makefile.
@@ -33,11 +33,6 @@ def typed(*words: str, cwd: Path, **more: str) -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", **more}
     line = [sys.executable, "-m", "ferlab.reproduce", *words]
     return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True)
-
-
-def composed(*overrides: str) -> DictConfig:
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return compose("reproduce", overrides=list(overrides))
 
 
 # The commands of a paper, beside those that make ran
@@ -110,8 +105,7 @@ def test_teachers_and_starts_are_those_that_conf_names(new):
         ):
             continue
         plainly = [f"{key}={value}" for key, value in without(given, "teacher", "weights").items()]
-        with initialize_config_dir(CONF, version_base="1.3"):
-            conf = plain(compose("train", overrides=plainly))
+        conf = composed(*plainly)
         assert conf["weights"] == given.get("weights", "none")
         runs = several(given["teacher"])
         assert len(runs) == 4
@@ -149,8 +143,7 @@ def test_readme_opens_test_after_val_and_for_ensembles_after_they_are_frozen(rea
 def directory_of(training: dict[str, str]) -> str:
     """The run directory, by conf's own rules for names."""
     words = [f"{key}={value}" for key, value in training.items() if key not in ("teacher", "weights")]
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return f"outputs/readme/{plain(compose('train', overrides=[*words, 'weights=none']))['name']}"
+    return f"outputs/readme/{composed(*words, 'weights=none')['name']}"
 
 
 def by_rule(command: str, words: list[str]) -> dict:
@@ -164,17 +157,17 @@ def by_rule(command: str, words: list[str]) -> dict:
 
 
 def steps_of(*overrides: str) -> list[str]:
-    made = plan(plain(composed(*overrides)), by_rule)
+    made = plan(composed(*overrides, command="reproduce"), by_rule)
     return list(dict.fromkeys(job.name.split("/")[0] for job in made.jobs))
 
 
 def test_the_commands_come_in_the_order_of_make():
-    commands = [job.line()[0] for job in plan(plain(composed("paper=table2")), by_rule).jobs]
+    commands = [job.line()[0] for job in plan(composed("paper=table2", command="reproduce"), by_rule).jobs]
     assert commands == [module for line in MAKE for module, _ in expanded(line)]
 
 
 def test_with_kept_answers_nothing_is_trained_to_teach():
-    config = plain(composed("paper=table2", "teacher=results/ensembles/teachers/answers.npz"))
+    config = composed("paper=table2", "teacher=results/ensembles/teachers/answers.npz", command="reproduce")
     made = plan(config, by_rule)
     assert set(steps_of("paper=table2")) - {job.name.split("/")[0] for job in made.jobs} == {"teachers"}
     taught = [job for job in made.jobs if any(word.startswith("teacher=") for word in job.line())]

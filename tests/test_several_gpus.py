@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import several_gpus
 from ferlab.jobs.plan import plan
-from tests.test_conf import composed
+from tests.composing import composed
 
 SWEEPS = ("sweep_one", "sweep")
 ROW = {"expected": 0, "status": 0, "killed": 0, "seconds_to_end": 2.0, "seconds": 50.0}
@@ -22,13 +22,13 @@ def test_every_command_is_one_that_can_be_typed(gpus, cpu, tmp_path):
     configs = {}
     for name, variant in known.items():
         module, *words = several_gpus.command(name, variant, tmp_path / name, cpu)
-        configs[name] = composed(*words, config=module.removeprefix("ferlab."))
+        configs[name] = composed(*words, command=module.removeprefix("ferlab."))
         if variant.against and not variant.sweep:
             alone, several = configs[variant.against], configs[name]
             assert several["batch_size"] == gpus * alone["batch_size"], name
             assert (alone["trainer"]["devices"], several["trainer"]["devices"]) == (1, gpus)
     assert configs["continued"]["name"] == configs["stopped"]["name"] == "stopped"
-    jobs = {name: plan(configs[name], lambda name, words: composed(*words, config=name)).jobs for name in SWEEPS}
+    jobs = {name: plan(configs[name], lambda name, words: composed(*words, command=name)).jobs for name in SWEEPS}
     assert [len(jobs[name]) for name in SWEEPS] == [1, 4 if cpu else 12]
     assert configs["sweep"]["jobs"] == {(2, True): 2, (2, False): 6, (8, False): 2}[gpus, cpu]
     assert {known[name].failing for name in ("error_first", "error_last")} == {0, gpus - 1}

@@ -4,7 +4,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
@@ -12,12 +11,8 @@ from ferlab import values
 from ferlab.config import CONF, keys_of, plain
 from ferlab.errors import FerlabError
 from ferlab.training import fit
+from tests.composing import composed
 from tests.test_starts import HYDRAS
-
-
-def composed(*words, command="train"):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return plain(compose(command, overrides=list(words)))
 
 
 @pytest.mark.parametrize("command", HYDRAS)

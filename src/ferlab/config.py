@@ -5,6 +5,7 @@ import os
 import re
 import textwrap
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -91,7 +92,8 @@ def refuse_no_choice(words: Iterable[str]) -> None:
             raise FerlabError(f"{word} chooses nothing; leave it out, or choose {', '.join(_choices(group))}")
 
 
-def keys_of(command: str) -> set[str]:
+@cache
+def keys_of(command: str) -> frozenset[str]:
     """The keys that a command reads: those of its file in conf/, of the files in its defaults list, and its groups."""
     file: Any = OmegaConf.load(Path(CONF) / f"{command}.yaml")
     keys = {str(key) for key in file} - {"defaults", "hydra"}
@@ -100,7 +102,7 @@ def keys_of(command: str) -> set[str]:
             keys |= {str(group) for group in entry}
         elif entry != "_self_":
             keys |= keys_of(entry)
-    return keys
+    return frozenset(keys)
 
 
 def _at_home(node: Any) -> Any:

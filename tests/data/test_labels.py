@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from ferlab.config import CONF, plain
+from ferlab.config import CONF
 from ferlab.data.labels import labels_of, named
+from tests.composing import composed
 
 KNOWN = {"fer2013": "fer2013", "fer2013+aux": "fer2013", "fer2013+wild": "fer2013"}
 KNOWN |= {"ferplus": "ferplus", "ferplus+wild": "ferplus"}
@@ -14,9 +14,7 @@ KNOWN |= {"ferplus": "ferplus", "ferplus+wild": "ferplus"}
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(CONF, "data").glob("[!_]*.yaml")))
 def test_every_data_set_has_its_own_but_those_of_the_same_main_data(name):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        data = plain(compose("train", [f"data={name}"]))["data"]
-    assert labels_of(data) == KNOWN.get(name, name)
+    assert labels_of(composed(f"data={name}")["data"]) == KNOWN.get(name, name)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,12 @@ import json
 import shutil
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from ferlab.config import CONF, plain
 from ferlab.deploy import exporting
 from ferlab.pages import report_page
 from ferlab.training import fit as training
+from tests.composing import composed
 from tests.conftest import measure
-
-
-def config_of(name, *overrides):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return plain(compose(name, overrides=list(overrides)))
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +19,7 @@ def run(tmp_path_factory):
     drawn = [f"data.{key}={n}" for key, n in (("n_train", 560), ("n_val", 280), ("n_test", 70))]
     small = ["+model.net.width=0.25", "batch_size=56", "lr=0.02", "trainer.max_epochs=12", "ema_decay=0.9", "wandb=off"]
     quiet = ["trainer.accelerator=cpu", "trainer.enable_progress_bar=false", f"data.root={folder}"]
-    return training.train(config_of("train", *drawn, *small, *quiet, f"outputs={folder / 'outputs'}", "name=small"))
+    return training.train(composed(*drawn, *small, *quiet, f"outputs={folder / 'outputs'}", "name=small"))
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +39,7 @@ def small(run, *overrides):
         "calibration.faces=112",
         "wanted_accuracy=0.6",
     ]
-    return config_of("export", *given, *overrides)
+    return composed(*given, *overrides, command="export")
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from torch import nn
 
-from ferlab.config import CONF, plain
+from ferlab.config import CONF
 from ferlab.deploy import graph
 from ferlab.deploy.graph import check, quantise, store_as_fp16, trace
 from ferlab.errors import FerlabError
@@ -21,6 +20,7 @@ from ferlab.nets.five_layer import FiveLayer
 from ferlab.nets.preprocess import Preprocess
 from ferlab.predictors import of_run
 from ferlab.predictors.predictor import Ensemble, Model, TestTimeAugmentation, View, predict
+from tests.composing import composed
 from tests.conftest import made_faces
 
 OPSET = 20
@@ -114,8 +114,7 @@ def test_seven_members_in_twelve_views_are_one_graph_in_each_precision():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(file.stem for file in Path(CONF, "model").glob("*.yaml")))
 def test_every_net_of_conf_can_be_exported(name):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        config = plain(compose("train", overrides=[f"model={name}"]))
+    config = composed(f"model={name}")
     torch.manual_seed(0)
     net, preprocess = of_run.nets_of(config)
     model = Model(preprocess, net).eval()

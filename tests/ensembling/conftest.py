@@ -7,15 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from scipy.special import softmax
 
-from ferlab.config import CONF, plain
 from ferlab.ensembling import search
 from ferlab.predictors import of_run, views
 from ferlab.predictors.warping import warp
 from ferlab.runs import directory
 from ferlab.training import fit as training
+from tests.composing import composed
 from tests.conftest import made_faces
 
 FACES = made_faces(96, 70, 56)
@@ -36,11 +35,6 @@ NETS = {
 }
 
 
-def _composed(config, *overrides):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return plain(compose(config, overrides=list(overrides)))
-
-
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Path:
     """A folder with finished runs in outputs/."""
@@ -51,7 +45,7 @@ def trained(tmp_path_factory) -> Path:
         patch.setattr(training, "open_config", lambda *a, **k: FACES)
         for name, overrides in NETS.items():
             given = [*small, *overrides, f"name={name}", "wandb=off", f"outputs={folder / 'outputs'}"]
-            training.train(_composed("train", *given))
+            training.train(composed(*given))
     return folder
 
 
@@ -65,7 +59,7 @@ def made(trained, tmp_path, monkeypatch):
 
 
 def choose(name="best", *overrides, **config):
-    given = _composed("ensemble", "runs=outputs/*", "folds=4", "repeats=2", "device=cpu", *overrides)
+    given = composed("runs=outputs/*", "folds=4", "repeats=2", "device=cpu", *overrides, command="ensemble")
     return search.choose({**given, "name": name, **config})
 
 

@@ -8,14 +8,15 @@ import pytest
 from ferlab import evaluate
 from ferlab.predictors import of_run, predictor
 from ferlab.runs import directory
-from tests.ensembling.conftest import FACES, NETS, _composed, choose
+from tests.composing import composed
+from tests.ensembling.conftest import FACES, NETS, choose
 
 # Hindsight, and the teacher
 
 
 def test_the_selection_gap_is_told_after_test_alone(made, capsys):
     folder, _ = choose("best", "method=soft", "tta=none")
-    conf = _composed("evaluate", f"runs={folder}", "device=cpu")
+    conf = composed(f"runs={folder}", "device=cpu", command="evaluate")
     for split in ("val", "test"):
         evaluate.main.__wrapped__({**conf, "split": split})
     shown = capsys.readouterr().out

@@ -15,7 +15,8 @@ from ferlab.predictors import views
 from ferlab.runs import directory
 from ferlab.studies import opening
 from ferlab.training import teacher
-from tests.ensembling.conftest import FACES, _composed, by_hand, choose, said
+from tests.composing import composed
+from tests.ensembling.conftest import FACES, by_hand, choose, said
 
 FROZEN = [
     ("method=greedy", "tta=flip", "tta_space=logit", "temperature=member"),
@@ -33,11 +34,11 @@ def test_exports_and_studies_answer_as_it_was_frozen(made, overrides):
     (study,) = opening.opened(asked, "calibration")
     np.testing.assert_allclose(study.probabilities(val.pixels, 64), expected, atol=1e-4)
     assert study.provenance.tta == views.title(about["tta"], about["tta_space"])
-    (file,) = exporting.export(_composed("export", f"runs={folder}", "precision=fp32", "parity_faces=20"))
+    (file,) = exporting.export(composed(f"runs={folder}", "precision=fp32", "parity_faces=20", command="export"))
     np.testing.assert_allclose(OnnxModel.open(file)(rgba_of(val.pixels)), expected, atol=1e-4)
     for command in (
         lambda: list(opening.opened(asked | {"tta": "views12"}, "calibration")),
-        lambda: exporting.export(_composed("export", f"runs={folder}", "tta=views12")),
+        lambda: exporting.export(composed(f"runs={folder}", "tta=views12", command="export")),
     ):
         with pytest.raises(FerlabError, match=r"was chosen with tta=.*leave out tta"):
             command()

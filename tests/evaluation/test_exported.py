@@ -7,10 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from ferlab import evaluate
-from ferlab.config import CONF, plain
 from ferlab.deploy import exporting
 from ferlab.errors import FerlabError
 from ferlab.evaluation import exported
@@ -19,11 +17,7 @@ from ferlab.expressions import EXPRESSIONS
 from ferlab.inference.onnx_model import OnnxModel, rgba_of
 from ferlab.pages import report_page
 from ferlab.runs import directory
-
-
-def config_of(name, *overrides):
-    with initialize_config_dir(CONF, version_base="1.3"):
-        return plain(compose(name, overrides=list(overrides)))
+from tests.composing import composed
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +31,7 @@ def file(trained, tmp_path_factory):
         "precision=fp16",
         "name=shipped",
     ]
-    (path,) = exporting.export(config_of("export", *words))
+    (path,) = exporting.export(composed(*words, command="export"))
     return path
 
 
@@ -168,7 +162,7 @@ def test_an_accuracy_that_is_not_the_stated_one_is_an_error(copied, tmp_path):
 
 
 def test_weights_are_typed_alone():
-    config = config_of("evaluate", "weights=x.onnx", "tta=flip")
+    config = composed("weights=x.onnx", "tta=flip", command="evaluate")
     with pytest.raises(FerlabError, match="leave out tta"):
         list(evaluate._exported(config))
 

@@ -3,16 +3,12 @@
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
 from torch import nn
 
-from ferlab.config import CONF, build, plain
+from ferlab.config import CONF, build
+from tests.composing import composed
 
-with initialize_config_dir(CONF, version_base="1.3"):
-    MODELS = {
-        path.stem: plain(compose("train", overrides=[f"model={path.stem}"]))["model"]
-        for path in sorted(Path(CONF, "model").glob("*.yaml"))
-    }
+MODELS = {path.stem: composed(f"model={path.stem}")["model"] for path in sorted(Path(CONF, "model").glob("*.yaml"))}
 SMALL = {name: conf for name, conf in MODELS.items() if conf["input"]["size"] == 48}
 
 

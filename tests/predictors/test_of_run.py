@@ -13,15 +13,13 @@ from ferlab.nets.five_layer import FiveLayer
 from ferlab.predictors import of_run
 from ferlab.runs import directory
 from ferlab.runs.checkpoints import load
-from ferlab.training import fit as training
 from ferlab.training import teacher
 from tests.conftest import measure
 
 
 @pytest.fixture
-def run(config, monkeypatch, faces):
-    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
-    return training.train(config("trainer.max_epochs=1", "name=run"))
+def run(trained):
+    return directory.load(trained)
 
 
 def test_weights_of_another_net_are_refused_with_their_names(run):

@@ -4,15 +4,15 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from ferlab.reporting import describing
+from tests.composing import composed
 from tests.reporting.test_summary_page import STUDENT, shown
-from tests.test_conf import composed
 from tests.unpacked import RESULTS
 
 SMALL = ["data=drawn", "data.n_train=60", "data.n_val=20", "data.n_test=20"]
 
 
 def cards(tmp_path, *paths, data=(), **options):
-    config = composed(*data, config="describe")
+    config = composed(*data, command="describe")
     config |= {"runs": [str(path) for path in paths], "out": str(tmp_path / "cards"), "ledger": "none.jsonl"} | options
     if data:
         config["data"]["root"] = str(tmp_path)

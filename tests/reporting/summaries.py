@@ -9,9 +9,9 @@ from ferlab.evaluation import ledger
 from ferlab.inference import models
 from ferlab.reporting import records, summary_page
 from ferlab.studies import calibration, explanation, mistakes, opening, robustness
+from tests.composing import composed
 from tests.conftest import measure
 from tests.read_page import Page
-from tests.test_conf import composed
 from tests.unpacked import ENTRIES, RESULTS
 
 # The run that the package's model came from, which alone has every study and exported files beside it.
@@ -56,7 +56,7 @@ def studied(trained, tmp_path_factory):
         ("analyse", mistakes.KIND, mistakes.analyse, {"ambiguous_gap": 0.5}),
         ("explain", explanation.KIND, explanation.explain, {"faces": 7, "methods": ["gradients"], "sanity_faces": 2}),
     ):
-        config = composed(config=command) | few | {"runs": str(folder), "ledger": str(options["ledger_path"])}
+        config = composed(command=command) | few | {"runs": str(folder), "ledger": str(options["ledger_path"])}
         for opened in opening.opened(config, kind):
             run(opened, config)
     return folder

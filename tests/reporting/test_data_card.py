@@ -6,15 +6,15 @@ import pytest
 
 from ferlab.data import preparing
 from ferlab.expressions import EXPRESSIONS
+from tests.composing import composed
 from tests.reporting.cards import SMALL, cards, rows, with_interval
 from tests.reporting.test_summary_page import STUDENT
-from tests.test_conf import composed
 from tests.unpacked import RESULTS, study_of
 
 
 @pytest.fixture
 def prepared(tmp_path):
-    config = composed(*SMALL, config="prepare")
+    config = composed(*SMALL, command="prepare")
     config["data"] |= {"root": str(tmp_path)}
     return tmp_path, preparing.prepare(config)[0]
 

@@ -9,10 +9,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ferlab.errors import FerlabError
 from ferlab.reporting import field, recipes, reports
+from tests.composing import composed
 from tests.reporting.test_published import RESULTS
 from tests.reporting.test_recipes import RULES, put
 from tests.reporting.written import rows
-from tests.test_conf import composed
 
 FILE = RESULTS.parent / "docs" / "field.yaml"
 ROW = {
@@ -160,7 +160,7 @@ def test_ours_are_what_results_holds():
 
     measured, runs = (pd.read_csv(RESULTS / name) for name in ("measurements.csv", "runs.csv"))
     systems = field.of_ours(
-        recipes.listed(reports.read(str(RESULTS)), composed(config="publish")["recipes"]), "views12"
+        recipes.listed(reports.read(str(RESULTS)), composed(command="publish")["recipes"]), "views12"
     )
     assert len(systems) > 5
     for one in systems:

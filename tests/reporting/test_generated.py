@@ -7,14 +7,14 @@ import pytest
 
 from ferlab.errors import FerlabError
 from ferlab.reporting import generated
+from tests.composing import composed
 from tests.reporting.test_published import BEFORE, RESULTS
-from tests.test_conf import composed
 
 ROOT = RESULTS.parent
 
 
 def declared(**config):
-    return composed(config="publish", **config)["written"]
+    return composed(command="publish", **config)["written"]
 
 
 @pytest.fixture

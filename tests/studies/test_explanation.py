@@ -10,10 +10,10 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.studies import explanation, face_regions
 from ferlab.studies.kinds import KINDS
+from tests.composing import composed
 from tests.conftest import made_faces, made_study
-from tests.test_conf import composed
 
-CONFIG = composed(config="explain") | {
+CONFIG = composed(command="explain") | {
     "faces": 4,
     "shown": 1,
     "steps": 4,

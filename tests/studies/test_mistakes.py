@@ -10,11 +10,11 @@ from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.studies import mistakes
 from ferlab.studies.kinds import KINDS
+from tests.composing import composed
 from tests.conftest import made_faces, made_study
 from tests.studies.test_second_opinion import write_votes
-from tests.test_conf import composed
 
-CONFIG = composed(config="analyse") | {"shown": 3}
+CONFIG = composed(command="analyse") | {"shown": 3}
 NEUTRAL = EXPRESSIONS.index("neutral")
 
 

@@ -9,10 +9,10 @@ from ferlab.errors import FerlabError
 from ferlab.studies import robustness
 from ferlab.studies.corruptions import corrupt
 from ferlab.studies.kinds import KINDS
+from tests.composing import composed
 from tests.conftest import made_study
-from tests.test_conf import composed
 
-CONFIG = composed(config="robustness") | {"corruptions": ["dim_light", "mask"], "strengths": [1, 5]}
+CONFIG = composed(command="robustness") | {"corruptions": ["dim_light", "mask"], "strengths": [1, 5]}
 
 
 def test_unknown_corruptions_and_strengths_are_refused(tmp_path):

@@ -8,15 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
 from ferlab import files
-from ferlab.config import CONF, plain
 from ferlab.errors import FerlabError
 from ferlab.runs import checkpoints, directory, lock
 from ferlab.training import fit as training
 from ferlab.training import resume, trainer
 from ferlab.training.run_facts import RunFacts
+from tests.composing import composed
 from tests.conftest import made_faces
 
 
@@ -111,9 +110,9 @@ def trained_once(tmp_path_factory) -> Path:
     outputs = tmp_path_factory.mktemp("short")
     words = ["+model.net.width=0.25", "batch_size=32", "trainer.max_epochs=1", "trainer.accelerator=cpu", "name=one"]
     words += ["trainer.enable_progress_bar=false", "wandb=off", f"outputs={outputs}"]
-    with pytest.MonkeyPatch.context() as patch, initialize_config_dir(CONF, version_base="1.3"):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "open_config", lambda *a, **k: made_faces())
-        training.train(plain(compose("train", overrides=words)))
+        training.train(composed(*words))
     return outputs
 
 

@@ -1,6 +1,8 @@
 """Distillation: kept answers are what the teacher says, and training uses them and nothing else."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from ferlab.runs import checkpoints, directory
 from ferlab.training import compose, teacher
 from ferlab.training import fit as training
 from ferlab.training.classifier import ExpressionClassifier
+from tests.composing import composed
 from tests.conftest import made_faces
 
 FACES = made_faces(48, 14, 14)
@@ -28,9 +31,22 @@ def train(config, monkeypatch):
     return lambda *overrides: training.train(config("trainer.max_epochs=1", "batch_size=16", *overrides))
 
 
+@pytest.fixture(scope="module")
+def trained_teachers(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("teachers")
+    words = ["+model.net.width=0.25", "batch_size=16", "trainer.max_epochs=1", "trainer.accelerator=cpu", "wandb=off"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "open_config", lambda *a, **k: FACES)
+        for seed in (0, 1):
+            training.train(composed(*words, "trainer.enable_progress_bar=false", f"outputs={folder}", f"seed={seed}"))
+    return folder
+
+
 @pytest.fixture
-def teachers(train, tmp_path) -> list[directory.Run]:
-    return [train(f"seed={s}") for s in (0, 1)]
+def teachers(trained_teachers, tmp_path) -> list[directory.Run]:
+    """Copies of two trained runs, which a test may spoil."""
+    shutil.copytree(trained_teachers, tmp_path / "outputs")
+    return [directory.load(path) for path in sorted((tmp_path / "outputs").iterdir())]
 
 
 def by_hand(members: list[directory.Run], pixels: np.ndarray, tta: str = "none") -> np.ndarray:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path, PurePath
 from typing import Any
@@ -33,7 +34,7 @@ def environment() -> dict[str, str]:
     import torch  # for the device alone, which who reads a provenance need not wait for
 
     packages = ("torch", "torchvision", "pytorch-lightning", "timm", "torchmetrics", "albumentations", "numpy")
-    found = {name: metadata.version(name) for name in packages if _installed(name)}
+    found = {name: version for name in packages if (version := _version(name))}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.machine()
     return {"python": platform.python_version(), "device": device, **found}
 
@@ -176,9 +177,9 @@ def portable(node: Any, config: Mapping[str, Any] | None) -> Any:
     return PurePath("outputs", *path.parts[-3:]).as_posix() if path.parts[-2:] == directory.WEIGHTS else path.name
 
 
-def _installed(name: str) -> bool:
+@cache
+def _version(name: str) -> str | None:
     try:
-        metadata.version(name)
+        return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return None
