@@ -11,6 +11,7 @@ was exported.
 """
 
 import argparse
+import statistics
 from collections.abc import Callable
 
 import numpy as np
@@ -26,13 +27,14 @@ from ferlab.deploy import graph
 from ferlab.deploy.graph import quantise, store_as_fp16, trace
 from ferlab.inference import models
 from ferlab.inference.catalogue import REFERENCE
-from ferlab.inference.onnx_model import INPUT, OUTPUT, OnnxModel, rgba_of
+from ferlab.inference.onnx_model import INPUT, OUTPUT, OnnxModel, rgba_of, session_of
 from ferlab.predictors import of_run
 from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.predictor import Ensemble, Model
 from ferlab.runs import directory
 
 OPSET = 20
+TARGET = 1.1  # times a bare run of onnxruntime
 
 
 def model_of(seed: int) -> Model:
@@ -128,6 +130,22 @@ def shipped(faces: np.ndarray, repeats: int, write: bool) -> None:
         models.note(model.path, speed=speed)
 
 
+def beside_own_run(faces: np.ndarray, repeats: int) -> None:
+    """The default model as Predictor asks it, to a bare run of the same file."""
+    crops, calls, path = rgba_of(faces[:1]), 200, models.found()[REFERENCE]
+    model, bare = OnnxModel.open(path, threads=1), session_of(path.read_bytes(), 1)
+    contenders = {
+        "a bare run": lambda: [bare.run([OUTPUT], {INPUT: crops}) for _ in range(calls)][-1],
+        "Predictor's classifier": lambda: [model(crops) for _ in range(calls)][-1],
+    }
+    own, ours = timing.in_turn(contenders, repeats).values()
+    ratios = sorted(b / a for a, b in zip(own, ours, strict=True))
+    verdict = "met" if statistics.median(ratios) <= TARGET else "MISSED"
+    print(f"{path.stem}, batch 1: Predictor's classifier takes {statistics.median(ratios):.2f} times the CPU time of a")
+    print(f"  bare run, {statistics.median(own) / calls * 1e6:.0f} us ({ratios[0]:.2f} to {ratios[-1]:.2f});", end="")
+    print(f" target {TARGET:g}: {verdict}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", help="a finished run directory")
@@ -140,6 +158,7 @@ def main() -> None:
     if not args.write:
         one_model(predictor_of(directory.load(args.run)) if args.run else model_of(0), faces, args.repeats)
         seven(faces, args.repeats)
+        beside_own_run(faces, 2 * args.repeats)
     shipped(faces, args.repeats, args.write)
 
 

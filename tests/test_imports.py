@@ -152,6 +152,14 @@ def _calls(tree: ast.AST):
             yield node, ast.unparse(node.func), {k.arg: ast.unparse(k.value) for k in node.keywords}
 
 
+def test_every_net_s_device_comes_from_where_the_process_is_made_ready():
+    """Heap pages are kept, and busy cores hinted at, in each command: none has a device from elsewhere."""
+    calls = [(name, function, node.args) for name in TREES for node, function, _ in _calls(TREES[name])]
+    made = {name for name, function, args in calls if function == "torch.device" and ast.unparse(args[0]) != "'meta'"}
+    assert made == {"predictors/predictor.py"}  # device_of
+    assert {name for name, function, _ in calls if function == "heap.ready"} == {*made, "training/fit.py"}
+
+
 def test_files_alone_writes_files():
     """There what the disk refuses names the file; the rest are streams and folders that handle it themselves."""
     own = {"durable_checkpoints.py", "prediction_files.py", "store_folder.py", "ledger.py", "scheduler.py", "files.py"}

@@ -64,18 +64,16 @@ def run_of(training: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def new(tmp_path_factory) -> list[tuple[str, dict[str, str]]]:
-    return printed("table2", tmp_path_factory)
+    done = typed("paper=table2", "dry=true", cwd=tmp_path_factory.mktemp("dry"))
+    assert done.returncode == 0, done.stderr
+    return [parsed(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")
-def readme(tmp_path_factory) -> list[tuple[str, dict[str, str]]]:
-    return printed("readme", tmp_path_factory)
-
-
-def printed(paper: str, tmp_path_factory) -> list[tuple[str, dict[str, str]]]:
-    done = typed(f"paper={paper}", "dry=true", cwd=tmp_path_factory.mktemp("dry"))
-    assert done.returncode == 0, done.stderr
-    return [parsed(line) for line in done.stdout.splitlines()]
+def readme() -> list[tuple[str, dict[str, str]]]:
+    """What `dry=true` prints of it, made here."""
+    planned = plan(composed("paper=readme", command="reproduce"), lambda name, words: composed(*words, command=name))
+    return [parsed(job.typed()) for job in planned.jobs]
 
 
 def of(jobs: list[tuple[str, dict[str, str]]], command: str) -> list[dict[str, str]]:

@@ -20,7 +20,8 @@ from ferlab.pages import report_page
 from ferlab.predictors.of_run import predictor_of
 from ferlab.predictors.predictor import predict
 from ferlab.runs import directory
-from tests.deploy.conftest import config_of, small, val_of
+from tests.composing import composed
+from tests.deploy.conftest import small, val_of
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,7 @@ def test_runs_that_are_unfinished_or_answer_in_another_order_are_refused(run, tm
     shutil.copytree(run.path, tmp_path / "other")
     files.write_json(tmp_path / "other" / directory.INFO, run.info | changes)
     with pytest.raises(FerlabError, match=said):
-        exporting.export(config_of("export", f"runs={tmp_path / 'other'}"))
+        exporting.export(composed(f"runs={tmp_path / 'other'}", command="export"))
 
 
 @pytest.mark.slow

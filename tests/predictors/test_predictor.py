@@ -184,9 +184,9 @@ def test_probabilities_that_are_not_finite_are_refused(faces, value):
         predict_views(answers, faces, VIEWS["none"], batch_size=1)
 
 
-def test_a_net_on_a_cpu_keeps_its_pages(monkeypatch):
+def test_a_net_on_a_cpu_finds_the_process_ready(monkeypatch):
     calls = []
-    monkeypatch.setattr(heap, "keep_pages", lambda: calls.append(True))
+    monkeypatch.setattr(heap, "ready", lambda: calls.append(True))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (device_of("auto").type, calls) == ("cuda", [])
     assert (device_of("cpu").type, calls) == ("cpu", [True])

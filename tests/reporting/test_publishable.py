@@ -10,6 +10,7 @@ import torch
 
 from ferlab.ensembling import frozen
 from ferlab.errors import FerlabError
+from ferlab.pages import report_page
 from ferlab.predictors import views
 from ferlab.reporting import model_card, publishable, published, records, reports
 from ferlab.runs import directory
@@ -37,6 +38,13 @@ def changed(run: Path, seed: int) -> None:
 def outputs(trained, tmp_path_factory):
     """Two runs of other weights, a soft vote of them and a frozen ensemble, measured on val and test."""
     folder = tmp_path_factory.mktemp("published") / "outputs"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_page, "write", lambda place, *_: place / "index.html")  # nothing of it is published
+        measured(trained, folder)
+    return folder
+
+
+def measured(trained: Path, folder: Path) -> None:
     for seed in (0, 1):
         run = folder / f"small-s{seed}"
         shutil.copytree(trained, run)
@@ -59,7 +67,6 @@ def outputs(trained, tmp_path_factory):
     chosen = frozen.freeze_chosen(folder, "chosen", choice)
     (chosen / "choices.csv").write_text("tta,method\nflip,weighted\n")
     measure(str(chosen), None, "val", outputs=folder)
-    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Pretrained weights in training: what they are, the input they need and what a run keeps of them."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from ferlab.predictors import zoo
 from ferlab.predictors.of_run import predictor_of
 from ferlab.runs import directory
 from ferlab.training import fit as training
+from tests.composing import composed
 from tests.conftest import made_faces
 
 NET = [
@@ -23,19 +26,30 @@ NET = [
     "model.input.size=32",
 ]
 SMALL = [*NET, "trainer.max_epochs=1", "ema_decay=0"]
+FACES = made_faces(64, 16, 16)
 MEAN, STD = [0.1, 0.2, 0.3], [0.4, 0.5, 0.6]
 
 
 @pytest.fixture
 def train(config, monkeypatch):
-    faces = made_faces(64, 16, 16)
-    monkeypatch.setattr(training, "open_config", lambda *a, **k: faces)
+    monkeypatch.setattr(training, "open_config", lambda *a, **k: FACES)
     return lambda *overrides: training.train(config(*overrides))
 
 
+@pytest.fixture(scope="module")
+def trained_source(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("source")
+    words = ["+model.net.width=0.25", *SMALL, "batch_size=32", "trainer.accelerator=cpu", "wandb=off"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "open_config", lambda *a, **k: FACES)
+        words += ["trainer.enable_progress_bar=false", f"outputs={folder}", "name=source"]
+        words += [f"model.input.mean={MEAN}", f"model.input.std={STD}"]
+        return training.train(composed(*words)).path
+
+
 @pytest.fixture
-def source(train) -> directory.Run:
-    return train(*SMALL, "name=source", f"model.input.mean={MEAN}", f"model.input.std={STD}")
+def source(trained_source, tmp_path) -> directory.Run:
+    return directory.load(shutil.copytree(trained_source, tmp_path / "outputs" / "source"))
 
 
 def test_a_run_starts_from_the_weights_and_their_input(train, source):

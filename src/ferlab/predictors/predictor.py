@@ -239,5 +239,5 @@ def device_of(name: str) -> torch.device:
         raise FerlabError("device is 'cuda' and torch finds none here; type device=cpu")
     if name != "cpu" and torch.cuda.is_available():
         return torch.device("cuda")
-    heap.keep_pages()
+    heap.ready()
     return torch.device("cpu")

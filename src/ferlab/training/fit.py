@@ -55,7 +55,7 @@ def train(config: Config) -> directory.Run | None:
     cuda = accelerator_of(config) == "cuda"
     precision = precision_of(config["trainer"]["precision"], cuda)
     if not cuda:
-        heap.keep_pages()
+        heap.ready()
     composed = compose(config, open_config(config["data"]), cuda, pretrained)
     wandb = wandb_of(config)
     ranks = count_ranks(config)

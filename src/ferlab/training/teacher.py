@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from ferlab.ensembling.named import as_one
@@ -20,6 +19,7 @@ from ferlab.ensembling.subject import Subject
 from ferlab.errors import FerlabError
 from ferlab.expressions import K, check_order
 from ferlab.predictors import answers, predictor
+from ferlab.predictors.predictor import device_of
 from ferlab.predictors.views import SPACES, ViewSet, view_set
 
 CONSISTENT = "consistent"
@@ -64,7 +64,7 @@ class Teacher:
 
     def probabilities(self, pixels: np.ndarray, device: str, batch_size: int = 1024) -> np.ndarray:
         """Probabilities float32 [N,7] of faces uint8 [N,48,48]; only those of new faces are computed."""
-        found = self.subject.ask(pixels, [self.view_set], self.folder, batch_size, torch.device(device))
+        found = self.subject.ask(pixels, [self.view_set], self.folder, batch_size, device_of(device))
         return found[self.view_set.title]
 
 
