@@ -13,7 +13,8 @@ import yaml
 import ferlab
 from ferlab import Predictor, predict
 from ferlab.config import build
-from tests.test_conf import COMMANDS, composed, typed
+from tests.composing import composed
+from tests.test_conf import COMMANDS, typed
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -64,7 +65,7 @@ def test_every_command_of_readme_composes(readme):
         command = name.removeprefix("ferlab.")
         if command != "predict" and "--help" not in words:
             assert command in COMMANDS
-            composed(*words, config=command)
+            composed(*words, command=command)
 
 
 def test_every_make_target_of_readme_is_there(readme):
