@@ -18,7 +18,7 @@ import wandb_workspaces.workspaces as ws
 
 AXES = ("class_weights", "data", "weights", "balance", "lr")  # of a training's config
 REPORT_AXES = ("model", "data", "class_weights", "tta")  # of a report's config
-CURVES = ("val/accuracy", "val/macro_recall", "val/loss", "train/loss")
+CURVES = ("val/accuracy", "val/macro_recall", "val/loss", "train/loss", "val/recall/disgust", "val/recall/fear")
 MEASURED = ("accuracy", "macro_recall", "disgust_misclassification", "ece")
 
 

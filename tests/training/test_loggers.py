@@ -92,6 +92,12 @@ def test_an_offline_run_holds_curves_config_and_pictures_and_nothing_private(con
     assert table["columns"] == ["face", "true", "predicted", *EXPRESSIONS]
     assert len(table["data"]) == 40
     assert all(sum(row[3:]) == pytest.approx(1, abs=1e-3) for row in table["data"])
+    [mistakes] = run.path.glob("wandb/offline-run-*/files/media/table/val/mistakes*.json")
+    rows = json.loads(mistakes.read_text())["data"]
+    assert len(rows) == round(40 * (1 - curves(run.path)["val/accuracy"][-1]))
+    assert all(row[1] != row[2] == EXPRESSIONS[int(np.argmax(row[3:]))] for row in rows)
+    surest = [max(row[3:]) for row in rows]
+    assert surest == sorted(surest, reverse=True)
     [drawn] = run.path.glob("wandb/offline-run-*/files/media/table/val/precision_recall_table*.json")
     table = json.loads(drawn.read_text())
     probabilities = predictor.predict(predictor_of(run), made_faces().of_split("val").pixels)

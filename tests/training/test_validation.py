@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from sklearn import metrics
 
-from ferlab.expressions import K
+from ferlab.expressions import EXPRESSIONS, K
 from ferlab.training.classifier import ExpressionClassifier
 from tests.training.conftest import classifier
 from tests.training.test_classifier import made
@@ -48,6 +48,9 @@ def test_val_metrics_are_scikit_learns(absent, predicted_too):
         patch.setattr("warnings.warn", lambda *a, **k: None)
         recall = metrics.balanced_accuracy_score(labels, predicted)  # over the classes that val has
     assert values["val/macro_recall"] == pytest.approx(recall, rel=1e-5)
+    by_class = metrics.recall_score(labels, predicted, labels=range(K), average=None, zero_division=0)
+    expected = {f"val/recall/{name}": by_class[k] for k, name in enumerate(EXPRESSIONS) if k not in absent}
+    assert {name: value for name, value in values.items() if "recall/" in name} == pytest.approx(expected, rel=1e-5)
     assert values["val/macro_f1"] == pytest.approx(metrics.f1_score(labels, predicted, average="macro"), rel=1e-5)
     expected = metrics.confusion_matrix(labels, predicted, labels=range(K))  # rows are the true classes
     np.testing.assert_array_equal(module.validation.confusion.numpy(), expected)

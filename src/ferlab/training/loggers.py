@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, MLFlowLogger, TensorBoa
 from ferlab import files
 from ferlab.config import Config
 from ferlab.data.datamodule import FacesDataModule
+from ferlab.data.faces import Faces
 from ferlab.errors import FerlabError, nearest
 from ferlab.expressions import EXPRESSIONS
 from ferlab.jobs import typed
@@ -125,19 +126,29 @@ def finish_wandb(
 def _pictures(classifier: ExpressionClassifier, validation: Validation, data: FacesDataModule) -> dict[str, object]:
     import wandb
 
-    faces = data.val.take(torch.linspace(0, len(data.val) - 1, min(_SAMPLES, len(data.val))).long().numpy())
-    with torch.inference_mode():
-        pixels = torch.from_numpy(faces.pixels).unsqueeze(1).to(classifier.device)
-        samples = classifier.eval()(pixels).float().softmax(1).cpu()
-    table = wandb.Table(columns=["face", "true", "predicted", *EXPRESSIONS])
-    for face, label, p in zip(faces.pixels, faces.labels, samples, strict=True):
-        table.add_data(wandb.Image(face), EXPRESSIONS[label], EXPRESSIONS[int(p.argmax())], *p.tolist())
     labels, probabilities = validation.labels.numpy(), validation.probabilities.numpy()
+    evenly = np.linspace(0, len(data.val) - 1, min(_SAMPLES, len(data.val))).astype(int)
+    faces = torch.from_numpy(data.val.pixels[evenly]).unsqueeze(1).to(classifier.device)
+    with torch.inference_mode():
+        samples = classifier.eval()(faces).float().softmax(1).cpu().numpy()
+    wrong = np.flatnonzero(probabilities.argmax(1) != labels)
+    surest = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")[:_SAMPLES]]
     return {
-        "val/samples": table,
+        "val/samples": _table_of_faces(data.val, evenly, samples),
+        "val/mistakes": _table_of_faces(data.val, surest, probabilities[surest]),
         "val/confusion": wandb_runs.confusion_plot(validation.confusion.tolist(), "val"),
         "val/precision_recall": wandb.plot.pr_curve(labels, probabilities, labels=list(EXPRESSIONS)),
     }
+
+
+def _table_of_faces(faces: Faces, places: np.ndarray, probabilities: np.ndarray) -> Any:
+    """W&B's table of some faces (indices [M]) with their probabilities [M,7]."""
+    import wandb
+
+    table = wandb.Table(columns=["face", "true", "predicted", *EXPRESSIONS])
+    for face, label, p in zip(faces.pixels[places], faces.labels[places], probabilities, strict=True):
+        table.add_data(wandb.Image(face), EXPRESSIONS[label], EXPRESSIONS[int(p.argmax())], *p.tolist())
+    return table
 
 
 def _log_lineage(experiment: Any, data: FacesDataModule, run: Path, facts: RunFacts) -> None:

@@ -10,6 +10,8 @@ from torchmetrics.functional.classification import (
     multiclass_f1_score,
 )
 
+from ferlab.expressions import EXPRESSIONS
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -33,10 +35,13 @@ def validate(logits: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Valida
     support = confusion.sum(1)
     # Not torchmetrics' macro recall: a class without val faces that is predicted would count there as recall 0.
     recall = confusion.diagonal()[support > 0] / support[support > 0]
+    by_class = {f"val/recall/{EXPRESSIONS[k]}": value for k, value in zip(support.nonzero()[:, 0], recall, strict=True)}
     metrics = {
         "val/loss": F.cross_entropy(logits, targets),
         "val/accuracy": multiclass_accuracy(logits, labels, k, average="micro"),
         "val/macro_f1": multiclass_f1_score(logits, labels, k, average="macro"),
-        "val/macro_recall": recall.mean().to(logits.device),
+        "val/macro_recall": recall.mean(),
+        **by_class,
     }
+    metrics = {name: value.to(logits.device) for name, value in metrics.items()}
     return metrics, Validation(logits.softmax(1).cpu(), labels.cpu(), confusion)
