@@ -115,6 +115,13 @@ export const read = (page) =>
     return shown.some((value) => value > 0) && shown;
   });
 
+/** Put into a page: `window.moved` is how far its parts have moved by themselves, the sum of its layout shifts. */
+export function watchShifts() {
+  window.moved = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach((/** @type {any} */ entry) => entry.hadRecentInput || (window.moved += entry.value)))
+    .observe({ type: 'layout-shift', buffered: true });
+}
+
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** What axe finds wrong; the page is opened with `bypassCSP`. */

@@ -1,8 +1,11 @@
-/** Pictures of the page in each state, size and colour scheme, to be looked at: node tests/shots.mjs FOLDER [STATE ...] */
+/**
+ * Pictures of the page in each state, size and colour scheme, to be looked at: node tests/shots.mjs FOLDER [STATE ...]. Says what axe
+ * finds in each, and how far things have moved by themselves. LOCALE=ur-PK is a visitor's whose browser asks for that language.
+ */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { fixture, open, openFile, read, ready, says, until } from './browser.mjs';
+import { axeFinds, fixture, open, openFile, read, ready, says, until, watchShifts } from './browser.mjs';
 
 const [folder, ...only] = process.argv.slice(2);
 mkdirSync(folder, { recursive: true });
@@ -98,9 +101,10 @@ const STATES = {
 
 for (const [name, into] of Object.entries(STATES)) {
   if (only.length && !only.includes(name)) continue;
-  const page = await open({ clip: 'five.mjpeg' });
+  const page = await open({ clip: 'five.mjpeg', bypassCSP: true, locale: process.env.LOCALE, before: (page) => page.addInitScript(watchShifts) });
   await ready(page);
   await into(page);
+  console.log(`${name}: layout shift ${(await page.evaluate(() => window.moved)).toFixed(4)}`);
   for (const [size, viewport] of Object.entries(SIZES)) {
     await page.setViewportSize(viewport);
     for (const [scheme, media] of Object.entries(SCHEMES)) {
@@ -108,6 +112,7 @@ for (const [name, into] of Object.entries(STATES)) {
       await page.evaluate((id) => (document.getElementById(id)?.scrollIntoView({ block: 'center' }) ?? scrollTo(0, 0)), name === 'choice' ? name : '');
       await page.waitForTimeout(300); // until the boxes stand at the new size
       await page.screenshot({ path: join(folder, `${name}-${size}-${scheme}.png`) });
+      for (const found of await axeFinds(page)) console.log(`${name}, ${size}, ${scheme}: ${found}`);
     }
   }
   await page.screenshot({ path: join(folder, `${name}-whole.png`), fullPage: true });
