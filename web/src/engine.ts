@@ -15,6 +15,8 @@ export type Loaded = { model: Model; threads: number };
 
 export class Engine {
   broken = false;
+  /** Of the classifier that reads. */
+  expressions: string[] = [];
   /** ms a face of each classifier that ran, by its name below models/. */
   readonly paces = new Map<string, Latency>();
   /** Whether the present worker has opened the networks. */

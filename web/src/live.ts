@@ -169,7 +169,7 @@ export class Live {
   }
 
   /** The pixels of what the video shows; null where it has none just now. */
-  private async frame(): Promise<ImageBitmap | null> {
+  async frame(): Promise<ImageBitmap | null> {
     const { videoWidth, videoHeight } = this.video;
     const scale = Math.min(1, LONGEST / Math.max(videoWidth, videoHeight));
     try {

@@ -7,6 +7,7 @@ import { Engine, type Loaded } from './engine';
 import { models, type Facts } from './facts';
 import { Game, type Round } from './game';
 import { openFile, shortened } from './files';
+import { Inspector } from './inspector';
 import { canShare, named, save, share } from './keeping';
 import { keepsake } from './keepsake';
 import { Live } from './live';
@@ -20,7 +21,10 @@ import { speakAsChosen, t, words, wordsOf, type Words } from './texts';
 import { View } from './view';
 
 const stage = new Stage();
-const view = new View((number) => (stage.state === 'photo' ? still : live).choose(number));
+const view = new View(
+  (number) => (stage.state === 'photo' ? still : live).choose(number),
+  () => inspector.changed(),
+);
 /** The model that the page comes with, the one that reads, and the one that the person wants. */
 const first = models[0]!;
 let reading = remembered();
@@ -34,6 +38,8 @@ const scores = new Scores(play, () => capture!);
 const live = new Live(engine, stage.video, view, game, failed);
 const still = new Still(engine, stage, view);
 const strip = new Strip((file) => void openChosen(file));
+const watching = () => stage.state === 'camera' || stage.state === 'video';
+const inspector = new Inspector(engine, view, () => (watching() ? live.frame() : createImageBitmap(stage.photo)), watching);
 let capture: Capture | undefined;
 /** Whether the camera that was started is still looked at, and whether it is being turned on again. */
 let watched = () => false;
@@ -86,6 +92,7 @@ function use({ model, threads }: Loaded): void {
   live.prepare(model, threads);
   still.threads = threads;
   view.prepare(model);
+  engine.expressions = model.expressions;
   inUse = model;
   element('model').textContent = model.name;
 }
@@ -106,6 +113,7 @@ async function change(facts: Facts): Promise<void> {
     if (wanted !== facts) return; // another one was chosen meanwhile
     choice.settle(facts);
     view.tell(words('choice.done', { name: facts.name }));
+    inspector.clear();
     if (stage.state === 'photo') void readPhoto(asOne);
     else if (stage.state !== 'idle') live.startAgain();
   } catch (error) {
@@ -154,6 +162,7 @@ function enter(next: State): () => boolean {
   const going = stage.enter(next);
   live.reset();
   view.clear();
+  inspector.clear();
   if (capture) capture.running = next === 'camera';
   return going;
 }

@@ -30,3 +30,16 @@ function meanOf(rgba: Uint8ClampedArray): number[] {
   for (let i = 0; i < rgba.length; i += 4) for (let c = 0; c < 3; c++) sum[c]! += rgba[i + c]!;
   return sum.map((value) => Math.floor(value / (rgba.length / 4) + 0.5));
 }
+
+/** What each twelfth of the side loses: the mean of the squares that cover it. */
+export function cellsOf(drops: number[]): { side: number; cells: number[] } {
+  const cells = Array.from({ length: STEPS * STEPS }, (_, cell) => {
+    const [column, row] = [cell % STEPS, Math.floor(cell / STEPS)];
+    const over = drops.filter((_, n) => {
+      const [left, top] = [n % PLACES, Math.floor(n / PLACES)];
+      return left <= column && column < left + WINDOW && top <= row && row < top + WINDOW;
+    });
+    return over.reduce((sum, drop) => sum + drop, 0) / over.length;
+  });
+  return { side: STEPS, cells };
+}

@@ -23,9 +23,15 @@ export class View {
   quiet = false;
   private quietUntil = 0;
   private shown: Omit<Shot, 'picture'> | null = null;
+  /** The face whose bars are shown, where it is large enough to be read; `whole` where the picture is one face. */
+  looked: Followed | 'whole' | null = null;
 
   /** `choose` is called with the number of the face that was chosen. */
-  constructor(choose: (number: number) => void) {
+  constructor(
+    choose: (number: number) => void,
+    /** Called when `looked` is another face than before, or none. */
+    private readonly changed: () => void,
+  ) {
     this.boxes = new Boxes(choose);
   }
 
@@ -59,6 +65,14 @@ export class View {
     const label = this.bars!.show(shown, now);
     this.shown = { size, mirrored, faces: boxed, chosen, label, bars: this.bars!.of(shown) };
     if (!this.quiet) this.announcer.routine(look(label), now);
+    this.turn(shown?.probabilities && !small(shown.box) ? shown : null);
+  }
+
+  private turn(looked: Followed | 'whole' | null): void {
+    const same = (face: View['looked']) => (face === null || face === 'whole' ? face : face.number);
+    const before = this.looked;
+    this.looked = looked;
+    if (same(before) !== same(looked)) this.changed();
   }
 
   /** What is shown, for a picture to keep; null where nothing was read yet. */
@@ -70,12 +84,14 @@ export class View {
   showWhole(face: Followed, size: Size): string {
     const label = this.bars!.show(face, Infinity);
     this.shown = { size, mirrored: false, faces: [], chosen: null, label, bars: this.bars!.of(face) };
+    this.turn('whole');
     return label;
   }
 
   clear(): void {
     this.boxes.clear();
     this.shown = null;
+    this.looked = null;
     show(element('result-title'), words('result.title'));
     this.bars?.show(null, Infinity);
   }

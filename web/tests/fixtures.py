@@ -193,7 +193,7 @@ def edge(at: int, side: int) -> int:
 def write_occluded(folder: Path, model: OnnxModel) -> None:
     """What Python reads of faces that are whole, then with a square in their mean colour at each of 11 x 11 places."""
     two = np.asarray(Image.open(folder / "two.png"))
-    first = every_face(FaceDetector(threads=1), [two])[0][0]
+    first = max(every_face(FaceDetector(threads=1), [two])[0], key=lambda face: face.box[2] * face.box[3])
     named = {name: np.asarray(Image.open(folder / name).convert("RGBA")) for name in ("tight.png", "golden2.png")}
     out = {}
     for name, rgba in {**named, "two.png": crop_of(two, first, model.margin)}.items():

@@ -46,6 +46,12 @@ const STATES = {
     await page.reload();
     await says(page, 'could not be loaded');
   },
+  inspect: async (page) => {
+    await page.locator('#strip button').nth(2).click();
+    await says(page, 'One face found');
+    await page.click('#inspect summary');
+    await until(page, () => document.getElementById('inspect-result').textContent.startsWith('Read as'), undefined, 'a map', LONG);
+  },
   game: async (page) => {
     await page.click('#play');
     await until(page, () => document.getElementById('game-line').textContent.startsWith('Best so far'), undefined, 'a score', LONG);
@@ -109,7 +115,7 @@ for (const [name, into] of Object.entries(STATES)) {
     await page.setViewportSize(viewport);
     for (const [scheme, media] of Object.entries(SCHEMES)) {
       await page.emulateMedia({ forcedColors: 'none', ...media });
-      await page.evaluate((id) => (document.getElementById(id)?.scrollIntoView({ block: 'center' }) ?? scrollTo(0, 0)), name === 'choice' ? name : '');
+      await page.evaluate((id) => (document.getElementById(id)?.scrollIntoView({ block: 'center' }) ?? scrollTo(0, 0)), ['choice', 'inspect'].includes(name) ? name : '');
       await page.waitForTimeout(300); // until the boxes stand at the new size
       await page.screenshot({ path: join(folder, `${name}-${size}-${scheme}.png`) });
       for (const found of await axeFinds(page)) console.log(`${name}, ${size}, ${scheme}: ${found}`);
