@@ -28,6 +28,7 @@ def test_the_card_of_a_drawn_run_speaks_of_its_data_and_finds_its_ledger(own_run
     [card] = cards(own_run.parent, own_run.name, ledger=None).values()
     assert "FER" not in card.replace("FERLAB", "")
     assert "the faces are drawn" in card
+    assert "fer2013" not in card.lower()
     assert "Looks at test splits by these weights, alone or in an ensemble: 1." in card
 
 

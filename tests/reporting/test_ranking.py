@@ -27,7 +27,7 @@ def test_rows_are_ordered_by_their_mean_on_val(made):
         [row[0] for row in table.rows] == expected == ["senet50-fer2013+aux-none-s0", "five_layer-fer2013-none", "a__b"]
     )
     assert table.links == {"a__b": "#x"}  # of several seeds the first is linked
-    assert table.caption.startswith("Ranked by accuracy on PublicTest.")
+    assert table.caption.startswith("Ranked by accuracy on PublicTest, single view, else in the first views of a row.")
 
 
 def test_settings_that_differ_are_columns():
@@ -59,6 +59,6 @@ def test_two_learning_rates_of_one_net_are_told_apart(tmp_path):
         name = f"five_layer-drawn-none-s0{number}"
         write(Path(tmp_path, name, "reports/val-none"), name, data="drawn", config={"lr": lr, "name": name})
     table = ranking.ranked(reports.read(f"{tmp_path}/*"), "val", "none", {})
-    assert "| run | lr | validation, single view |" in reports.compare(reports.read(f"{tmp_path}/*"))
+    assert "| run | validation, single view |" in reports.compare(reports.read(f"{tmp_path}/*"))
     lrs = {row[0]: row[table.head.index("lr")] for row in table.rows}
     assert lrs == {"five_layer-drawn-none-s0": "0.1", "five_layer-drawn-none-s0-2": "0.2"}

@@ -88,7 +88,7 @@ def _label_noise(record: Record) -> list[str]:
             f"{title(study.content)}, {markdown.share(disputes, n)}; {found.disputed_errors} of the {found.errors} "
             "errors are among them. Accuracy against these labels is not agreement with people."
         )
-    if lines or _drawn(record):
+    if lines or drawn(record):
         return lines or ["The labels are what was drawn: no face is ambiguous as photographs are."]
     trust = "How far the labels can be trusted"
     trust += " (with FER+'s votes)" if _data(record) == "FER2013" else ""
@@ -97,7 +97,7 @@ def _label_noise(record: Record) -> list[str]:
 
 def who(record: Record) -> str:
     """Who the faces are of, as far as the data say."""
-    if _drawn(record):
+    if drawn(record):
         return "Who is shown: nobody, the faces are drawn. Nothing follows for faces of people."
     return (
         f"Who is shown (age, gender, skin, culture): not measured, since {_data(record)} does not say who is shown; no "
@@ -107,7 +107,7 @@ def who(record: Record) -> str:
 
 def groups(record: Record) -> str:
     """Whether it serves groups of people alike, as far as the data say; empty of drawn faces."""
-    if _drawn(record):
+    if drawn(record):
         return ""
     return f"Whether it serves groups of people alike: not measured, and not to be measured on {_data(record)}."
 
@@ -118,7 +118,8 @@ def _data(record: Record) -> str:
     return ", ".join("FER2013" if name.split("+")[0] == "fer2013" else name for name in dict.fromkeys(names))
 
 
-def _drawn(record: Record) -> bool:
+def drawn(record: Record) -> bool:
+    """Whether its faces are drawn, all of them."""
     sources = record.run.config.get("data", {}).get("sources", ()) if record.run else ()
     return bool(sources) and all(source.get("layout") == "drawn" for source in sources)
 

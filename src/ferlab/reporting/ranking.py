@@ -2,12 +2,14 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from ferlab.pages.sections import PageTable
 from ferlab.pages.words import ends, flat, percent, readable, views
 from ferlab.reporting import markdown
 from ferlab.reporting.markdown import Report
+from ferlab.runs.directory import WEIGHTS
 
 COLUMNS = 6  # of settings at most; the caption names the others
 # Settings that say where and how a run was computed, or what its name, data and seed say already.
@@ -37,7 +39,8 @@ def ranked(reports: Sequence[Report], split: str, tta: str, links: Mapping[str, 
     head, body, others = cells(reports, *markdown.detail(reports, split, tta))
     order = sorted(by_row, key=lambda name: -_on_val(by_row[name], tta))
     rows = sorted(body, key=lambda row: order.index(row[0]))
-    caption = f"Ranked by accuracy on {markdown.title_of(reports, 'val')}. " if _val_there(reports) else ""
+    where = f"{markdown.title_of(reports, 'val')}, {markdown.view_title(tta)}, else in the first views of a row"
+    caption = f"Ranked by accuracy on {where}. " if _val_there(reports) else ""
     caption += markdown.CAPTION + others
     found = {name: links[run] for name in order if (run := str(_first(by_row[name])["name"])) in links}
     return PageTable(head, rows, caption, found, sortable=True)
@@ -47,9 +50,9 @@ def cells(reports: Sequence[Report], split: str, tta: str) -> tuple[list[str], l
     """As `markdown.cells`, with the settings in which the rows differ, and a sentence on those without a column."""
     head, body = markdown.cells(reports, split, tta)
     columns, others = differing({name: _first(row) for name, row in markdown.by_recipe(reports).items()})
-    rows = [[name, *(column[name] for column in columns.values()), *row] for name, *row in body]
+    rows = [[name, *row, *(column[name] for column in columns.values())] for name, *row in body]
     rest = f" The runs also differ in {', '.join(others)}." if others else ""
-    return [head[0], *columns, *head[1:]], rows, rest
+    return [*head, *columns], rows, rest
 
 
 def differing(rows: Mapping[str, Report]) -> tuple[dict[str, dict[str, str]], list[str]]:
@@ -66,6 +69,12 @@ def differing(rows: Mapping[str, Report]) -> tuple[dict[str, dict[str, str]], li
     return columns, found[COLUMNS:]
 
 
+def _short(value: str) -> str:
+    """A setting as a cell: of the weights of another run that run's name."""
+    path = PurePath(value)
+    return path.parts[-3] if path.parts[-2:] == WEIGHTS and len(path.parts) > 2 else value
+
+
 def _settings(report: Report) -> dict[str, str]:
     config = report.get("config")
     if not isinstance(config, Mapping) or len(report.get("members", [1])) > 1:
@@ -76,7 +85,7 @@ def _settings(report: Report) -> dict[str, str]:
         kept["augment"] = ", ".join(str(step.get("_target_")).rsplit(".", 1)[-1] for step in policy)
     trainer = kept.pop("trainer", {})
     kept |= {key: trainer[key] for key in ("max_epochs", "gradient_clip_val") if trainer.get(key) is not None}
-    return {key: value or readable(None) for key, value in flat(kept)}
+    return {key: _short(value or readable(None)) for key, value in flat(kept)}
 
 
 def best(name: str, reports: Sequence[Report]) -> str:

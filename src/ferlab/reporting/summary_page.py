@@ -11,6 +11,7 @@ from typing import Any
 
 from ferlab import files
 from ferlab.data.faces import split_title
+from ferlab.errors import FerlabError
 from ferlab.expressions import EXPRESSIONS
 from ferlab.pages import findings, links, report_figures, report_page
 from ferlab.pages.links import Link
@@ -58,7 +59,7 @@ def write(
             _links(path, records),
         ),
         compared=[
-            _accuracies(shown, reports, split, tta, against),
+            *_accuracies(shown, reports, split, tta, against),
             *training_curves.sections(records, curves_below=not several and shown[0][1] is not None),
             *_by_expression(shown, title),
             *(study_tables.compared(records) if several else ()),
@@ -105,27 +106,44 @@ def _command(records: Sequence[Record], split: str, tta: str) -> str:
 
 def _accuracies(
     shown: Sequence[tuple[Record, Any]], reports: Sequence[Mapping], split: str, tta: str, against: str | None
-) -> Section:
+) -> list[Section]:
     without = study_tables.evaluate([record for record, report in shown if report is None], split, tta)
+    if against is not None and all(r["name"] != against for r in reports):
+        choices = ", ".join(sorted({r["name"] for r in reports}))
+        raise FerlabError(f"against={against!r} has no such report; choose {choices}")
     if not reports:
-        return Section("Ranking", "No run has a report yet.", commands=without)
+        return [Section("Ranking", "No run has a report yet.", commands=without)]
     anchors = {record.name: f"#run-{i}" for i, (record, _) in enumerate(shown, 1)} if len(shown) > 1 else {}
     groups = markdown.by_labels(reports)
-    made = [ranking.ranked(group, split, tta, anchors) for group in groups.values()]
-    if len(groups) > 1:
-        made = [
-            replace(table, caption=f"{table.caption} Measured with the labels of {name}.")
-            for name, table in zip(groups, made, strict=True)
-        ]
-    tested = mcnemar_tests(reports, split, tta, against)
-    left_out = f"Left out: {'; '.join(tested.left_out)}." if tested.left_out else ""
-    if tested.rows:
-        made.append(PageTable(tested.head, tested.rows, f"{tested.title.rstrip(':')}. {left_out}"))
-    text = "" if tested.rows or len(shown) < 2 else f"{tested.title.rstrip(':.')}. {left_out}"
-    if without:
-        counted = ", each a look that the ledger counts" if split == "test" else ""
-        text += f" Not measured on {split} with tta={tta}, which these commands do{counted}:"
-    return Section("Ranking", text.strip(), made, commands=without)
+    made, said = [], []
+    for name, group in groups.items():
+        table = ranking.ranked(group, split, tta, anchors)
+        labels = f" Measured with the labels of {name}." if len(groups) > 1 else ""
+        made.append(replace(table, caption=table.caption + labels))
+        there = against if len(groups) == 1 or any(r["name"] == against for r in group) else None
+        tested = mcnemar_tests(group, *markdown.detail(group, split, tta), there)
+        left_out = _left_out(tested.left_out)
+        if tested.rows:
+            made.append(PageTable(tested.head, tested.rows, f"{tested.title.rstrip(':')}.{left_out}{labels}"))
+        elif len(shown) > 1:
+            said.append(f"{tested.title.rstrip(':.')}.{left_out}{labels}")
+    ranked = Section("Ranking", " ".join(said), made)
+    if not without:
+        return [ranked]
+    counted = ", each a look that the ledger counts" if split == "test" else ""
+    return [
+        ranked,
+        Section("Not evaluated", f"On {split} with tta={tta}, which these commands do{counted}.", commands=without),
+    ]
+
+
+def _left_out(reasons: Sequence[str]) -> str:
+    """What was left out of a test, by reason: `NAME: REASON` of each."""
+    by_reason: dict[str, list[str]] = {}
+    for name, _, reason in (one.partition(": ") for one in reasons):
+        by_reason.setdefault(reason, []).append(name)
+    words = "; ".join(f"{_some(names)}: {reason}" for reason, names in by_reason.items())
+    return f" Left out: {words}." if words else ""
 
 
 def _by_expression(shown: Iterable[tuple[Record, Any]], title: str) -> list[Section]:
