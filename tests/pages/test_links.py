@@ -21,7 +21,7 @@ def test_a_page_leads_to_the_index_and_to_its_siblings(tmp_path):
     )
     page = tmp_path / "a/calibration/val-none/index.html"
     assert links.around(page) == [
-        ("All runs", "../../../index.html#run-a"), ("val, none", "../../reports/val-none/index.html"),
+        ("All runs", "../../../index.html#run-a"), ("val, single view", "../../reports/val-none/index.html"),
     ]  # fmt: skip
     ensemble = tmp_path / "ensembles/both/reports/test-flip/index.html"
     assert links.around(ensemble) == [("All runs", "../../../../index.html#run-both")]

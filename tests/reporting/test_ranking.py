@@ -59,6 +59,6 @@ def test_two_learning_rates_of_one_net_are_told_apart(tmp_path):
         name = f"five_layer-drawn-none-s0{number}"
         write(Path(tmp_path, name, "reports/val-none"), name, data="drawn", config={"lr": lr, "name": name})
     table = ranking.ranked(reports.read(f"{tmp_path}/*"), "val", "none", {})
-    assert "| run | validation, single view |" in reports.compare(reports.read(f"{tmp_path}/*"))
+    assert "| run | lr | validation, single view |" in reports.compare(reports.read(f"{tmp_path}/*"))
     lrs = {row[0]: row[table.head.index("lr")] for row in table.rows}
     assert lrs == {"five_layer-drawn-none-s0": "0.1", "five_layer-drawn-none-s0-2": "0.2"}

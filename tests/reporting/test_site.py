@@ -42,3 +42,10 @@ def test_damaged_reports_and_a_disk_that_refuses_stop_no_command(index, caplog):
     Path("outputs/index.html").mkdir()
     site.refresh_runs("outputs/five_layer-*")
     assert "outputs/index.html was not written" in caplog.text
+
+
+def test_a_page_of_somebody_else_stays(index, caplog):
+    Path("outputs/index.html").write_text("<title>mine</title>")
+    site.refresh_runs("outputs/five_layer-*")
+    assert Path("outputs/index.html").read_text() == "<title>mine</title>"
+    assert "index.html is another page than the index of runs; rename it" in caplog.text

@@ -42,7 +42,7 @@ def between(page: Path, target: Path, fragment: str = "") -> str:
 
 
 def pages_of(home: Path) -> list[tuple[str, Path]]:
-    """The pages of a home, reports first, each with what it is called: `val, none`, `calibration (val, none)`."""
+    """The pages of a home, reports first, each with its title: `val, flip`, `calibration (val, flip)`."""
     found = sorted(home.glob(f"*/*/{PAGE}"), key=lambda path: (path.parts[-3] != REPORTS, path.parts[-3:]))
     return [(_called(path), path) for path in found]
 
@@ -73,5 +73,5 @@ def runs_word(home: Path) -> str:
 
 
 def _called(page: Path) -> str:
-    kind, place = page.parts[-3], page.parts[-2].replace("-", ", ", 1)
+    kind, place = page.parts[-3], page.parts[-2].replace("-", ", ", 1).replace(", none", ", single view")
     return place if kind == REPORTS else f"{kind} ({place})"

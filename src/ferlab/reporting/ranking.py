@@ -12,6 +12,7 @@ from ferlab.reporting.markdown import Report
 from ferlab.runs.directory import WEIGHTS
 
 COLUMNS = 6  # of settings at most; the caption names the others
+FEW = 3  # that stand before the accuracies; more stand behind them
 # Settings that say where and how a run was computed, or what its name, data and seed say already.
 _ASIDE = (
     "name",
@@ -50,9 +51,10 @@ def cells(reports: Sequence[Report], split: str, tta: str) -> tuple[list[str], l
     """As `markdown.cells`, with the settings in which the rows differ, and a sentence on those without a column."""
     head, body = markdown.cells(reports, split, tta)
     columns, others = differing({name: _first(row) for name, row in markdown.by_recipe(reports).items()})
-    rows = [[name, *row, *(column[name] for column in columns.values())] for name, *row in body]
+    at = 1 if len(columns) <= FEW else len(head)
+    rows = [[*row[:at], *(column[row[0]] for column in columns.values()), *row[at:]] for row in body]
     rest = f" The runs also differ in {', '.join(others)}." if others else ""
-    return [*head, *columns], rows, rest
+    return [*head[:at], *columns, *head[at:]], rows, rest
 
 
 def differing(rows: Mapping[str, Report]) -> tuple[dict[str, dict[str, str]], list[str]]:

@@ -113,7 +113,7 @@ def compare(
     for name, group in groups.items():
         asked = {"name": against, "split": split, "tta": tta}
         here = [wanted if any(r[key] == wanted for r in group) else None for key, wanted in asked.items()]
-        parts.append(f"Measured with the labels of {name}:\n\n{_compared(group, *here, settings)}")
+        parts.append(f"Measured with the labels of {name}:\n\n{_compared(group, here[0], here[1], here[2], settings)}")
     return "\n\n".join(parts)
 
 

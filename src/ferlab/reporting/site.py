@@ -16,6 +16,7 @@ from ferlab.reporting.markdown import Report
 from ferlab.reporting.reports import homes, load_report
 
 log = logging.getLogger(__name__)
+_OURS = b'content="ferlab index"'  # as page.html writes it
 SUMMARY = "summary.html"  # beside the index, where `ferlab.summarise` has made it
 
 
@@ -38,9 +39,11 @@ def write(folder: Path) -> Path:
     """Write the index of a folder of runs; returns its path.
 
     Raises:
-        FerlabError: the disk refuses (full, read-only).
+        FerlabError: another page has its name; the disk refuses (full, read-only).
     """
     index = folder / links.PAGE
+    if index.is_file() and _OURS not in index.read_bytes():
+        raise FerlabError(f"{index} is another page than the index of runs; rename it")
     there = [home for home in _homes(folder) if links.pages_of(home)]
     reports = [report for home in there for report in _reports(home)]
     anchors = {home.name: f"#{links.anchor(home)}" for home in there}

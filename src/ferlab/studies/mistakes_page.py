@@ -34,7 +34,7 @@ def findings(record: MistakesRecord) -> list[str]:
 def sections(record: MistakesRecord, shown: Shown) -> list[Section]:
     """Sections of the page; `shown` may hold the galleries `ambiguous`, `twins` and `issues`."""
     parts = [_ambiguous(record, shown)]
-    if twins := record.contradictory_twins:
+    if (twins := record.contradictory_twins) and twins.n:
         text = (
             f"{twins.n} faces have an identical face of another label in the same split or in training, so nobody can "
             f"be right on both. {twins.correct} predictions are the face's own label, {twins.answers_of_twin} are that "
