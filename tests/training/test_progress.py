@@ -53,14 +53,11 @@ def test_a_bar_needs_a_terminal_and_shows_the_last_validation(monkeypatch):
     assert [bar._get_train_description(epoch) for epoch in (0, 1)] == ["Epoch 1 of 2", "Epoch 2 of 2"]
 
 
-def estimated(monkeypatch, caplog, seconds_per_batch, batches=100, epochs=10, device="cpu", load=0.0, threads=1):
+def estimated(monkeypatch, caplog, seconds_per_batch, batches=100, epochs=10, device="cpu"):
     """What a training that has such batches says of its length; the clock is made."""
     caplog.set_level(logging.INFO, "ferlab")
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(progress.os, "getloadavg", lambda: (load, 0, 0))
-    monkeypatch.setattr(progress.os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(progress.torch, "get_num_threads", lambda: threads)
     trainer = SimpleNamespace(is_global_zero=True, max_epochs=epochs, current_epoch=0, num_training_batches=batches)
     module, estimate = SimpleNamespace(device=torch.device(device)), progress.Estimate()
     for n in range(batches):
@@ -77,10 +74,5 @@ def test_a_long_training_on_a_cpu_is_announced_once_after_some_batches(monkeypat
     assert [line.partition(",")[0] for line in lines] == ([f"about {said} for 10 epochs on this CPU"] if said else [])
 
 
-def test_a_busy_machine_is_told_of_its_threads_and_a_gpu_of_nothing(monkeypatch, caplog):
-    assert len(estimated(monkeypatch, caplog, 3.0, load=9, threads=2)) == 2
-    assert caplog.messages[1] == "this machine is busy (load 9, 2 cores): OMP_NUM_THREADS=1 may be faster"
-    caplog.clear()
-    assert len(estimated(monkeypatch, caplog, 3.0, load=9, threads=1)) == 1
-    caplog.clear()
+def test_a_gpu_announces_nothing(monkeypatch, caplog):
     assert estimated(monkeypatch, caplog, 3.0, device="meta") == []

@@ -1,12 +1,10 @@
 """What a training shows of itself: a bar on a terminal, elsewhere a line an epoch, and how long a long one takes."""
 
 import logging
-import os
 import time
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from rich.console import Console
 
@@ -89,9 +87,6 @@ class Estimate(Callback):
             duration(seconds),
             epochs,
         )
-        load, cores = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, os.cpu_count() or 1
-        if load > cores and torch.get_num_threads() > 1:
-            log.info("this machine is busy (load %.0f, %d cores): OMP_NUM_THREADS=1 may be faster", load, cores)
 
 
 class Bar(RichProgressBar):
