@@ -1,16 +1,25 @@
 /** What the page is told of its classifiers, from NAME.json and NAME.measured.json beside them. */
 import { existsSync, readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, resolve } from 'node:path';
 
-import type { Facts, Measured } from './src/facts';
+import type { Facts, Measured, Stored } from './src/facts';
 
 type Json = Record<string, any>;
+
+export const MODELS = resolve(import.meta.dirname, '../src/ferlab/inference/models');
 
 /** What models.ts reads of a model's JSON; the rest says how it was trained, and weighs more. */
 const NEEDED = ['sha256', 'name', 'format', 'expressions', 'margin', 'threshold'];
 
 const json = (path: string): Json => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : {});
 const beside = (model: string) => json(model.replace(/\.onnx$/, '.json'));
+
+/** The file that the page is built with: the one in `folder` that tools/compact_for_web.py made from this very model, if there is one. */
+export function shipped(model: string, folder: string): string {
+  const made = resolve(folder, basename(model));
+  const { made_from: from } = beside(made);
+  return from && from.sha256 === beside(model).sha256 ? made : model;
+}
 
 /** The JSON that the page's worker fetches beside the model. */
 export function stated(model: string): Buffer {
@@ -23,10 +32,11 @@ export function card(model: string): Buffer {
   return Buffer.from(JSON.stringify({ ...beside(model), measured: measuredBeside(model) }, null, 1));
 }
 
-/** What was measured of this very file. */
+/** What was measured of this very file, or of the one that it was made from. */
 function measuredBeside(model: string): Json {
-  const noted = json(model.replace(/\.onnx$/, '.measured.json'));
-  return noted.sha256 === beside(model).sha256 ? noted : {};
+  const { sha256, made_from: from } = beside(model);
+  const noted = json((from ? resolve(MODELS, from.file) : model).replace(/\.onnx$/, '.measured.json'));
+  return noted.sha256 === (from?.sha256 ?? sha256) ? noted : {};
 }
 
 /** What the page says of its models: name below models/ -> file. One that lacks its JSON is left to the build to name. */
@@ -51,8 +61,14 @@ function factsOf(model: string, file: string): Facts {
     file,
     name: all.name ?? basename(model, '.onnx'),
     bytes: all.bytes,
+    ...(all.made_from && { stored: storedOf(all.val) }),
     measured: Object.fromEntries(told.map(([set, report]) => [set, figures(report)])),
   };
+}
+
+/** How a file with smaller weights does on val, beside the file that it was made from. */
+function storedOf({ n, correct, against }: Json): Stored {
+  return { n, correct, before: correct - against.only_this_right + against.only_before_right, changed: against.changed };
 }
 
 /** Counts of faces, which no rounding changes. */

@@ -11,6 +11,7 @@ const headers = JSON.parse(readFileSync(join(here, 'headers.json'), 'utf8'));
 /** A started server of a folder, on this machine alone unless `host` says otherwise; `extra` may depend on the path. */
 export function serve(folder, port = 0, host = '127.0.0.1', extra = headers) {
   const files = sirv(folder, {
+    brotli: true,
     gzip: true,
     etag: true,
     dev: true, // reads the folder each time, since the page may be built again

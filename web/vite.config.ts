@@ -1,12 +1,12 @@
 /** Builds the page with the model in MODEL: networks, wasm and service worker are copied beside it. */
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
 
 import headers from './headers.json' with { type: 'json' };
-import { card, factsOfAll, stated } from './offered';
+import { MODELS, card, factsOfAll, shipped, stated } from './offered';
 import de from './src/texts/de';
 import { en } from './src/texts/en';
 import es from './src/texts/es';
@@ -15,17 +15,18 @@ import ur from './src/texts/ur';
 import zh from './src/texts/zh-Hans';
 
 const here = import.meta.dirname;
-const MODELS = resolve(here, '../src/ferlab/inference/models');
 const FIRST = resolve(MODELS, 'five_layer_world.onnx');
 const OTHERS = ['accurate_world', 'five_layer']; // offered beside FIRST
 const model = resolve(process.env.MODEL || FIRST);
 const ORT = resolve(here, 'node_modules/onnxruntime-web');
 const ORT_VERSION = JSON.parse(readFileSync(resolve(ORT, 'package.json'), 'utf8')).version;
-const SMALLER_BY_GZIP = /\.(html|js|mjs|css|json|svg|txt|wasm|onnx|webmanifest)$/;
+const SMALLER = /\.(html|js|mjs|css|json|svg|txt|wasm|onnx|webmanifest)$/;
 
 /** The classifiers: name below models/ -> file. */
 const others = Object.fromEntries((model === FIRST ? OTHERS : []).map((name) => [name, resolve(MODELS, `${name}.onnx`)]));
-const offered: Record<string, string> = { classifier: model, ...others };
+const offered = Object.fromEntries(
+  Object.entries({ classifier: model, ...others }).map(([file, path]) => [file, shipped(path, resolve(here, 'models'))]),
+);
 
 /** What is copied as it is: place in the page -> file. */
 const copied: Record<string, string> = {
@@ -44,8 +45,8 @@ const copied: Record<string, string> = {
   ),
 };
 
-/** What is written for the page: place -> content. */
-const written = () => ({
+/** What is written for the page: place -> content; `worker` is the worker's script, empty where start.js cannot start it. */
+const written = (worker: string) => ({
   ...Object.fromEntries(
     Object.entries(offered).flatMap(([file, path]) => [
       [`models/${file}.json`, stated(path)],
@@ -53,7 +54,10 @@ const written = () => ({
     ]),
   ),
   'licences.txt': Buffer.from(licences()),
-  'start.js': Buffer.from(`const LANGUAGES = ${JSON.stringify(spoken)};\n${readFileSync(resolve(here, 'public/start.js'), 'utf8')}`),
+  'start.js': Buffer.from(
+    `const LANGUAGES = ${JSON.stringify(spoken)};\nconst WORKER = '${worker}';\nconst MODELS = ${JSON.stringify(Object.keys(offered))};\n` +
+      readFileSync(resolve(here, 'public/start.js'), 'utf8'),
+  ),
 });
 
 /** What public/start.js says, and from which side, by language. */
@@ -92,6 +96,27 @@ function licences(): string {
   return Object.entries(parts).map(([name, words]) => `${line}\n${name}\n${line}\n\n${words}\n`).join('\n');
 }
 
+/** Brotli takes half a minute for the wasm: what was compressed once is kept for the next build. */
+function kept(bytes: Buffer, suffix: string, compress: () => Buffer): Buffer {
+  const folder = resolve(here, 'node_modules/.compressed');
+  const file = resolve(folder, `${createHash('sha256').update(bytes).digest('hex')}.${suffix}`);
+  if (existsSync(file)) return readFileSync(file);
+  const compressed = compress();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, compressed);
+  return compressed;
+}
+
+/** Large models that come later gain 3 % by the highest quality, in ten times the time. */
+const brotli = (bytes: Buffer, quality: number) =>
+  brotliCompressSync(bytes, {
+    params: {
+      [constants.BROTLI_PARAM_QUALITY]: quality,
+      [constants.BROTLI_PARAM_LGWIN]: constants.BROTLI_MAX_WINDOW_BITS,
+      [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    },
+  });
+
 function parts(): Plugin {
   return {
     name: 'ferlab-parts',
@@ -112,7 +137,7 @@ function parts(): Plugin {
     configureServer(server) {
       server.middlewares.use((request, response, next) => {
         const place = (request.url ?? '').split('?')[0]!.slice(1);
-        const [file, own] = [copied[place], written()[place]];
+        const [file, own] = [copied[place], written('')[place]];
         if (own) return response.end(own);
         if (!file) return next();
         const kind = file.endsWith('.wasm') ? 'application/wasm' : file.endsWith('.mjs') ? 'text/javascript' : '';
@@ -131,7 +156,8 @@ function parts(): Plugin {
           Buffer.from(part.type === 'chunk' ? part.code : part.source),
         ]);
         const sources: [string, Buffer][] = added.map(([name, file]) => [name, readFileSync(file)]);
-        for (const [fileName, source] of [...sources, ...Object.entries(written())]) {
+        const worker = Object.keys(bundle).find((name) => /^assets\/worker-.*\.js$/.test(name))!;
+        for (const [fileName, source] of [...sources, ...Object.entries(written(worker))]) {
           contents.push([fileName, source]);
           this.emitFile({ type: 'asset', fileName, source });
         }
@@ -141,14 +167,15 @@ function parts(): Plugin {
         const later = ['index.html', ...Object.keys(others).map((name) => `models/${name}.onnx`)];
         const page = ['./', ...contents.filter(([name]) => !later.includes(name)).map(([name]) => `./${name}`)];
         const script = Object.values(bundle).find((part) => part.type === 'chunk' && part.isEntry)!.fileName;
-        const worker = Buffer.from(
+        const service = Buffer.from(
           `const PAGE = ${JSON.stringify(page)};\nconst SCRIPT = '${script}';\nconst VERSION = '${hash.digest('hex').slice(0, 12)}';\n` +
             `const HEADERS = ${JSON.stringify(headers)};\n${readFileSync(resolve(here, 'sw.js'), 'utf8')}`,
         );
-        this.emitFile({ type: 'asset', fileName: 'sw.js', source: worker });
-        for (const [name, bytes] of [...contents, ['sw.js', worker]] as [string, Buffer][]) {
-          if (!SMALLER_BY_GZIP.test(name)) continue;
-          this.emitFile({ type: 'asset', fileName: `${name}.gz`, source: gzipSync(bytes, { level: 9 }) });
+        this.emitFile({ type: 'asset', fileName: 'sw.js', source: service });
+        for (const [name, bytes] of [...contents, ['sw.js', service]] as [string, Buffer][]) {
+          if (!SMALLER.test(name)) continue;
+          this.emitFile({ type: 'asset', fileName: `${name}.gz`, source: kept(bytes, 'gz', () => gzipSync(bytes, { level: 9 })) });
+          this.emitFile({ type: 'asset', fileName: `${name}.br`, source: kept(bytes, 'br', () => brotli(bytes, later.includes(name) ? 9 : 11)) });
         }
       },
     },

@@ -1,15 +1,25 @@
 /**
- * Chooses the page's language. Says so where the page's script does not come or did not start, and loads the page once more:
+ * Chooses the page's language and starts its worker, so that the networks come while the page's script does. Says so where the page's script does not come or did not start, and loads the page once more:
  * after a redeploy a browser's cache may hold the old page, whose script is gone from the server. In plain JavaScript, with a
- * name that stays. LANGUAGES is filled in by vite.config.ts.
+ * name that stays. LANGUAGES, WORKER and MODELS are filled in by vite.config.ts.
  */
-/* global LANGUAGES */
+/* global LANGUAGES, WORKER, MODELS */
 const RELOADED = 'ferlab-reloaded';
 const root = document.documentElement;
 
 root.lang = languageOf([keptIn('localStorage')?.getItem('ferlab-language'), ...navigator.languages]);
 root.dir = LANGUAGES[root.lang].dir;
 if (root.lang !== 'en') root.classList.add('translating'); // until the words are here: src/texts.ts
+
+if (WORKER) {
+  const model = MODELS.find((name) => name === keptIn('localStorage')?.getItem('ferlab-model')) ?? MODELS[0];
+  const worker = new Worker(WORKER, { type: 'module' });
+  // src/engine.ts takes it over, with what it has said until then.
+  const early = (window.ferlabEarly = { worker, model, url: new URL(WORKER, document.baseURI).href, heard: [], dead: false });
+  worker.onmessage = ({ data }) => early.heard.push(data);
+  worker.onerror = () => (early.dead = true);
+  worker.postMessage({ id: -1, kind: 'load', base: document.baseURI, model });
+}
 
 addEventListener('DOMContentLoaded', async () => {
   const kept = keptIn('sessionStorage');

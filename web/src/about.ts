@@ -1,6 +1,6 @@
 /** The sheet "What this is": privacy, accuracy, limits and licences. Its words are in texts/. */
 import { SMALLEST } from './bars';
-import { measuredOf, setTitle, type Facts, type Measured } from './facts';
+import { measuredOf, setTitle, type Facts, type Measured, type Stored } from './facts';
 import { closesBeside, element, made } from './page';
 import type { Model } from './protocol';
 import { list, look, number, percent, t } from './texts';
@@ -45,9 +45,13 @@ function figuresOf({ model, facts }: { model: Model; facts: Facts | undefined })
   const measured = facts ? measuredOf(facts) : [];
   if (!measured.length) return [paragraph(t('about.unmeasured'))];
   const card = made('a', { href: `./models/${facts!.file}.card.json`, textContent: t('about.card') });
+  const stored = facts!.stored ? [paragraph(storedWords(facts!.stored))] : [];
   const lead = [paragraph(t('about.accuracy.lead', { model: model.name })), paragraph(t('about.splits'))];
-  return [...lead, ...measured.flatMap(([set, of], n) => ofSet(set, of, n === 0)), made('p', {}, card)];
+  return [...lead, ...stored, ...measured.flatMap(([set, of], n) => ofSet(set, of, n === 0)), made('p', {}, card)];
 }
+
+const storedWords = ({ n, correct, before, changed }: Stored) =>
+  t('about.stored', { n, changed, right: percent(correct / n, 1), before: percent(before / n, 1) });
 
 function ofSet(set: string, { n, correct, interval95: [low, high], alone, classes }: Measured, open: boolean): Node[] {
   const words = [t('about.figures', { right: percent(correct / n, 1), n, low: number(100 * low, 1), high: number(100 * high, 1) })];

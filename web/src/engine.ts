@@ -3,6 +3,7 @@ import { Latency } from './latency';
 import type { Pixels } from './framing';
 import type { Answer, Face, FromWorker, Located, Model, Request, Seen, ToWorker, Wish } from './protocol';
 import { Trouble } from './trouble';
+import script from './worker.ts?worker&url';
 
 const SILENT = 15; // s without a message of a worker that was asked something; a photo takes a slow phone 3 s
 const DEATHS = 3; // within a minute, after which no other worker is started
@@ -10,6 +11,16 @@ const MINUTE = 60_000; // ms
 
 /** The worker did not answer. Another one is started, unless `Engine.broken`. */
 export class WorkerDied extends Trouble<'worker.broken' | 'worker.restarted'> {}
+
+/** The worker that public/start.js started, and asked for the model. */
+interface Early {
+  worker: Worker;
+  model: string;
+  url: string;
+  heard: FromWorker[];
+  dead: boolean;
+}
+const EARLY = -1; // the id of what start.js asked
 
 export type Loaded = { model: Model; threads: number };
 
@@ -97,21 +108,26 @@ export class Engine {
   }
 
   private async start(): Promise<Loaded> {
-    this.worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => {
-      this.silent = 0;
-      if (data.kind === 'alive') return;
-      if (data.kind === 'progress') return this.progress(data.model, data.done);
-      const asked = this.waiting.get(data.id);
-      this.waiting.delete(data.id);
-      if (data.kind === 'failed') asked?.reject('key' in data.why ? new Trouble(data.why.key, data.why.values as never) : new Error(data.why.message));
-      else asked?.resolve(data);
-    };
+    const early = takeEarly(this.model);
+    this.worker = early?.worker ?? new Worker(script, { type: 'module' });
+    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.heard(data);
     this.worker.onerror = (event) => {
       event.preventDefault();
       this.died();
     };
-    return (await this.ask({ kind: 'load', base: this.base, model: this.model })) as Extract<Answer, { kind: 'loaded' }>;
+    const asked: Promise<Answer> = early ? this.answerTo(EARLY) : this.ask({ kind: 'load', base: this.base, model: this.model });
+    early?.heard.forEach((data) => this.heard(data));
+    return (await asked) as Extract<Answer, { kind: 'loaded' }>;
+  }
+
+  private heard(data: FromWorker): void {
+    this.silent = 0;
+    if (data.kind === 'alive') return;
+    if (data.kind === 'progress') return this.progress(data.model, data.done);
+    const asked = this.waiting.get(data.id);
+    this.waiting.delete(data.id);
+    if (data.kind === 'failed') asked?.reject('key' in data.why ? new Trouble(data.why.key, data.why.values as never) : new Error(data.why.message));
+    else asked?.resolve(data);
   }
 
   /** What was asked is lost; who asked may ask again. */
@@ -132,10 +148,25 @@ export class Engine {
 
   private ask(request: Request, given: Transferable[] = []): Promise<Answer> {
     const id = this.next++;
-    return new Promise((resolve, reject) => {
-      if (!this.waiting.size) this.silent = 0;
-      this.waiting.set(id, { resolve, reject });
-      this.worker.postMessage({ ...request, id } satisfies ToWorker, given);
-    });
+    const answer = this.answerTo(id);
+    this.worker.postMessage({ ...request, id } satisfies ToWorker, given);
+    return answer;
   }
+
+  private answerTo(id: number): Promise<Answer> {
+    if (!this.waiting.size) this.silent = 0;
+    return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
+  }
+}
+
+/** Once, and only where it is this version's and alive; a browser's cache may hold the start.js before. */
+function takeEarly(model: string): Early | null {
+  const kept = window as { ferlabEarly?: Early };
+  const early = kept.ferlabEarly;
+  delete kept.ferlabEarly;
+  if (!early) return null;
+  const url = new URL(script, document.baseURI).href;
+  if (!early.dead && early.model === model && early.url === url) return early;
+  early.worker.terminate();
+  return null;
 }

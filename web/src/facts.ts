@@ -13,11 +13,20 @@ export interface Measured {
   classes?: Record<string, [correct: number, n: number]>;
 }
 
+/** Of validation faces: how many a file with smaller weights reads right, the file that it was made from, and otherwise than that. */
+export interface Stored {
+  n: number;
+  correct: number;
+  before: number;
+  changed: number;
+}
+
 export interface Facts {
   /** Its name below models/, without ending. */
   file: string;
   name: string;
   bytes: number;
+  stored?: Stored;
   /** By DATA-SPLIT, or DATA-SPLIT-for-DATA for answers by the shares of expressions there. */
   measured: Record<string, Measured>;
 }

@@ -85,7 +85,14 @@ test('its figures are those of the JSON beside the model', { skip: !existsSync(m
   try {
     await ready(page);
     await page.click('#about-open');
-    const own = JSON.parse(readFileSync(join(MODELS, `${MODEL}.json`), 'utf8'));
+    const small = join(import.meta.dirname, `../models/${MODEL}.json`);
+    const own = JSON.parse(readFileSync(existsSync(small) ? small : join(MODELS, `${MODEL}.json`), 'utf8'));
+    assert.equal(own.sha256, JSON.parse(readFileSync(join(DIST, 'models/classifier.json'), 'utf8')).sha256);
+    assert.equal(expected.sha256, own.made_from?.sha256 ?? own.sha256, 'measured of this model');
+    if (own.made_from) {
+      const words = `changed the answer for ${own.val.against.changed} of ${own.val.n.toLocaleString('en')} validation faces; ${(100 * own.val.accuracy).toFixed(1)}% are right`;
+      assert.ok((await page.locator('#about').textContent()).includes(words), words);
+    }
     const labels = { ferplus: 'FER+: small grey faces from the web, each labelled by ten people', fer2013: 'FER2013: small grey faces from the web' };
     const of = labels[own.data.split('+')[0]];
     const sets = { 'Press photographs, test': expected.elsewhere['wild-test'], [`${of}, test`]: expected.test, [`${of}, validation`]: expected.val };

@@ -31,7 +31,7 @@ test('each is offered with its size, the accuracy of its JSON and, once it ran, 
     await page.click('#choice-title');
     const expected = NAMES.map((name) => {
       const { elsewhere } = JSON.parse(readFileSync(join(MODELS, `${name}.measured.json`), 'utf8'));
-      const megabytes = (statSync(join(MODELS, `${name}.onnx`)).size / 1e6).toFixed(1);
+      const megabytes = (statSync(join(DIST, `models/${name === NAMES[0] ? 'classifier' : name}.onnx`)).size / 1e6).toFixed(1);
       return `${megabytes} MB · ${(100 * elsewhere['wild-test'].accuracy).toFixed(1)}% right · `;
     });
     await until(page, () => document.querySelector('#models label > span > span').textContent);

@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { get } from 'node:http';
 import { test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
 import { DIST, axeFinds, open, openFile, read, ready, says, until } from './browser.mjs';
+import { serve } from '../serve.mjs';
 
-const MOST_BYTES = 9e6; // of the compressed download
+const MOST_BYTES = 4.5e6; // of the compressed download
+const ORT = JSON.parse(readFileSync(new URL('../node_modules/onnxruntime-web/package.json', import.meta.url), 'utf8')).version;
 
 test('the page talks to its own origin alone', async () => {
   const page = await open({ keep: true });
@@ -152,14 +155,42 @@ test('the licences of what the page gives on come with it', async () => {
   }
 });
 
-test('the compressed download of a first visit is below 9 MB', () => {
+test('the compressed download of a first visit is below 4.5 MB', () => {
   const worker = readFileSync(join(DIST, 'sw.js'), 'utf8');
   const kept = JSON.parse(worker.match(/^const PAGE = (.*);$/m)[1]).map((path) => path.slice(2) || 'index.html');
   const sizes = [...kept, 'sw.js'].map((name) => {
     const file = join(DIST, name);
-    return /** @type {const} */ ([name, existsSync(`${file}.gz`) ? gzipSync(readFileSync(file)).length : statSync(file).size]);
+    return /** @type {const} */ ([name, statSync(existsSync(`${file}.br`) ? `${file}.br` : file).size]);
   });
   const total = sizes.reduce((sum, [, size]) => sum + size, 0);
   console.log(`# download: ${(total / 1e6).toFixed(2)} MB`);
   assert.ok(total < MOST_BYTES, `${total} bytes: ${sizes.map(([name, size]) => `${name} ${size}`).join(', ')}`);
+});
+
+test('a server gives the smallest form that is accepted, and it is the file', async () => {
+  const server = await serve(DIST);
+  const path = `ort-${ORT}/ort-wasm-simd-threaded.wasm`;
+  const ask = (accepted) =>
+    new Promise((resolve, reject) => {
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+      get({ port, path: `/${path}`, headers: { 'Accept-Encoding': accepted } }, async (response) => {
+        const parts = [];
+        for await (const part of response) parts.push(part);
+        resolve({ body: Buffer.concat(parts), encoding: response.headers['content-encoding'], type: response.headers['content-type'] });
+      }).on('error', reject);
+    });
+  try {
+    const file = readFileSync(join(DIST, path));
+    for (const [accepted, encoding, unpack] of /** @type {const} */ ([
+      ['gzip, deflate, br, zstd', 'br', brotliDecompressSync],
+      ['gzip', 'gzip', gunzipSync],
+      ['identity', undefined, (body) => body],
+    ])) {
+      const found = await ask(accepted);
+      assert.deepEqual([found.encoding, found.type], [encoding, 'application/wasm'], accepted);
+      assert.ok(unpack(found.body).equals(file), accepted);
+    }
+  } finally {
+    server.close();
+  }
 });

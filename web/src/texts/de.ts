@@ -229,6 +229,7 @@ const texts: Texts = {
     'Benutzt wird das Modell {model}. Ein Gesicht zählt als richtig, wenn das Modell den Ausdruck nennt, mit dem Menschen es beschriftet haben. In Klammern: der Bereich, den der Zufall lässt, denn es hätten andere Gesichter sein können (95 %).',
   'about.splits':
     'Testgesichter haben das Modell weder trainiert noch ausgewählt. Validierungsgesichter halfen, es auszuwählen; ihre Zahlen können daher etwas zu gut sein.',
+  'about.stored': 'Diese Seite hat das Modell in einer kleineren Datei, deren Gewichte weniger Bits haben. Das änderte die Antwort bei {changed} von {n} Validierungsgesichtern; {right} sind richtig, mit der größeren Datei {before}. Die Zahlen unten gelten für die größere Datei.',
   'about.unmeasured': 'Von diesem Modell wurde nichts gemessen.',
   'about.figures': '{right} von {n} Gesichtern richtig ({low} bis {high}).',
   'about.classes': 'Nach Ausdruck',

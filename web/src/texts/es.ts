@@ -229,6 +229,7 @@ const texts: Texts = {
     'El modelo en uso es {model}. Una cara cuenta como acierto si el modelo nombra la expresión con la que la etiquetaron personas. Entre paréntesis: el margen que deja el azar, pues podrían haber sido otras caras (95 %).',
   'about.splits':
     'Las caras de prueba no entrenaron el modelo ni ayudaron a elegirlo. Las de validación ayudaron a elegirlo, y sus cifras pueden ser algo optimistas.',
+  'about.stored': 'Esta página tiene el modelo en un archivo más pequeño, cuyos pesos ocupan menos bits. Eso cambió la respuesta en {changed} de {n} caras de validación; acierta {right}, y {before} con el archivo grande. Las cifras de abajo son del archivo grande.',
   'about.unmeasured': 'De este modelo no se midió nada.',
   'about.figures': '{right} de {n} caras acertadas ({low} a {high}).',
   'about.classes': 'Por expresión',

@@ -220,6 +220,7 @@ const texts: Texts = {
   'about.accuracy': '它有多准',
   'about.accuracy.lead': '正在使用的模型是 {model}。如果模型说出的表情与人们的标注一致，就算正确。括号中是偶然性留下的范围，因为也可能选到别的人脸（95%）。',
   'about.splits': '测试人脸既没有训练模型，也没有参与选择模型。验证人脸参与了选择，因此它们的数字可能略微偏高。',
+  'about.stored': '此页面使用较小的模型文件，其权重占用的位数较少。{n} 张验证人脸中有 {changed} 张的答案因此改变；{right} 正确，较大的文件为 {before}。以下数字属于较大的文件。',
   'about.unmeasured': '这个模型没有测量数据。',
   'about.figures': '{n} 张人脸中 {right} 正确（{low} 至 {high}）。',
   'about.classes': '按表情',
