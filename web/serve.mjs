@@ -1,6 +1,7 @@
 /** Serves what was built, compressed and with the headers that threads and the content policy need. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import sirv from 'sirv';
@@ -8,8 +9,8 @@ import sirv from 'sirv';
 const here = import.meta.dirname;
 const headers = JSON.parse(readFileSync(join(here, 'headers.json'), 'utf8'));
 
-/** A started server of a folder, on this machine alone unless `host` says otherwise; `extra` may depend on the path. */
-export function serve(folder, port = 0, host = '127.0.0.1', extra = headers) {
+/** A started server of a folder, on this machine alone unless `host` says otherwise; `extra` may depend on the path; by https with a key and a certificate. */
+export function serve(folder, port = 0, host = '127.0.0.1', extra = headers, secret = null) {
   const files = sirv(folder, {
     brotli: true,
     gzip: true,
@@ -20,12 +21,12 @@ export function serve(folder, port = 0, host = '127.0.0.1', extra = headers) {
       for (const [name, value] of Object.entries(typeof extra === 'function' ? extra(path) : extra)) response.setHeader(name, value);
     },
   });
-  const server = createServer((request, response) =>
+  const answer = (request, response) =>
     files(request, response, () => {
       response.statusCode = 404;
       response.end('not here');
-    }),
-  );
+    });
+  const server = secret ? createSecureServer(secret, answer) : createServer(answer);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve(server));

@@ -24,18 +24,26 @@ interface Button {
   percent: HTMLElement;
   at: number;
   key: string;
+  place: string;
+  size: string;
 }
 
 export class Boxes {
   private readonly layer = element('faces');
   private readonly buttons = new Map<number, Button>();
   private order: number[] = [];
+  /** Of the screen in px; asking for it with each picture would lay out the page each time. */
+  private width = 1;
   private last: Parameters<Boxes['show']> | null = null;
 
   /** `choose` is called with the number of a face. */
   constructor(private readonly choose: (number: number) => void) {
     this.layer.onkeydown = (event) => this.step(event);
-    new ResizeObserver(() => this.last && this.show(...this.last)).observe(this.layer.parentElement!);
+    const screen = this.layer.parentElement!;
+    new ResizeObserver(() => {
+      this.width = screen.clientWidth;
+      if (this.last) this.show(...this.last);
+    }).observe(screen);
     onLanguage(() => {
       for (const button of this.buttons.values()) button.key = '';
       if (this.last) this.show(...this.last);
@@ -47,7 +55,7 @@ export class Boxes {
     this.last = [faces, size, mirrored, chosen, now];
     const { width, height } = size;
     this.layer.hidden = !faces.length;
-    const scale = this.layer.parentElement!.clientWidth / width;
+    const scale = this.width / width;
     const here = new Set(faces.map(({ number }) => number));
     const left = ({ box }: Boxed) => (mirrored ? width - box[0] - box[2] : box[0]);
     for (const face of faces) {
@@ -79,13 +87,16 @@ export class Boxes {
     const button = this.buttons.get(face.number) ?? this.add(face.number);
     const [, y, w, h] = face.box;
     const { style } = button.root;
-    style.transform = `translate(${left.toFixed(1)}px, ${(y * scale).toFixed(1)}px)`;
-    style.width = `${(w * scale).toFixed(1)}px`;
-    style.height = `${(h * scale).toFixed(1)}px`;
-    button.root.setAttribute('aria-checked', String(chosen));
+    // Whole pixels, so that a face that holds still changes nothing.
+    const place = `translate(${Math.round(left)}px, ${Math.round(y * scale)}px)`;
+    const size = `${Math.round(w * scale)}px ${Math.round(h * scale)}px`;
+    if (place !== button.place) style.transform = place;
+    if (size !== button.size) [style.width, style.height] = size.split(' ') as [string, string];
+    Object.assign(button, { place, size });
     const key = `${face.name} ${chosen}`;
     if (key === button.key && now - button.at < EVERY) return button.root;
     Object.assign(button, { key, at: now });
+    button.root.setAttribute('aria-checked', String(chosen));
     style.setProperty('--colour', lookOf(face.name).colour);
     setIcon(button.icon, face.name);
     button.name.textContent = look(face.name);
@@ -101,7 +112,7 @@ export class Boxes {
     root.setAttribute('role', 'radio');
     const chip = Object.assign(document.createElement('span'), { className: 'chip' });
     const [name, percent] = ['name', 'percentage'].map((className) => Object.assign(document.createElement('span'), { className }));
-    const made = { root, icon: icon(''), name: name!, percent: percent!, at: -Infinity, key: '' };
+    const made = { root, icon: icon(''), name: name!, percent: percent!, at: -Infinity, key: '', place: '', size: '' };
     chip.append(made.icon, name!, percent!);
     root.append(chip);
     root.onclick = () => this.choose(number);

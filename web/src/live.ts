@@ -194,7 +194,7 @@ export class Live {
 
   private show(faces: Followed[], now: number): void {
     this.view.show(faces, this.tracks.shown(now), this.size, this.mirrored, now);
-    showSpeed(this.stages, this.fps, this.threads);
+    showSpeed(this.stages, this.fps, this.threads, now);
   }
 
   /** Where the faces of a picture are; asked for after their labels where they were read at the place of the frame before. */

@@ -9,8 +9,13 @@ export type Duration = 'speed.find' | 'speed.cut' | 'speed.read' | 'speed.camera
 type Row = [name: Duration, ...values: (number | null)[]];
 const MANY: [Words, Words] = [words('speed.median'), words('speed.below')];
 
-/** Of many pictures: the stages' medians and 95 % quantiles. */
-export function showSpeed(stages: Partial<Record<Duration, Latency>>, fps: number, threads: number): void {
+const EVERY = 100; // ms between changes
+let shownAt = -Infinity;
+
+/** Of many pictures, at a time in ms: the stages' medians and 95 % quantiles, at the pace of a reader. */
+export function showSpeed(stages: Partial<Record<Duration, Latency>>, fps: number, threads: number, now: number): void {
+  if (now - shownAt < EVERY) return;
+  shownAt = now;
   const rows = Object.entries(stages).map(([name, latency]): Row => [name as Duration, latency.quantile(0.5), latency.quantile(0.95)]);
   write(MANY, rows, () => `${t('speed.rate', { n: Math.round(fps) })} · ${plural('speed.threads', threads)}`);
 }

@@ -26,6 +26,7 @@ const OTHERS: Record<Exclude<Language, 'en'>, () => Promise<{ default: Texts }>>
 let language: Language = 'en';
 let texts: Texts = en;
 let formats: Record<string, Intl.NumberFormat> = {};
+let rules: Intl.PluralRules | undefined;
 
 function formatted(value: number, digits: number, style: 'decimal' | 'percent'): string {
   const options = { style, minimumFractionDigits: digits, maximumFractionDigits: digits };
@@ -66,7 +67,7 @@ type Counted = { [K in Key]: K extends `${infer Name}.other` ? (`${Name}.one` ex
 
 /** A text for one or for several of something. */
 export function plural(key: Counted, n: number, values: Values = {}): string {
-  const form = new Intl.PluralRules(language).select(n) === 'one' ? 'one' : 'other';
+  const form = (rules ??= new Intl.PluralRules(language)).select(n) === 'one' ? 'one' : 'other';
   return filled(`${key}.${form}`, { n, ...values });
 }
 
@@ -105,6 +106,7 @@ async function speak(wanted: Language): Promise<void> {
   if (wish !== wanted) return; // another one was chosen meanwhile
   [texts, language] = found ? [found, wanted] : [en, 'en'];
   formats = {};
+  rules = undefined;
   const { documentElement: root } = document;
   [root.lang, root.dir] = [language, LANGUAGES[language].dir];
   for (const place of document.querySelectorAll<HTMLElement>('[data-text]')) {

@@ -51,13 +51,13 @@ async function alone(args, options) {
 /**
  * A page with a profile and a server of its own. `camera`: 'clip', 'none' or 'refused'; `clip` is what it shows. `keep` lets the
  * service worker in. `lent` is false where the profile has to be a folder. `before` gets the page before it loads; `folder` is what
- * is served. Everything is closed with `page.end()`.
+ * is served, the page from `path`, by https with `secret`. Everything is closed with `page.end()`.
  *
  * @param {Record<string, any>} [options] more of them are Playwright's
  */
-export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = false, lent = true, before, headers, folder = DIST, ...options } = {}) {
-  const server = await serve(folder, 0, '127.0.0.1', headers);
-  const url = `http://localhost:${server.address().port}/`;
+export async function open({ camera = 'clip', clip = 'camera.mjpeg', keep = false, lent = true, before, headers, folder = DIST, path = '', secret = null, ...options } = {}) {
+  const server = await serve(folder, 0, '127.0.0.1', headers, secret);
+  const url = `${secret ? 'https' : 'http'}://localhost:${server.address().port}/${path}`;
   const { context, leave } = await (lent ? shared : alone)(CAMERAS[camera](clip), {
     serviceWorkers: keep ? 'allow' : 'block',
     viewport: { width: 390, height: 844 },

@@ -14,7 +14,7 @@ const headers = { ...sharedHeaders, 'Cache-Control': 'max-age=600' };
 /** A copy of the built page, and what turns it into its next version: the script has another name, the old one is gone. */
 function site() {
   const folder = mkdtempSync(join(tmpdir(), 'ferlab-site-'));
-  cpSync(DIST, folder, { recursive: true, filter: (name) => !name.endsWith('.gz') });
+  cpSync(DIST, folder, { recursive: true, filter: (name) => !/\.(gz|br)$/.test(name) });
   const assets = join(folder, 'assets');
   const before = readdirSync(assets).find((name) => /^index-.*\.js$/.test(name));
   const edit = (name, change) => writeFileSync(join(folder, name), change(readFileSync(join(folder, name), 'utf8')));
