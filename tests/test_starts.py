@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ferlab import commandline
+from ferlab import cli
 from tests import test_imports
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,7 +142,7 @@ def test_no_library_reports_to_its_maker(words, tmp_path):
 def test_each_command_is_a_script_of_its_own():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     commands = {f"ferlab-{name}": f"ferlab.{name}:main" for name in test_imports.COMMANDS}
-    assert project["scripts"] == {"ferlab": "ferlab.commandline:main"} | commands
+    assert project["scripts"] == {"ferlab": "ferlab.cli:main"} | commands
 
 
 @pytest.mark.parametrize(("line", "words"), [("model=fi", ["model=five_layer"]), ("label_smo", ["label_smoothing="])])
@@ -161,14 +161,14 @@ def ferlab(monkeypatch, capsys):
     """A function that types `ferlab` and words, and gives exit status and output; the scripts do not run."""
     ran = []
     scripts = [EntryPoint(f"ferlab-{name}", f"ferlab.{name}:main", "console_scripts") for name in ("predict", "train")]
-    monkeypatch.setattr(commandline, "entry_points", lambda group: [*scripts, EntryPoint("other", "a:b", group)])
+    monkeypatch.setattr(cli, "entry_points", lambda group: [*scripts, EntryPoint("other", "a:b", group)])
     monkeypatch.setattr(EntryPoint, "load", lambda script: lambda: ran.append((script.name, sys.argv)) or 3)
 
     def type_(*words: str) -> tuple[object, str, list]:
         monkeypatch.setattr(sys, "argv", ["/bin/ferlab", *words])
         status = None
         try:
-            commandline.main()
+            cli.main()
         except SystemExit as end:
             status = end.code
         return status, capsys.readouterr().out, ran
@@ -190,9 +190,18 @@ def test_ferlab_lists_the_commands_with_a_sentence_each(ferlab, words):
     assert lines[1][1] == "conf in, a run directory with the best weights and their val accuracy out"
 
 
+def test_ferlab_ends_quietly_where_nobody_reads_its_list():
+    code = "import sys; from ferlab.cli import main; sys.argv = ['ferlab']; main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_ferlab_says_which_command_was_meant(ferlab):
     assert ferlab("trian")[0] == "ferlab: there is no command trian; did you mean train?"
-    assert ferlab("xyz")[0] == "ferlab: there is no command xyz; did you mean ferlab --help?"
+    assert ferlab("zzz")[0] == "ferlab: there is no command zzz; did you mean ferlab --help?"
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")

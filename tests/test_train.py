@@ -40,10 +40,8 @@ def test_a_trial_says_that_nothing_is_kept(config, faces, monkeypatch, caplog):
             ("model=senet50",),
             ["model=senet50 with these keys is not what results/ measured; that is experiment=senet50"],
         ),
-        (("model=efficientnet_lite0",), []),  # has no recipe
         (("experiment=five_layer",), []),
         (("experiment=demo", "model=five_layer"), []),
-        (("-m", "model=senet50"), []),
     ],
 )
 def test_a_net_with_a_measured_recipe_names_it(typed, capsys, words, said):

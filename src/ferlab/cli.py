@@ -1,20 +1,25 @@
-"""How a command starts and ends: its help, its config, and how an error reaches who typed it.
+"""How a command starts and ends: its help, its config, how an error reaches who typed it, and the script `ferlab`.
 
 The functions import Hydra, not the module: without the extra [train] a command names in one line what to install.
 """
 
+import ast
 import contextlib
 import functools
+import importlib.util
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ferlab import commandline
-from ferlab.errors import FerlabError
+from ferlab.errors import FerlabError, nearest
 from ferlab.files import Config, refusal, shown
 
 if TYPE_CHECKING:
@@ -23,6 +28,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+_PREFIX = "ferlab-"  # of the scripts of the commands
+# The first word is a command, and the script of that command completes the others, as Hydra's own function does it.
+_BASH = """\
+_ferlab() {
+  if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "NAMES" -- "$2")); return; fi
+  local name=ferlab-${COMP_WORDS[1]} line=ferlab-${COMP_LINE#*ferlab }
+  COMPREPLY=($(compgen -W "$(COMP_LINE=$line COMP_POINT=${#line} $name -sc query=bash 2>/dev/null)" -- "$2"))
+}
+COMP_WORDBREAKS=${COMP_WORDBREAKS//=}
+complete -o nospace -o default -F _ferlab ferlab"""
 _EXTRAS = {"captum": "train,explain", "saliency": "train,explain", "skimage": "train,explain"}  # of all others: train
 _ends = contextlib.ExitStack()  # of the command that runs
 
@@ -125,3 +140,30 @@ def _reason(error: Exception) -> str | None:
     if library == "ferlab":
         return None
     return f"{library} is not installed; type pip install 'ferlab[{_EXTRAS.get(library, 'train')}]'"
+
+
+def main() -> None:
+    """`ferlab NAME WORDS` is `python -m ferlab.NAME WORDS`; without a name it lists the commands."""
+    scripts = {one.name.removeprefix(_PREFIX): one for one in entry_points(group="console_scripts")
+               if one.name.startswith(_PREFIX)}  # fmt: skip
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in scripts:
+        sys.argv = [str(Path(sys.argv[0]).with_name(_PREFIX + name)), *sys.argv[2:]]
+        sys.exit(scripts[name].load()())
+    with ending():
+        if name == "completion":
+            print(_BASH.replace("NAMES", " ".join(scripts)))
+        elif name in ("-h", "--help"):
+            print("ferlab COMMAND ...; ferlab COMMAND --help lists its keys\n")
+            for one in sorted(scripts):
+                print(f"  {one:<12}{_sentence(scripts[one])}")
+            print('\neval "$(ferlab completion)" lets bash complete commands, keys and choices.')
+        else:
+            raise FerlabError(f"there is no command {name}; did you mean {nearest(name, scripts) or 'ferlab --help'}?")
+
+
+def _sentence(script: EntryPoint) -> str:
+    """What a command does: the first sentence of its file, which is not imported."""
+    found = importlib.util.find_spec(script.module)
+    words = ast.get_docstring(ast.parse(Path(found.origin).read_text("utf-8"))) if found and found.origin else None
+    return re.sub("^`.*?`: ", "", (words or "").partition("\n\n")[0].replace("\n", " ").partition(". ")[0].rstrip("."))

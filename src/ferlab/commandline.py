@@ -1,33 +1,15 @@
-"""Words of a command line: a value so that it can be typed, the paths that a typed one names, and what is printed.
+"""Words of a command line: a value so that it can be typed, the paths that a typed one names, and what is printed."""
 
-`main` is the script `ferlab`.
-"""
-
-import ast
 import glob
-import importlib.util
 import io
 import os
 import re
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from ferlab.errors import nearest
-
 _PLAIN = re.compile(r"[A-Za-z./_][\w./+*?%@-]*", re.ASCII)  # Hydra takes it without quotes, and as a text
-_PREFIX = "ferlab-"  # of the scripts of the commands
-# The first word is a command, and the script of that command completes the others, as Hydra's own function does it.
-_BASH = """\
-_ferlab() {
-  if [ "$COMP_CWORD" = 1 ]; then COMPREPLY=($(compgen -W "NAMES" -- "$2")); return; fi
-  local name=ferlab-${COMP_WORDS[1]} line=ferlab-${COMP_LINE#*ferlab }
-  COMPREPLY=($(compgen -W "$(COMP_LINE=$line COMP_POINT=${#line} $name -sc query=bash 2>/dev/null)" -- "$2"))
-}
-COMP_WORDBREAKS=${COMP_WORDBREAKS//=}
-complete -o nospace -o default -F _ferlab ferlab"""
 _NO_TEXT = ("true", "false", "null", "nan", "inf")
 
 
@@ -63,29 +45,3 @@ def escape_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def main() -> None:
-    """`ferlab NAME WORDS` is `python -m ferlab.NAME WORDS`; without a name it lists the commands."""
-    scripts = {one.name.removeprefix(_PREFIX): one for one in entry_points(group="console_scripts")
-               if one.name.startswith(_PREFIX)}  # fmt: skip
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in scripts:
-        sys.argv = [str(Path(sys.argv[0]).with_name(_PREFIX + name)), *sys.argv[2:]]
-        sys.exit(scripts[name].load()())
-    if name == "completion":
-        print(_BASH.replace("NAMES", " ".join(scripts)))
-    elif name in ("-h", "--help"):
-        print("ferlab COMMAND ...; ferlab COMMAND --help lists its keys\n")
-        for one in sorted(scripts):
-            print(f"  {one:<12}{_sentence(scripts[one])}")
-        print('\neval "$(ferlab completion)" lets bash complete commands, keys and choices.')
-    else:
-        sys.exit(f"ferlab: there is no command {name}; did you mean {nearest(name, scripts) or 'ferlab --help'}?")
-
-
-def _sentence(script: EntryPoint) -> str:
-    """What a command does: the first sentence of its file, which is not imported."""
-    found = importlib.util.find_spec(script.module)
-    words = ast.get_docstring(ast.parse(Path(found.origin).read_text("utf-8"))) if found and found.origin else None
-    return re.sub("^`.*?`: ", "", (words or "").partition("\n\n")[0].replace("\n", " ").partition(". ")[0].rstrip("."))

@@ -150,7 +150,7 @@ def test_a_list_of_pictures_gives_a_list_with_their_names(predictor, two, tmp_pa
 
 
 def test_threads_share_a_predictor(predictor, two):
-    pictures = [np.roll(two, 9 * n, 1) for n in range(6)] + [photo(200 + 9 * n) for n in range(6)]
+    pictures = [np.roll(two, 9 * n, 1) for n in range(3)] + [photo(200 + 9 * n) for n in range(3)]
     alone = [predictor(picture).to_dict() for picture in pictures]
     with ThreadPoolExecutor(8) as pool:
         together = [faces.to_dict() for faces in pool.map(predictor, pictures)]

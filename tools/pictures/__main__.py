@@ -69,6 +69,7 @@ def main() -> None:
     if charts or not (pages.CHROMIUM and pages.NPM and Path("web/dist/index.html").is_file()):
         print("left as they are: pictures of the report and the web app; they need Chromium, Node and `make web-test`")
         return
+    files.write_bytes(FOLDER / "maps.png", pages.maps())
     for theme, content in pages.report():
         files.write_bytes(FOLDER / _file("report", theme, "png"), content)
     pages.app(FOLDER)

@@ -12,18 +12,25 @@ from PIL import Image
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 NPM = shutil.which("npm")
-DEMO = Path("outputs/demo")
+OUTPUTS = Path("outputs/pictures")
+RUN = OUTPUTS / "demo"
 _SCHEMES = {"light": 1, "dark": 0}  # as Chromium numbers them
 _COLOURS = 128  # of a picture of a page, a fifth of the bytes
 
 
+def maps() -> bytes:
+    """Mean maps by three methods on the drawn faces of val, of the run of `make demo`; trains it if it is not there."""
+    _ferlab("train", "experiment=demo", "name=demo", f"outputs={OUTPUTS}", "wandb=off", "skip_finished=true")
+    words = ["methods=[occlusion,grad_cam,integrated_gradients]", "sanity_faces=2", "sanity_stages=2", "curve_steps=4"]
+    _ferlab("explain", f"runs={RUN}", *words)
+    return (RUN / "explain" / "val" / "mean_maps.png").read_bytes()
+
+
 def report() -> Iterator[tuple[str, bytes]]:
-    """Theme and picture of the upper part of a report: that of `make demo`, whose run is trained if it is not there."""
-    _ferlab("train", "experiment=demo", "name=demo", f"outputs={DEMO}", "skip_finished=true")
-    _ferlab("evaluate", f"runs={DEMO / 'demo'}", "tta=none", f"outputs={DEMO}")
-    page = DEMO / "demo" / "reports" / "val-none" / "index.html"
+    """Theme and picture of the upper part of that run's report, after `maps`."""
+    _ferlab("evaluate", f"runs={RUN}", "tta=none", f"outputs={OUTPUTS}")
     for theme in _SCHEMES:
-        yield theme, shot(page, theme, 1180, 900)
+        yield theme, shot(RUN / "reports" / "val-none" / "index.html", theme, 1180, 1020)
 
 
 def shot(page: Path, theme: str, width: int, height: int) -> bytes:
