@@ -45,6 +45,7 @@ export class Stage {
   /** The stage takes the shape of its picture. */
   fit(width: number, height: number): void {
     element('screen').style.setProperty('--aspect', String(width / height));
+    element('screen').toggleAttribute('data-low', width > 2 * height);
   }
 
   /** Plays a camera's stream, or a video file's address. */

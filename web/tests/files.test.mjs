@@ -95,8 +95,8 @@ test('a video is read', async () => {
       const recorder = new MediaRecorder(stream, { mimeType: 'video/webm' });
       const parts = [];
       recorder.ondataavailable = ({ data }) => parts.push(data);
-      recorder.start();
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+      recorder.start(250);
+      while (parts.reduce((sum, { size }) => sum + size, 0) < 20_000) await new Promise((resolve) => setTimeout(resolve, 250));
       recorder.stop();
       await new Promise((resolve) => (recorder.onstop = resolve));
       return [...new Uint8Array(await new Blob(parts).arrayBuffer())];

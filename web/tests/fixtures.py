@@ -157,8 +157,9 @@ def write_golden(folder: Path, model: OnnxModel, faces: np.ndarray) -> None:
         net[-1].weight *= 30  # probabilities that are far apart
     predictor = Model(Preprocess(48, 1, [0.5], [0.25]), net).eval()
     told = {"format": FORMAT, "expressions": list(EXPRESSIONS), "margin": model.margin._asdict(), "name": "random"}
-    write(trace(predictor, 20), told, folder / "random.onnx", {})
-    write(store_as_fp16(trace(predictor, 20)), told, folder / "random16.onnx", {})
+    traced = trace(predictor, 20)
+    write(store_as_fp16(traced), told, folder / "random16.onnx", {})
+    write(traced, told, folder / "random.onnx", {})
     random, out = Crops(predictor).eval(), []
     rng = np.random.default_rng(1)
     for n, (width, height) in enumerate([(48, 48), (96, 96), (133, 71), (31, 40), (224, 224), (48, 48)]):

@@ -12,7 +12,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { open, ready, until } from './browser.mjs';
+import { EXPRESSIONS, open, ready, until } from './browser.mjs';
 
 const HERE = import.meta.dirname;
 const folder = resolve(process.argv[2] ?? join(HERE, '../../docs/pictures'));
@@ -67,9 +67,8 @@ async function filming(frames, options) {
     },
   });
   await ready(page);
-  await page.clock.pauseAt(NOON + 60_000);
+  await page.clock.pauseAt(NOON + 600_000); // later than any machine is ready
   await page.evaluate(() => window.show(0));
-  await page.click('#start');
   return page;
 }
 
@@ -94,32 +93,50 @@ async function minute(page, count, last) {
   for (let ms = 60_000; ms > 0; ms -= 250) await step(page, (((last - Math.floor(ms / 3 / STEP)) % count) + count) % count, 250);
 }
 
+/** The page with its camera, light and dark; `shots` is a folder for a round of the scene, a picture each frame. */
+async function camera(device, files, last, options, shots) {
+  const page = await filming(files, options);
+  await page.click('#start');
+  await step(page, 0, 125); // so that no step ends where a bar of the ribbon does
+  await minute(page, files.length, last);
+  for (const colorScheme of /** @type {const} */ (['dark', 'light'])) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await step(page, last, 250);
+    await page.screenshot({ path: join(folder, `app-${device}-${colorScheme}.png`) });
+  }
+  for (let n = 0; shots && n < files.length; n++) {
+    await step(page, (last + n) % files.length);
+    await page.screenshot({ path: join(shots, `${String(n).padStart(3, '0')}.png`), clip: { x: 0, y: 60, width: 1180, height: 700 } });
+  }
+  await page.end();
+}
+
+/** The sheet of a game, whose player makes the face that is asked for. */
+async function game(files) {
+  const page = await filming(files, WIDE);
+  await page.click('#play');
+  for (let n = 0; n >= 0; ) {
+    await step(page, n, 500);
+    n = await page.evaluate((names) => {
+      if (document.getElementById('scores').open) return -1;
+      return Math.max(0, names.indexOf(document.getElementById('game-name').textContent.toLowerCase()));
+    }, EXPRESSIONS);
+  }
+  await page.locator('#scores .made').screenshot({ path: join(folder, 'app-game.png') });
+  await page.end();
+}
+
 mkdirSync(folder, { recursive: true });
 const frames = mkdtempSync(join(tmpdir(), 'ferlab-frames-'));
 try {
   python(join(HERE, 'portraits.py'), frames);
   const of = (scene) => readdirSync(join(frames, scene)).sort().map((name) => join(frames, scene, name));
-  for (const [device, scene, last, options] of /** @type {const} */ ([['wide', 'three', 12, WIDE], ['phone', 'one', 4, PHONE]])) {
-    const files = of(scene);
-    const page = await filming(files, options);
-    await step(page, 0, 125); // so that no step ends where a bar of the ribbon does
-    await minute(page, files.length, last);
-    for (const colorScheme of /** @type {const} */ (['dark', 'light'])) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      await step(page, last, 250);
-      await page.screenshot({ path: join(folder, `app-${device}-${colorScheme}.png`) });
-    }
-    if (device === 'wide') {
-      const shots = join(frames, 'shots');
-      mkdirSync(shots);
-      for (let n = 0; n < files.length; n++) {
-        await step(page, (last + n) % files.length);
-        await page.screenshot({ path: join(shots, `${String(n).padStart(3, '0')}.png`), clip: { x: 0, y: 60, width: 1180, height: 700 } });
-      }
-      python(join(HERE, 'moving.py'), shots, join(folder, 'app-moving.webp'), String(STEP));
-    }
-    await page.end();
-  }
+  const shots = join(frames, 'shots');
+  mkdirSync(shots);
+  await game(of('seven'));
+  await camera('phone', of('one'), 4, PHONE);
+  await camera('wide', of('three'), 12, WIDE, shots);
+  python(join(HERE, 'moving.py'), shots, join(folder, 'app-moving.webp'), String(STEP));
 } finally {
   rmSync(frames, { recursive: true, force: true });
 }

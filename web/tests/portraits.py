@@ -2,8 +2,8 @@
 
     python web/tests/portraits.py FOLDER
 
-writes the frames that `pictures.mjs` shows to the page: 8 s of three people and of one. A photograph of a person needs
-that person's leave to be shown; these need nobody's.
+writes the frames that `pictures.mjs` shows to the page: 8 s of three people and of one, and one with seven expressions.
+A photograph of a person needs that person's leave to be shown; these need nobody's.
 """
 
 import sys
@@ -185,11 +185,18 @@ def one(seconds: float) -> np.ndarray:
     return picture
 
 
+def seven(seconds: float) -> np.ndarray:
+    """A person with another expression each tenth of a second, in the order of EXPRESSIONS: uint8 [720,960,3]."""
+    picture = room(960, 720)
+    paint(picture, PEOPLE[2], of(EXPRESSIONS[round(10 * seconds)]), (480, 340), 170)
+    return picture
+
+
 def main() -> None:
-    for scene in (three, one):
+    for scene, count in {three: 10 * SECONDS, one: 10 * SECONDS, seven: K}.items():
         folder = Path(sys.argv[1]) / scene.__name__
         folder.mkdir(parents=True, exist_ok=True)
-        for n in range(10 * SECONDS):
+        for n in range(count):
             cv2.imwrite(str(folder / f"{n:02}.jpg"), scene(n / 10)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
 
 

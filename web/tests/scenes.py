@@ -61,8 +61,10 @@ def together(faces: list[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def write_video(path: Path, face: np.ndarray, size: tuple[int, int], seconds: float) -> None:
-    """A WebM of one face, at 30 frames a second."""
+    """A WebM of one face, at 30 frames a second; a large one is painted small, since nobody looks at its details."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"VP80"), 30, size)
+    height = round(WIDTH * size[1] / size[0])
     for n in range(round(30 * seconds)):
-        writer.write(frame(face, round(20 * np.sin(n / 9)), size, size[1] * 2 // 3)[..., ::-1])
+        picture = frame(face, round(20 * np.sin(n / 9) * WIDTH / size[0]), (WIDTH, height), height * 2 // 3)
+        writer.write(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)[..., ::-1])
     writer.release()
