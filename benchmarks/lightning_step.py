@@ -91,10 +91,11 @@ def both(config: dict[str, Any], faces: Faces, batches: Fixed) -> list[tuple[flo
     clock = Clock(by_hand(config, faces, batches))
     trainer = pl.Trainer(
         **{**config["trainer"], "precision": "32-true"},
-        callbacks=[*trainers.callbacks_of(config), clock, *trainers.checkpointing(folder, config)],
+        callbacks=[*trainers.callbacks_of(config), clock, *trainers.checkpointing(folder, config, 0)],
         logger=loggers.loggers_of(folder, config, "off"),
         plugins=[durable_checkpoints.DurableCheckpointIO()],
         default_root_dir=folder,
+        profiler=trainers.Unprofiled(),
         num_sanity_val_steps=0,
         enable_model_summary=False,
         use_distributed_sampler=False,

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from ferlab.config import Config
@@ -19,6 +20,15 @@ from ferlab.training import distributed, durable_checkpoints, progress
 from ferlab.training.ema import WeightEma
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+
+
+class Unprofiled(PassThroughProfiler):
+    """Lightning's own opens a generator some 55 times a step, to do nothing in it."""
+
+    _nothing = contextlib.nullcontext()
+
+    def profile(self, action_name: str) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        return self._nothing
 
 
 def refuse_unsound(config: Config) -> None:
@@ -66,7 +76,7 @@ def trainer_of(
     callbacks = [*callbacks_of(config), *own]
     bar = any(isinstance(callback, progress.Bar) for callback in callbacks)
     return pl.Trainer(
-        **{**config["trainer"], "precision": precision, "enable_progress_bar": bar},
+        **{"profiler": Unprofiled(), **config["trainer"], "precision": precision, "enable_progress_bar": bar},
         callbacks=callbacks,
         logger=loggers,
         strategy=distributed.strategy_of(config["strategy"], ranks, config["trainer"]["num_nodes"]),
