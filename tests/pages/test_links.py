@@ -40,8 +40,10 @@ def test_a_run_that_is_typed_from_within_has_the_same_links(tmp_path, monkeypatc
 def test_names_are_quoted_and_files_that_are_missing_are_left_out(tmp_path):
     pages(tmp_path, "a 100%/reports/val-none")
     page = tmp_path / "a 100%/reports/val-none/index.html"
-    (tmp_path / "a 100%/config.yaml").touch()
+    for name in ("config.yaml", "members.json"):
+        (tmp_path / "a 100%" / name).touch()
     assert links.between(tmp_path / "index.html", page) == "a%20100%25/reports/val-none/index.html"
     assert links.files_of(page, ["report.json"]) == [
-        ("report.json", "report.json"), ("config.yaml", "../../config.yaml"), ("folder of the run", "../.."),
+        ("report.json", "report.json"), ("config.yaml", "../../config.yaml"), ("members.json", "../../members.json"),
+        ("the whole folder", "../.."),
     ]  # fmt: skip

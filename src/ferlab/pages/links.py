@@ -15,6 +15,16 @@ from ferlab.commandline import typed
 PAGE = "index.html"
 GROUPS = ("ensembles", "exported")  # folders in outputs whose folders are homes
 REPORTS = "reports"
+# In a home: of a run, and of an ensemble that was chosen.
+_OF_HOME = (
+    "config.yaml",
+    "run.json",
+    "members.json",
+    "members.csv",
+    "choices.csv",
+    "pairs.csv",
+    "error_correlation.png",
+)
 
 
 class Link(NamedTuple):
@@ -57,12 +67,12 @@ def around(page: Path) -> list[Link]:
 
 
 def files_of(page: Path, names: Sequence[str]) -> list[Link]:
-    """The files that belong to a page: those beside it, and of a run its config, facts, log and checkpoints."""
+    """The files that belong to a page: those beside it, and those of its run or ensemble that are there."""
     home = page.absolute().parents[2]
-    own = [*(page.with_name(name) for name in names), *(home / name for name in ("config.yaml", "run.json"))]
+    own = [*(page.with_name(name) for name in names), *(home / name for name in _OF_HOME)]
     logs = sorted(home.glob("log/*/metrics.csv"))[-1:]
     beside = [path for path in (*own, *logs) if path.is_file() or path.parent == page.parent]
-    return [Link(path.name, between(page, path)) for path in beside] + [Link("folder of the run", between(page, home))]
+    return [Link(path.name, between(page, path)) for path in beside] + [Link("the whole folder", between(page, home))]
 
 
 def runs_word(home: Path) -> str:

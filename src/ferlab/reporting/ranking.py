@@ -44,7 +44,7 @@ def ranked(reports: Sequence[Report], split: str, tta: str, links: Mapping[str, 
     caption = f"Ranked by accuracy on {where}. " if _val_there(reports) else ""
     caption += markdown.CAPTION + others
     found = {name: links[run] for name in order if (run := str(_first(by_row[name])["name"])) in links}
-    return PageTable(head, rows, caption, found, sortable=True)
+    return PageTable(head, rows, caption, found, sortable=len(rows) > 1)
 
 
 def cells(reports: Sequence[Report], split: str, tta: str) -> tuple[list[str], list[list[str]], str]:

@@ -16,7 +16,7 @@ from ferlab.reporting.markdown import Report
 from ferlab.reporting.reports import homes, load_report
 
 log = logging.getLogger(__name__)
-_OURS = b'content="ferlab index"'  # as page.html writes it
+_OURS = b'<p class="soft">ferlab index'  # as page.html writes it
 SUMMARY = "summary.html"  # beside the index, where `ferlab.summarise` has made it
 
 

@@ -127,7 +127,7 @@ def _accuracies(
             made.append(PageTable(tested.head, tested.rows, f"{tested.title.rstrip(':')}.{left_out}{labels}"))
         elif len(shown) > 1:
             said.append(f"{tested.title.rstrip(':.')}.{left_out}{labels}")
-    ranked = Section("Ranking", " ".join(said), made)
+    ranked = Section("Ranking" if len(shown) > 1 else "Accuracy", " ".join(said), made)
     if not without:
         return [ranked]
     counted = ", each a look that the ledger counts" if split == "test" else ""
