@@ -36,5 +36,5 @@
 
 # %% [markdown]
 # With an account, `wandb sync outputs/*/wandb/offline-run-*` sends them, and `wandb=online` sends the next ones as they train.
-# Each carries its sweep, model, data and class weights as tags. [Sweeps and W&B](../sweeps.md#wb) says how to make a
-# dashboard of them.
+# Each carries its sweep, model, data and class weights as tags. `python -m tools.wandb_workspace ENTITY --sweep DATE` makes the
+# dashboards of a sweep ([Sweeps and W&B](../sweeps.md#wb)).

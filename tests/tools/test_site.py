@@ -1,8 +1,10 @@
 """What the site shows beside docs/: links that leave it, and tutorials."""
 
 import json
+import re
 from types import SimpleNamespace
 
+import griffe
 import pytest
 
 from tools import site
@@ -45,3 +47,35 @@ def test_a_tutorial_is_a_page_and_the_same_notebook(tmp_path):
 def test_what_the_site_shows_is_there():
     for path in (*site.SHOWN.values(), *site.INSTEAD, site.ICON):
         assert (site.ROOT / path).exists(), path
+
+
+SHOWN_MODULES = sorted(
+    module
+    for page in (site.ROOT / "docs/api").glob("*.md")
+    for module in re.findall(r"^::: (\S+)$", page.read_text(), re.M)
+)
+
+
+@pytest.mark.parametrize("module", SHOWN_MODULES)
+def test_each_public_name_that_the_reference_shows_has_a_docstring(module):
+    """Fields stand in the docstring of their class; a net's `forward` is what its class says."""
+    file = site.ROOT / "src" / f"{module.replace('.', '/')}.py"
+    loaded = griffe.visit(module, file, file.read_text())
+    bare = [] if loaded.docstring else [module]
+    for owner in (loaded, *(member for member in loaded.members.values() if not member.is_alias and member.is_class)):
+        if owner.name.startswith("_"):
+            continue
+        for name, member in owner.members.items():
+            if name.startswith("_") or name == "forward" or member.is_alias or member.docstring:
+                continue
+            field = member.is_attribute and owner.is_class and member.annotation is not None
+            if not member.is_attribute or (field and not re.search(rf"\b{name}\b", owner.docstring.value)):
+                bare.append(member.path)
+    assert bare == []
+
+
+def test_the_reference_has_what_the_library_is_for():
+    assert {f"ferlab.{name}" for name in ("inference.predictor", "predictors.zoo", "runs.directory")} <= set(
+        SHOWN_MODULES
+    )
+    assert len(SHOWN_MODULES) > 10

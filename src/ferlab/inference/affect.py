@@ -14,7 +14,12 @@ from ferlab.expressions import EXPRESSIONS
 
 
 class Affect(NamedTuple):
-    """Valence, from displeasure to pleasure, and arousal, from sleep to excitement, each in -1..1."""
+    """Two coordinates of a feeling's name, each in -1..1.
+
+    Attributes:
+        valence: from displeasure to pleasure.
+        arousal: from sleep to excitement.
+    """
 
     valence: float
     arousal: float

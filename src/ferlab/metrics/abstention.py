@@ -18,7 +18,7 @@ _GRID = np.arange(100) / 100
 class Abstention(Accuracy):
     """A threshold, and the accuracy of the faces that keep their label.
 
-    Keys:
+    Attributes:
         threshold: in steps of .01; None where none reaches the accuracy.
         wanted: that accuracy, in 0..1.
         kept: share of the faces that keep their label.
@@ -30,7 +30,15 @@ class Abstention(Accuracy):
 
 
 class Covered(TypedDict):
-    """The `n` most confident faces: which share of all they are, and from which confidence on a face is one of them."""
+    """The most confident faces.
+
+    Attributes:
+        coverage: which share of all faces they are, in 0..1.
+        n: their number.
+        correct: how many of them are right.
+        accuracy: the share that is right; None of no face.
+        threshold: the confidence from which on a face is one of them; None of no face.
+    """
 
     coverage: float
     n: int

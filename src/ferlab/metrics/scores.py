@@ -18,7 +18,14 @@ Value = TypeVar("Value")
 
 
 class Bin(TypedDict):
-    """A bin of the reliability diagram: upper edge, faces, their mean confidence and accuracy, None where n = 0."""
+    """A bin of the reliability diagram.
+
+    Attributes:
+        up_to: its upper edge, in 0..1.
+        n: number of faces in it.
+        confidence: their mean confidence; None where n = 0.
+        accuracy: the share of them that is right; None where n = 0.
+    """
 
     up_to: float
     n: int
@@ -27,7 +34,13 @@ class Bin(TypedDict):
 
 
 class FrequentRecall(TypedDict):
-    """Mean recall of the classes with at least so many faces; that of a few faces would move it by chance."""
+    """Mean recall of the classes with enough faces; that of a few faces would move it by chance.
+
+    Attributes:
+        at_least: faces that a class needs.
+        classes: the names of those that have them.
+        mean: of their recalls; None of no class.
+    """
 
     at_least: int
     classes: list[str]
@@ -35,7 +48,20 @@ class FrequentRecall(TypedDict):
 
 
 class ByClass(TypedDict):
-    """What a confusion matrix tells; its rows are the truth, its columns the prediction."""
+    """What a confusion matrix tells. Dicts have a value for each name of `EXPRESSIONS`.
+
+    Attributes:
+        macro_recall: mean recall of the classes that have faces.
+        macro_f1: mean F1 of the classes that have faces or predictions.
+        recall: share of a class's faces that are predicted as it.
+        precision: share of the predictions of a class that are right.
+        f1: harmonic mean of the two.
+        recall_interval95: 95 % interval [low, high] after Wilson of each recall.
+        frequent_recall: mean recall of the classes with enough faces.
+        support: number of a class's faces.
+        disgust_misclassification: share of the faces of disgust that are predicted as something else.
+        confusion_matrix: counts, int [7,7]; rows are the truth, columns the prediction.
+    """
 
     macro_recall: float | None
     macro_f1: float | None
@@ -54,6 +80,14 @@ class Scores(Accuracy, ByClass):
 
     Ratios lie in 0..1. What cannot be measured (the recall of a class without faces) is None, never 0 or NaN; means
     over classes leave it out, as scikit-learn's do.
+
+    Attributes:
+        interval_method: the name of the method of all intervals.
+        without_train_twins: accuracy of the faces that are pixel-identical to no training face.
+        ece: expected calibration error over `BINS` bins (Guo et al. 2017, arXiv:1706.04599).
+        nll: mean of -log(probability of the label), in nats.
+        brier: mean over faces of the summed squared distances to the one-hot label, in 0..2.
+        reliability: the bins of the reliability diagram.
     """
 
     interval_method: str

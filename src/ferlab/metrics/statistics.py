@@ -11,7 +11,14 @@ _Z = NormalDist().inv_cdf(0.975)  # scipy.stats has all of this too, and takes a
 
 
 class Accuracy(TypedDict):
-    """A share of N faces. `accuracy` and its interval [low, high] lie in 0..1; both are None where N = 0."""
+    """A share of N faces.
+
+    Attributes:
+        n: number of faces.
+        correct: how many of them are right.
+        accuracy: their share, in 0..1; None where n = 0.
+        interval95: its 95 % interval [low, high] after Wilson; None where n = 0.
+    """
 
     n: int
     correct: int

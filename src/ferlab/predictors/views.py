@@ -112,7 +112,13 @@ def title(name: str, space: str) -> str:
 
 
 class ViewSet(NamedTuple):
-    """A set of views, and the space in which a run's answers to them are averaged."""
+    """A set of views, and the space in which a run's answers to them are averaged.
+
+    Attributes:
+        name: of the set in `VIEWS`.
+        views: its views.
+        space: `probability` or `logit`.
+    """
 
     name: str
     views: tuple[View, ...]
@@ -120,10 +126,12 @@ class ViewSet(NamedTuple):
 
     @property
     def title(self) -> str:
+        """What reports call it."""
         return title(self.name, self.space)
 
 
 def view_set(name: str, space: str) -> ViewSet:
+    """The set of views of a name, averaged in a space; raises FerlabError where there is none of that name."""
     try:
         found = views_named(name)
         return ViewSet(name, found, space_named(space, found))

@@ -84,7 +84,13 @@ def find(patterns: str | Sequence[str], root: str | os.PathLike = ".", key: str 
 
 @dataclass(frozen=True)
 class Run:
-    """One run directory, read when asked."""
+    """One run directory, read when asked.
+
+    Attributes:
+        path: of the directory.
+        config: all of config.yaml.
+        info: all of run.json.
+    """
 
     path: Path
     config: Config
@@ -92,6 +98,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The directory's own name."""
         return Path(os.path.abspath(self.path)).name  # also of a directory that was typed as `.`
 
     @property
@@ -101,6 +108,7 @@ class Run:
 
     @cached_property
     def weights_sha256(self) -> str:
+        """Checksum of the best weights; raises FerlabError before the first epoch has ended."""
         if not self.weights.is_file():
             raise FerlabError(f"{self.weights} is missing: the run has not finished an epoch; train it with ckpt=last")
         return files.sha256_of(self.weights)
@@ -176,6 +184,7 @@ def write_config(run: Path, config: Config) -> None:
 
 
 def finished(run: Run) -> bool:
+    """Whether the training has come to its end."""
     return run.info.get("status", "finished") == "finished"
 
 
