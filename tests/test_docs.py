@@ -1,78 +1,29 @@
-"""What README and the pages of docs/ tell the reader to type: commands, keys, choices and targets exist, Python runs.
-
-A block that is not run says why in an HTML comment above it: <!-- not run: REASON -->.
-"""
+"""The commands, keys, choices and targets exist that README and the pages of docs/ name."""
 
 import contextlib
 import copy
 import functools
 import io
-import json
 import re
 import shlex
-import shutil
 import tomllib
 from pathlib import Path
 
-import cv2
-import jupytext
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
-from PIL import Image
-from torch import nn
 
 from ferlab import predict
 from ferlab.config import CONF, typed
+from tests.pages_of_docs import NAMES, ROOT, commands, spans
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / f"{place}README.md" for place in ("", "data/", "web/", "zoo/", "results/", "examples/")]
-PAGES += [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "docs").rglob("*.py"))]
-PAGES = [page for page in PAGES if page.is_file()]
-NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.search(r"^\.PHONY: (.*)", MAKEFILE, re.M)[1].split())
 EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-FENCED = re.compile(r"(?P<why><!-- not run: [^>]+ -->\n+)?^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```$", re.M | re.S)
-LINE = re.compile(
-    r"(\w+=\S+ )*(python -m (ferlab|benchmarks|tools)\.|ferlab(-\w+)? |make |pip install |torchrun |srun )"
-)
-# Words in the place of others that every reader has to replace: no command of that name, another machine's plugin.
-FREE = re.compile(r"python -m \w+\.(NAME|X)\b|ferlab NAME|hydra/launcher=ray")
 # Words with a `=` between backticks that are no key of a file in conf/: of Hydra, layouts, W&B and Python.
 NOT_CONF = {"n_jobs", "crop", "label_order", "leaks", "sweep", "launcher", "color"}
-# Their programs take seconds, on a trained run or for an export.
-LONG = {"docs/field.md"}
-
-
-def text_of(name: str) -> str:
-    """A page in Markdown; of a tutorial its cells."""
-    page = ROOT / name
-    return page.read_text() if page.suffix == ".md" else jupytext.writes(jupytext.read(page), "md")
-
-
-def blocks(name: str, *languages: str) -> list[str]:
-    """Blocks of code of a page in these languages, without those that say why they are not run."""
-    found = FENCED.finditer(text_of(name))
-    return [match["text"] for match in found if match["language"] in languages and not match["why"]]
-
-
-def prose(name: str) -> str:
-    return FENCED.sub("", text_of(name))
-
-
-def spans(name: str) -> list[str]:
-    """What stands between backticks."""
-    return [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose(name))]
-
-
-def commands(name: str) -> list[str]:
-    """Each line of a page that is typed into a shell: of fenced and indented blocks, and between backticks."""
-    lines = [line for block in blocks(name, "", "bash") for line in block.splitlines()]
-    lines += [line.strip() for line in re.findall(r"^    [^\n]*", prose(name), re.M)] + spans(name)
-    return [line for line in dict.fromkeys(lines) if LINE.match(line) and not FREE.search(line)]
 
 
 def check(line: str) -> None:
@@ -171,46 +122,3 @@ def test_what_does_not_exist_is_found():
     ):
         with pytest.raises((Exception, SystemExit)):
             check(line)
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A folder with what the pages' programs read, and names that they take for granted."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "docs").symlink_to(ROOT / "docs")
-    people = ROOT / "docs/pictures/people.jpg"
-    for name in ("photo.jpg", "a.jpg"):
-        shutil.copy(people, name)
-    video = cv2.VideoWriter("clip.mp4", cv2.VideoWriter_fourcc(*"mp4v"), 10, (320, 240))
-    for _ in range(3):
-        video.write(cv2.resize(cv2.imread(str(people)), (320, 240)))
-    video.release()
-    net = nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 7))
-    with people.open("rb") as file, people.open("rb") as upload:
-        yield {
-            "json": json,
-            "file": file,
-            "upload": upload,
-            "image": Image.open(people),
-            "net": net,
-            "pictures": [people],
-        }
-
-
-PROGRAMS = [name for name in NAMES if name.endswith(".md") and blocks(name, "python")]
-WITH_A_RUN = [name for name in PROGRAMS if "outputs/NAME" in "".join(blocks(name, "python"))]
-WITHOUT = [name for name in PROGRAMS if name not in WITH_A_RUN]
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in WITHOUT])
-def test_the_programs_of_a_page_run(name, place):
-    for block in blocks(name, "python"):
-        exec(compile(block, name, "exec"), place)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WITH_A_RUN)
-def test_the_programs_of_a_page_run_on_a_run(name, place, own_run):
-    own_run.rename("outputs/NAME")
-    for block in blocks(name, "python"):
-        exec(compile(block, name, "exec"), place)
