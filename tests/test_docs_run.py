@@ -60,7 +60,7 @@ def test_the_programs_of_a_page_run_on_a_run(name, place, own_run):
 
 
 # Commands that end in seconds, and how their words that stand for something are filled in.
-QUICK = ("predict", "prepare", "evaluate", "compare", "summarise", "describe", "calibrate", "analyse", "ensemble")
+QUICK = ("predict", "prepare", "evaluate", "compare", "summarise", "describe", "calibrate", "analyse")
 FILLED = {
     "outputs/NAME": "outputs/small",
     "runs='outputs/*'": "runs=outputs/small",

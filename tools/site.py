@@ -77,7 +77,7 @@ def tutorial(script: Path) -> tuple[str, str]:
         cell["id"] = f"cell-{number}"  # jupytext draws them at random
     page = re.sub("^---\n.*?\n---\n+", "", jupytext.writes(notebook, "md"), flags=re.S)
     page = re.sub(r"^```python\n%%writefile (\S+)", r'```python title="\1"', page, flags=re.M)
-    taken = f"[Script]({script.name}){{ download }} · [notebook]({script.stem}.ipynb){{ download }}"
+    taken = f"As a [script]({script.name}){{ download }}, as a [notebook]({script.stem}.ipynb){{ download }}."
     title, _, rest = page.partition("\n")
     return f"{title}\n\n{taken}\n{rest}", jupytext.writes(notebook, "ipynb")
 
