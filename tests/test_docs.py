@@ -23,7 +23,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.search(r"^\.PHONY: (.*)", MAKEFILE, re.M)[1].split())
 EXTRAS = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 # Words with a `=` between backticks that are no key of a file in conf/: of Hydra, layouts, W&B and Python.
-NOT_CONF = {"n_jobs", "crop", "label_order", "leaks", "sweep", "launcher", "color"}
+NOT_CONF = {"n_jobs", "num_cpus", "crop", "label_order", "leaks", "sweep", "launcher", "color"}
 
 
 def check(line: str) -> None:
