@@ -51,13 +51,7 @@ def write(
     title = _title(data, split, tta)
     several = len(records) > 1
     html = template("summary.html").render(
-        head=Head(
-            "summary",
-            data,
-            f"{len(records)} runs compared" if several else records[0].name,
-            [*_findings(reports, shown, several), f"Shown in detail: {title}."],
-            _links(path, records),
-        ),
+        head=_head(path, shown, data, title),
         compared=[
             *_accuracies(shown, reports, split, tta, against),
             *training_curves.sections(records, curves_below=not several and shown[0][1] is not None),
@@ -75,25 +69,26 @@ def write(
     return path
 
 
-def _findings(reports: Sequence[Report], shown: Sequence[tuple[Record, Any]], several: bool) -> list[str]:
-    """What several runs, or the report of one, say in sentences."""
-    if several:
-        return [ranking.best(name, group) for name, group in markdown.by_labels(reports).items()]
-    record, report = shown[0]
+def _head(page: Path, shown: Sequence[tuple[Record, Any]], data: Sequence[str], title: str) -> Head:
+    records = [record for record, _ in shown]
+    several = len(records) > 1
+    reports = [report for record in records for report in record.reports]
+    systems = markdown.by_labels(reports)
+    found = [ranking.best(name, group) for name, group in systems.items()] if several else _alone(*shown[0])
+    homes = [record.path for record in records if links.pages_of(record.path)]
+    indexed = any(links.site_of(home).resolve() == page.parent.resolve() for home in homes)
+    pages = [Link("All runs", links.PAGE)] * indexed + ([] if several else _pages(page, records[0]))
+    name = f"{len(records)} runs compared" if several else records[0].name
+    return Head("summary", data, name, [*found, f"Shown in detail: {title}."], pages)
+
+
+def _alone(record: Record, report: Report | None) -> list[str]:
+    """What the report of one run says in sentences."""
     if report is None:
         return ["No report was written yet."]
     single = record.report(report["split"], "none") if report["tta"] != "none" else None
     same = single and single.get("faces_sha256") == report.get("faces_sha256")
     return findings.of_report(report, single if same else None)
-
-
-def _links(page: Path, records: Sequence[Record]) -> list[Link]:
-    """To the index beside the page, and for one run to its own pages."""
-    listed_there = any(
-        links.site_of(r.path).resolve() == page.parent.resolve() and links.pages_of(r.path) for r in records
-    )
-    found = [Link("All runs", links.PAGE)] if listed_there else []
-    return found + (_pages(page, records[0]) if len(records) == 1 else [])
 
 
 def _pages(page: Path, record: Record) -> list[Link]:
