@@ -60,8 +60,8 @@ async function measure(folder) {
       detect: since.map(({ seen, located }) => seen?.timing.detect ?? located?.detect).filter((ms) => ms != null),
       crop: seen.map(({ crop }) => crop),
       classify: seen.map(({ classify }) => classify),
-      'camera frame to label, median of a run': [parseFloat(total[1])],
-      'camera frame to label, 95 % of a run below': [parseFloat(total[2])],
+      'camera frame to label, median of a run': [parseFloat(total[1].replaceAll(',', ''))],
+      'camera frame to label, 95 % of a run below': [parseFloat(total[2].replaceAll(',', ''))],
       'pictures looked at in a second': [(1000 * since.filter(({ seen }) => seen).length) / (now - from)],
       'ms between pictures that show a face': between(since.filter(({ seen }) => seen)),
     };
