@@ -1,6 +1,6 @@
 /** Builds the page with the model in MODEL: networks, wasm and service worker are copied beside it. */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { defineConfig, type Plugin } from 'vite';
@@ -44,6 +44,12 @@ const copied: Record<string, string> = {
     ]),
   ),
 };
+
+/** Bytes of the files that the page counts while they come. */
+const sizes = () =>
+  Object.fromEntries(
+    Object.entries(copied).flatMap(([place, file]) => (/\.(onnx|wasm)$/.test(file) && existsSync(file) ? [[basename(place), statSync(file).size]] : [])),
+  );
 
 /** What is written for the page: place -> content; `worker` is the worker's script, empty where start.js cannot start it. */
 const written = (worker: string) => ({
@@ -189,7 +195,7 @@ export default defineConfig({
   // onnxruntime-web without its wasm: the bare import would add files of 28 MB.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', 'module', 'browser', 'import'] },
   worker: { format: 'es' },
-  define: { MODELS: JSON.stringify(factsOfAll(offered)) },
+  define: { SIZES: JSON.stringify(sizes()), MODELS: JSON.stringify(factsOfAll(offered)) },
   server: { headers },
   build: { target: 'es2022', assetsInlineLimit: 0, modulePreload: { polyfill: false }, outDir: process.env.OUT || 'dist' },
 });

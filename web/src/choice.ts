@@ -2,7 +2,7 @@
 import { measuredOf, models, setTitle, type Facts } from './facts';
 import type { Latency } from './latency';
 import { element } from './page';
-import { called, megabytes, milliseconds, number, onLanguage, percent, show, t, type Words } from './texts';
+import { called, megabytes, milliseconds, onLanguage, percent, show, t, type Words } from './texts';
 
 const KEY = 'ferlab-model'; // in the browser's storage
 const EVERY = 1000; // ms between looks at the speed
@@ -50,11 +50,9 @@ export class Choice {
     }
   }
 
-  /** So many bytes of a model are here. */
-  progress(facts: Facts, done: number): Words {
-    const progress = () => t('choice.progress', { done: number(done / 1e6, 1), all: megabytes(facts.bytes) });
-    show(element('choice-progress'), progress);
-    return progress;
+  /** How much of a model is here. */
+  progress(words: Words): void {
+    show(element('choice-progress'), words);
   }
 
   private row(facts: Facts, choose: (facts: Facts) => void): HTMLElement {

@@ -38,11 +38,11 @@ export class Engine {
   private silent = 0;
   private deaths: number[] = [];
 
-  /** `model` is the classifier's name below models/; `progress` is told how much of it, or of another one, is here. */
+  /** `model` is the classifier's name below models/; `progress` is told how many bytes of all are here when it, or another one, is loaded. */
   constructor(
     private readonly base: string,
     private model: string,
-    private readonly progress: (model: string, done: number) => void,
+    private readonly progress: (model: string, done: number, all: number) => void,
   ) {
     this.loaded = this.start();
     // Counted in ticks: a page that the system put to sleep does not take its own sleep for the worker's silence.
@@ -116,6 +116,7 @@ export class Engine {
       this.died();
     };
     const asked: Promise<Answer> = early ? this.answerTo(EARLY) : this.ask({ kind: 'load', base: this.base, model: this.model });
+    await Promise.resolve(); // who is told of progress exists a little later
     early?.heard.forEach((data) => this.heard(data));
     return (await asked) as Extract<Answer, { kind: 'loaded' }>;
   }
@@ -123,7 +124,7 @@ export class Engine {
   private heard(data: FromWorker): void {
     this.silent = 0;
     if (data.kind === 'alive') return;
-    if (data.kind === 'progress') return this.progress(data.model, data.done);
+    if (data.kind === 'progress') return this.progress(data.model, data.done, data.all);
     const asked = this.waiting.get(data.id);
     this.waiting.delete(data.id);
     if (data.kind === 'failed') asked?.reject('key' in data.why ? new Trouble(data.why.key, data.why.values as never) : new Error(data.why.message));

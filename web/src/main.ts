@@ -17,7 +17,7 @@ import { Scores } from './scores';
 import { Stage, type State } from './stage';
 import { Still } from './still';
 import { Strip } from './strip';
-import { speakAsChosen, t, words, wordsOf, type Words } from './texts';
+import { megabytes, number, speakAsChosen, t, words, wordsOf, type Words } from './texts';
 import { View } from './view';
 
 const stage = new Stage();
@@ -97,10 +97,11 @@ function use({ model, threads }: Loaded): void {
   element('model').textContent = model.name;
 }
 
-function loading(file: string, done: number): void {
-  if (file !== wanted.file) return;
-  const progress = choice.progress(wanted, done);
-  if (!inUse) view.say(() => `${t('preparing')} ${progress()}`, false);
+function loading(file: string, done: number, all: number): void {
+  if (file !== wanted.file || document.body.dataset.broken) return;
+  const progress = () => t('choice.progress', { done: number(done / 1e6, 1), all: megabytes(all) });
+  if (inUse) choice.progress(progress);
+  else if (stage.state !== 'opening') view.say(() => `${t('preparing')} ${progress()}`, false);
 }
 
 /** Another model, where it comes; what is looked at is then read by it. */

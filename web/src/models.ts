@@ -27,19 +27,25 @@ export interface Models {
   about: Model;
 }
 
-/** Told how many bytes are here. */
-export type Progress = (done: number) => void;
+/** Told how many bytes are here, and how many will be. */
+export type Progress = (done: number, all: number) => void;
+
+/** Is told of a response and a file's name; what it returns is told how many of its bytes are here. */
+type Count = (response: Response, name: string) => (done: number) => void;
 
 /** All networks below the page's address `base`, with the classifier `model`. Throws an Error whose message is for the person before the page. */
 export async function openModels(base: string, model: string, progress: Progress): Promise<Models> {
   ort.env.wasm.wasmPaths = new URL(`ort-${ort.env.versions.web}/`, base).href; // a browser's cache may hold other versions
   ort.env.wasm.numThreads = threads();
   ort.env.logLevel = 'error';
+  const count = together(progress);
+  const stop = countRuntime(count);
   // The wasm runtime comes with the first session that is asked for: of nothing, so that it comes while the networks do.
   ort.InferenceSession.create(new Uint8Array()).catch(() => undefined);
-  const fetched = (name: string) => fetchModel(new URL(`models/${name}.onnx`, base));
-  const [classifier, short] = await Promise.all([fetchClassifier(base, model, progress), fetched('face_short')]);
+  const fetched = (name: string, counting?: Count) => fetchModel(new URL(`models/${name}.onnx`, base), undefined, counting);
+  const [classifier, short] = await Promise.all([fetchFirst(base, model, count), fetched('face_short', count)]);
   const opened = await openClassifier(classifier);
+  stop();
   let kept: Promise<Detector> | undefined;
   const far = () => (kept ??= fetched('face_back').then(openDetector).catch((error) => {
     setTimeout(() => (kept = undefined), RETRY);
@@ -62,9 +68,11 @@ export interface File {
 }
 
 /** A classifier that is not the first is kept in a cache of its own. */
-export async function fetchClassifier(base: string, model: string, progress: Progress): Promise<File> {
+export const fetchClassifier = (base: string, model: string, progress: Progress) => fetchFirst(base, model, alone(progress));
+
+async function fetchFirst(base: string, model: string, count: Count): Promise<File> {
   const url = new URL(`models/${model}.onnx`, base);
-  if (model === FIRST) return fetchModel(url);
+  if (model === FIRST) return fetchModel(url, undefined, count);
   const cache = await self.caches?.open(KEPT).catch(() => undefined); // where the settings forbid it, it is fetched each time
   const kept = await cache?.match(url);
   if (kept) {
@@ -72,7 +80,7 @@ export async function fetchClassifier(base: string, model: string, progress: Pro
     const file = await fetchModel(url, kept).catch(() => null);
     if (file) return file;
   }
-  const file = await fetchModel(url, undefined, progress);
+  const file = await fetchModel(url, undefined, count);
   await cache?.put(url, new Response(file.bytes)).catch(() => undefined); // no room: fetched the next time
   return file;
 }
@@ -81,10 +89,10 @@ export async function fetchClassifier(base: string, model: string, progress: Pro
 const unfit = (name: string, why: string) => new Trouble('file.unfit', { name, why });
 
 /** Of a network: its file, unless `kept` is it, and the JSON beside it. */
-async function fetchModel(url: URL, kept?: Response, progress?: Progress): Promise<File> {
+async function fetchModel(url: URL, kept?: Response, count?: Count): Promise<File> {
   const name = url.pathname.split('/').pop()!;
   const jsonUrl = new URL(url.href.replace(/\.onnx$/, '.json'));
-  const coming = kept ? kept.arrayBuffer().then((buffer) => new Uint8Array(buffer)) : read(url, name, progress);
+  const coming = kept ? kept.arrayBuffer().then((buffer) => new Uint8Array(buffer)) : read(url, name, count);
   const [bytes, text] = await Promise.all([coming, read(jsonUrl, name.replace(/onnx$/, 'json'))]);
   let json: unknown;
   try {
@@ -104,7 +112,7 @@ async function fetchModel(url: URL, kept?: Response, progress?: Progress): Promi
   return file;
 }
 
-async function read(url: URL, name: string, progress?: Progress): Promise<Uint8Array<ArrayBuffer>> {
+async function read(url: URL, name: string, count?: Count): Promise<Uint8Array<ArrayBuffer>> {
   let response: Response;
   try {
     response = await fetch(url, { cache: 'no-cache' }); // an old JSON beside a new model would be refused
@@ -115,21 +123,70 @@ async function read(url: URL, name: string, progress?: Progress): Promise<Uint8A
     throw new Trouble('file.missing', { name, status: String(response.status) });
   }
   try {
-    return new Uint8Array(await (progress ? counted(response, progress) : response).arrayBuffer());
+    return count ? await collected(response, count(response, name)) : new Uint8Array(await response.arrayBuffer());
   } catch {
     throw new Trouble('file.part', { name });
   }
 }
 
-function counted(response: Response, progress: Progress): Response {
-  let done = 0;
-  const count = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
-    transform(part, controller) {
-      progress((done += part.length));
-      controller.enqueue(part);
-    },
-  });
-  return new Response(response.body!.pipeThrough(count));
+/** Bytes of files by their names, as they are when they are here; vite.config.ts fills it in. */
+declare const SIZES: Record<string, number>;
+
+/** One file, in the bytes that it has when it is here. */
+const alone =
+  (progress: Progress): Count =>
+  (_, name) =>
+  (done) =>
+    progress(done, SIZES[name] ?? done);
+
+/** Several files, in the bytes that are sent: fewer where the server compresses them. */
+function together(progress: Progress): Count {
+  const files = new Map<string, { done: number; size: number; sent: number }>();
+  return ({ headers }, name) => {
+    const size = SIZES[name] ?? Infinity;
+    const file = { done: 0, size, sent: Number(headers.get('Content-Length')) || size };
+    if (size < Infinity) files.set(name, file);
+    return (done) => {
+      file.done = Math.min(done, size);
+      if (![...files.keys()].some((one) => one.endsWith('.wasm'))) return; // most of it
+      const sum = (of: (one: typeof file) => number) => [...files.values()].reduce((before, one) => before + of(one), 0);
+      progress(sum(({ done, size, sent }) => (done / size) * sent), sum(({ sent }) => sent));
+    };
+  };
+}
+
+/** Counts the wasm runtime, which onnxruntime-web fetches itself. Returns how to end that. */
+function countRuntime(count: Count): () => void {
+  const real = self.fetch;
+  self.fetch = async (input, init) => {
+    const response = await real.call(self, input, init);
+    const name = new URL(response.url || String(input), self.location.href).pathname.split('/').pop()!;
+    if (name.endsWith('.wasm') && response.ok) void each(response.clone(), count(response, name)).catch(() => undefined);
+    return response;
+  };
+  return () => void (self.fetch = real);
+}
+
+/** Reads a response part by part. Tells after each how many bytes are here. */
+async function each(response: Response, tell: (done: number) => void, keep?: (part: Uint8Array) => void): Promise<number> {
+  const reader = response.body!.getReader();
+  for (let done = 0; ; ) {
+    const { value } = await reader.read();
+    if (!value) return done;
+    keep?.(value);
+    tell((done += value.length));
+  }
+}
+
+async function collected(response: Response, tell: (done: number) => void): Promise<Uint8Array<ArrayBuffer>> {
+  const parts: Uint8Array[] = [];
+  const whole = new Uint8Array(await each(response, tell, (part) => parts.push(part)));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 async function openSession({ name, bytes }: File): Promise<ort.InferenceSession> {

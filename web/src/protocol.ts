@@ -98,11 +98,11 @@ export type Answer =
 export type ToWorker = Request & { id: number };
 /**
  * `alive` is no answer: a worker that is still loading says so, since a slow connection takes its time. Nor is `progress`: so
- * many bytes of a classifier that the page does not always need are here.
+ * many bytes are here of a classifier, or of all that the page needs to start.
  */
 export type FromWorker = { id: number } & (
   | Answer
   | { kind: 'failed'; why: Why }
   | { kind: 'alive' }
-  | { kind: 'progress'; model: string; done: number }
+  | { kind: 'progress'; model: string; done: number; all: number }
 );

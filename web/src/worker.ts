@@ -27,6 +27,7 @@ const ALIVE = 2000; // ms between signs of life while files are waited for
 // Side of a portrait in px, and by the longer side of the face's box.
 const PORTRAIT_SIDE = 320;
 const PORTRAIT_RATIO = 1.6;
+const TELL = 100; // ms between words of what is here
 const IDLE = 1000; // ms without a picture, after which the detector for smaller faces is made ready
 
 let models: Models;
@@ -85,10 +86,15 @@ async function handle(data: ToWorker): Promise<void> {
 
 const loaded = (id: number): FromWorker => ({ id, kind: 'loaded', model: models.about, threads: ort.env.wasm.numThreads ?? 1 });
 
-const progressOf =
-  ({ id, model }: { id: number; model: string }) =>
-  (done: number) =>
-    answer({ id, kind: 'progress', model, done });
+const progressOf = ({ id, model }: { id: number; model: string }) => {
+  let last = -Infinity;
+  return (done: number, all: number) => {
+    const now = performance.now();
+    if (now - last < TELL && done < all) return;
+    last = now;
+    answer({ id, kind: 'progress', model, done, all });
+  };
+};
 
 /** Another classifier, once it is here; the one before reads until then, and goes on where this one cannot. */
 async function change(data: { id: number; model: string }): Promise<void> {

@@ -143,7 +143,7 @@ export function askWorker(page, questions) {
       const worker = new Worker(url, { type: 'module' });
       const ask = (message, transfer = []) =>
         new Promise((resolve) => {
-          worker.onmessage = ({ data }) => data.kind !== 'alive' && resolve(data);
+          worker.onmessage = ({ data }) => data.kind !== 'alive' && data.kind !== 'progress' && resolve(data);
           worker.postMessage({ id: 0, ...message }, transfer);
         });
       const answers = [await ask({ kind: 'load', base: document.baseURI, model: 'classifier' })];

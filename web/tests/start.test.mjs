@@ -168,3 +168,37 @@ test('the camera can be shown without a mirror and on the full screen', async ()
     await page.end();
   }
 });
+
+test('until all is here the page says how many of the megabytes that are sent have come', async () => {
+  const sent = {};
+  const page = await open({
+    camera: 'none',
+    before: (page) => {
+      page.on('response', (response) => {
+        const [name] = response.url().match(/(classifier\.onnx|face_short\.onnx|[^/]*\.wasm)$/) ?? [];
+        if (name) sent[name] = Number(response.headers()['content-length']);
+      });
+      return page.addInitScript(() => {
+        window.heard = [];
+        addEventListener('DOMContentLoaded', () => {
+          const status = document.getElementById('status');
+          new MutationObserver(() => window.heard.push(status.textContent)).observe(status, { childList: true });
+        });
+      });
+    },
+  });
+  try {
+    await ready(page);
+    const heard = await page.evaluate(() => window.heard);
+    const counts = heard.map((words) => words.match(/^Preparing the model… ([\d.]+) of ([\d.]+) MB$/)).filter(Boolean).map(([, done, all]) => [Number(done), Number(all)]);
+    assert.ok(counts.length > 1, heard.join('\n'));
+    assert.equal(Object.keys(sent).length, 3, Object.keys(sent).join());
+    const all = Object.values(sent).reduce((sum, bytes) => sum + bytes, 0) / 1e6;
+    assert.ok(Math.abs(counts.at(-1)[1] - all) < 0.06, `${counts.at(-1)} of ${all}`);
+    counts.slice(1).forEach(([done], n) => assert.ok(done >= counts[n][0], counts.join(' ')));
+    assert.ok(counts.at(-1)[0] > 0.9 * all, counts.join(' '));
+    assert.equal(heard.at(-1), 'Ready. Start the camera or open a file.');
+  } finally {
+    await page.end();
+  }
+});
