@@ -18,7 +18,7 @@ const HERE = import.meta.dirname;
 const CLIPS = process.env.CLIPS ?? join(HERE, 'built');
 const rounds = Number(process.argv[2] ?? 3);
 const seconds = Number(process.argv[3] ?? 6);
-const SETTLE = 3000; // ms until V8 has compiled for good what runs often
+const SETTLE = 6000; // ms until V8 has compiled for good what runs often
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const quantile = (values, q) => [...values].sort((a, b) => a - b)[Math.max(0, Math.ceil(q * values.length) - 1)];
 
