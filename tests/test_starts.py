@@ -128,7 +128,11 @@ def test_no_library_reports_to_its_maker(words, tmp_path):
     Image.new("L", (48, 48)).save(tmp_path / "a.png")
     home = tmp_path / "home"
     home.mkdir()
-    calls = ["strace", "-f", "--seccomp-bpf", "-e", "trace=socket", "-o", tmp_path / "calls"] if shutil.which("strace") else []
+    calls = (
+        ["strace", "-f", "--seccomp-bpf", "-e", "trace=socket", "-o", tmp_path / "calls"]
+        if shutil.which("strace")
+        else []
+    )
     unset = {"ORT_DISABLE_TELEMETRY", "NO_ALBUMENTATIONS_UPDATE", "WANDB_ERROR_REPORTING", "MLFLOW_DISABLE_TELEMETRY"}
     environment = {key: value for key, value in os.environ.items() if key not in unset} | {"HOME": str(home)}
     command = [*calls, sys.executable, *(word.format(tmp=tmp_path) for word in words)]
