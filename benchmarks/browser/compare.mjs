@@ -62,7 +62,7 @@ async function latency(page, name, seen) {
   await page.evaluate(() => (document.getElementById('figures').open = true));
   const cells = await until(page, () => {
     const row = document.querySelector('#stages tr:last-child');
-    return row && [...row.querySelectorAll('td')].map(({ textContent }) => parseFloat(textContent));
+    return row && [...row.querySelectorAll('td')].map(({ textContent }) => parseFloat(textContent.replaceAll(',', '')));
   });
   return cells;
 }
@@ -77,7 +77,7 @@ async function measure(name, folder, five) {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', ...camera] });
   try {
     const session = await browser.newBrowserCDPSession();
-    const context = await browser.newContext({ serviceWorkers: 'block', viewport: { width: 1280, height: 800 } });
+    const context = await browser.newContext({ locale: 'en-US', serviceWorkers: 'block', viewport: { width: 1280, height: 800 } });
     const page = await context.newPage();
     const requested = new Set();
     context.on('request', (request) => request.url().startsWith(address) && requested.add(new URL(request.url()).pathname));
