@@ -1,8 +1,9 @@
 """The name of an exported model in, its net in torch out: what `ferlab.zoo` is.
 
-from ferlab import zoo
-net = zoo.load("accurate")       # faces [B,1,H,W], 0..255 -> logits [B,7]; its preprocessing is inside
-net.expressions                  # what each logit means
+    from ferlab import zoo
+
+    net = zoo.load("accurate")  # faces [B,1,H,W], 0..255 -> logits [B,7]; its preprocessing is inside
+    net.expressions             # what each logit means
 
 The weights lie in NAME.safetensors beside the model's JSON, which holds their checksums and the config of the net, or
 in the zoo, where the package would grow too large with them.

@@ -1,7 +1,11 @@
 """Run directories: config, weights, metrics and reports of one training, together.
 
-config.yaml   all of the run's config, resolved      run.json       what was measured and with which code and data
-checkpoints/  best.ckpt, last.ckpt                    log/N/         metrics.csv of the N-th start
+What lies in one:
+
+    config.yaml   all of the run's config, resolved
+    run.json      what was measured and with which code and data
+    checkpoints/  best.ckpt, last.ckpt
+    log/N/        metrics.csv of the N-th start
 """
 
 import csv
