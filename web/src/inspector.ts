@@ -129,9 +129,9 @@ export class Inspector {
     const most = Math.max(...drops);
     const n = drops.indexOf(most);
     const third = (at: number) => Math.min(2, Math.floor((3 * at) / PLACES));
-    const where = t('inspect.where', { row: ROWS[third(Math.floor(n / PLACES))]!(), column: COLUMNS[third(n % PLACES)]!() });
+    const [row, column] = [ROWS[third(Math.floor(n / PLACES))]!(), COLUMNS[third(n % PLACES)]!()];
     const read = t('inspect.read', { look: look(this.engine.expressions[top]!), p: percent(probability) });
-    return `${read} ${t('inspect.most', { points: number(100 * Math.max(most, 0)), where })}`;
+    return `${read} ${t('inspect.most', { points: number(100 * Math.max(most, 0)), row, column })}`;
   }
 
   private draw(canvas: HTMLCanvasElement, { data, width, height }: Pixels): void {
