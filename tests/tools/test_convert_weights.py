@@ -103,7 +103,11 @@ def oxford(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 BACKBONES = {"senet50": "legacy_seresnet50", "resnet50": "resnet50"}
-FILES = [(name, naming) for name in BACKBONES for naming in ("cydonia999", "Oxford", "Oxford as .pth")]
+FILES = [
+    pytest.param(name, naming, marks=[pytest.mark.slow] * (name == "resnet50" and naming != "cydonia999"))
+    for name in BACKBONES
+    for naming in ("cydonia999", "Oxford", "Oxford as .pth")
+]
 
 
 def pickled(path: Path, content: object, protocol: int = 2) -> str:
@@ -239,7 +243,7 @@ EXPANDED |= {"bn3": "bn2"}
 FIRST = {"conv_dw": "depthwise_conv", "bn1": "bn1", "conv_pw": "project_conv", "bn2": "bn2"}
 
 
-@pytest.mark.parametrize("n", [0, 1])
+@pytest.mark.parametrize("n", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_lite_with_the_packages_names_is_that_backbone_and_no_other(n, tmp_path):
     net = randomised(f"tf_efficientnet_lite{n}")
     names = {id(block): i for i, block in enumerate(block for stage in net.blocks for block in stage)}
