@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import sys
 import tomllib
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def test_the_snippets_of_readme_work(readme, monkeypatch, tmp_path, capsys):
     assert len(faces) == 3
     (tmp_path / "my_nets.py").write_text(own_net)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_nets", raising=False)  # the tutorials', of another test
     monkeypatch.setenv("FERLAB_ALLOW", "my_nets")
     (words,) = [line[1:] for line in command_lines(readme) if "model.name=tiny" in line]
     net = build(composed(*words)["model"]["net"])

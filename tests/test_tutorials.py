@@ -46,6 +46,7 @@ def test_a_tutorial_runs(script, tmp_path, monkeypatch):
 def test_a_net_of_ones_own_is_trained_and_measured_in_one_process(typed, tmp_path, monkeypatch):
     """The beginning of a tutorial without the seconds in which each command imports torch."""
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "my_nets", raising=False)  # README's, of another test
     (script,) = (script for script in TUTORIALS if script.stem == "own_net")
     net, choice, commands, *_ = cells(script)
     run(net, {})
