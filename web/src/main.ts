@@ -66,7 +66,7 @@ function prepare(coming: Promise<Loaded>): Promise<boolean> {
       capture ??= new Capture(model.expressions, () => (stage.state === 'camera' ? live.grab() : Promise.resolve(null)));
       capture.running = stage.state === 'camera';
       document.body.dataset.ready = 'true';
-      if (stage.state === 'idle' && element('status').textContent?.startsWith(t('preparing'))) view.say(words('ready'), false);
+      if (stage.state === 'idle' && preparing()) view.say(words('ready'), false);
       return true;
     },
     (error: unknown) => {
@@ -97,11 +97,15 @@ function use({ model, threads }: Loaded): void {
   element('model').textContent = model.name;
 }
 
+function preparing(): boolean {
+  return Boolean(element('status').textContent?.startsWith(t('preparing')));
+}
+
 function loading(file: string, done: number, all: number): void {
   if (file !== wanted.file || document.body.dataset.broken) return;
   const progress = () => t('choice.progress', { done: number(done / 1e6, 1), all: megabytes(all) });
   if (inUse) choice.progress(progress);
-  else if (stage.state !== 'opening') view.say(() => `${t('preparing')} ${progress()}`, false);
+  else if (preparing()) view.say(() => `${t('preparing')} ${progress()}`, false); // what else is said stays
 }
 
 /** Another model, where it comes; what is looked at is then read by it. */
