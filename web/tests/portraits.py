@@ -95,12 +95,7 @@ def _figure(seed: int) -> Figure:
     u[:, 0] = STRENGTH
     figure = Figure(Dice(u), np.arange(K))
     figure.gaze_x[:] = figure.gaze_y[:] = 0
-    figure.head()
-    for side in (-1, 1):
-        figure.eye(side)
-        figure.brow(side)
-    figure.nose()
-    figure.mouth()
+    figure.face()
     return figure
 
 

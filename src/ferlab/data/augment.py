@@ -190,23 +190,12 @@ class Augment:
         Raises:
             FerlabError: the policy has a transform without a batched form.
         """
-        return self.apply(faces, self.draw(index, epoch))
-
-    def draw(self, index: Tensor, epoch: int | Tensor) -> Tensor:
-        """The uniforms of faces int64 [B] in an epoch, float32 [B,D]; small enough to hold for a whole data set."""
-        columns = torch.arange(1, self._width + 1, device=index.device)
-        return uniforms(index, epoch, self.seed, columns)
-
-    def apply(self, faces: Tensor, u: Tensor) -> Tensor:
-        """The second half of `on_device`: faces [B,1,H,W] and their uniforms of `draw` -> float32 [B,1,H,W].
-
-        Raises:
-            FerlabError: the policy has a transform without a batched form.
-        """
         if self.reason:
             raise FerlabError(f"augmentation on the device: {self.reason}; augment on the host, or drop the transform")
+        columns = torch.arange(1, self._width + 1, device=index.device)
         faces = faces.float()
-        u = u.double()  # so that whole-pixel shifts and erased boxes fall as on the host; a few numbers a face
+        # Doubles, so that whole-pixel shifts and erased boxes fall as on the host; a few numbers a face.
+        u = uniforms(index, epoch, self.seed, columns).double()
         start = 0
         for form in self._forms:
             faces = form.device(faces, u[:, start : start + form.columns])

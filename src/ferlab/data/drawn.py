@@ -58,12 +58,7 @@ def _labels(n: int, rng: np.random.Generator) -> np.ndarray:
 def _photographs(dice: Dice, labels: np.ndarray, keys: np.ndarray) -> np.ndarray:
     """Drawn, lit, blurred and made grainy: uint8 [N,48,48]."""
     figure = Figure(dice, labels)
-    figure.head()
-    for side in (-1, 1):
-        figure.eye(side)
-        figure.brow(side)
-    figure.nose()
-    figure.mouth()
+    figure.face()
     figure.hand()
     shapes, tones = _posed(dice, figure.shapes), figure.tones
     background = dice(15, 235)

@@ -97,6 +97,15 @@ class Figure:
         """A line in the skin, depth [N] from 0, invisible, to 1."""
         self.add(f"{name} line", x, y, self.skin * (1 - 0.45 * np.clip(depth, 0, 1)))
 
+    def face(self) -> None:
+        """Head, eyes, brows, nose and mouth, in the order in which they are drawn."""
+        self.head()
+        for side in (-1, 1):
+            self.eye(side)
+            self.brow(side)
+        self.nose()
+        self.mouth()
+
     def head(self) -> None:
         """A superellipse, the hair a larger one behind it, and in front a fringe or none."""
         dice, skin = self.dice, self.skin

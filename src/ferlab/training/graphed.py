@@ -27,7 +27,7 @@ _NEEDED = {
     "unfreeze_every": (0,),
     "trainer.devices": (1,),
     "trainer.num_nodes": (1,),
-    "trainer.accumulate_grad_batches": (1, None),
+    "trainer.accumulate_grad_batches": (1,),
     "trainer.gradient_clip_val": (None, 0),
     "trainer.precision": ("auto", "bf16-mixed", "32-true"),
 }
