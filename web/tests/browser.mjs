@@ -1,4 +1,5 @@
 /** Chromium, the built page and what it looks at, for the tests. */
+import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -129,6 +130,19 @@ export async function axeFinds(page) {
   await page.evaluate(`window.axe || (() => {${axe}})()`);
   const { violations } = await page.evaluate(() => window.axe.run({ resultTypes: ['violations'] }));
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' ')}`);
+}
+
+/** In either colour scheme axe finds nothing, and in each size nothing sticks out, nor what `atEach` looks at. */
+export async function fits(page, state, sizes, atEach = async () => {}) {
+  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    assert.deepEqual(await axeFinds(page), [], `${state}, ${colorScheme}`);
+  }
+  for (const [width, height] of sizes) {
+    await page.setViewportSize({ width, height });
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `${state}: ${width}`);
+    await atEach();
+  }
 }
 
 export async function openFile(page, name) {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-import { DIST, axeFinds, fixture, open, openFile, percents, read, ready, says, text, until } from './browser.mjs';
+import { DIST, fits, fixture, open, openFile, percents, read, ready, says, text, until } from './browser.mjs';
 
 const LONG = 120_000; // ms
 const MODELS = join(import.meta.dirname, '../../src/ferlab/inference/models');
@@ -44,14 +44,7 @@ test('each is offered with its size, the accuracy of its JSON and, once it ran, 
     const [, ms] = first.match(/ · ([\d.]+) ms a face here$/);
     assert.ok(first.startsWith(expected[0]) && Number(ms) > 0.1 && Number(ms) < 1000, first);
     assert.deepEqual(others, expected.slice(1).map((words) => `${words}not run here yet`));
-    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      assert.deepEqual(await axeFinds(page), [], colorScheme);
-    }
-    for (const [width, height] of [[320, 640], [390, 844], [1280, 800]]) {
-      await page.setViewportSize({ width, height });
-      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `${width}`);
-    }
+    await fits(page, 'the choice', [[320, 640], [390, 844], [1280, 800]]);
     const heights = await page.locator('#models label').evaluateAll((all) => all.map((label) => label.getBoundingClientRect().height));
     assert.ok(Math.min(...heights) >= 44, heights.join());
   } finally {

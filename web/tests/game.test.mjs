@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { unzipSync } from 'fflate';
 import { runnerImport } from 'vite';
 
-import { EXPRESSIONS, askWorker, axeFinds, fixture, open, ready, says, text, until } from './browser.mjs';
+import { EXPRESSIONS, askWorker, fits, fixture, open, ready, says, text, until } from './browser.mjs';
 
 const LONG = 150_000; // ms: seven times five seconds in sight, and as much again on a busy machine
 const { module: looks } = await runnerImport(join(import.meta.dirname, '../src/looks.ts'), { configFile: false });
@@ -44,18 +44,12 @@ const round = (page, n) =>
 const sheet = (page) => page.getByRole('dialog', { name: 'Your faces' });
 
 async function checkLooks(page, state) {
-  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    assert.deepEqual(await axeFinds(page), [], `${state}, ${colorScheme}`);
-  }
-  for (const [width, height] of [[320, 640], [844, 390], [1280, 800], [390, 844]]) {
-    await page.setViewportSize({ width, height });
-    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `${state}: ${width}`);
+  await fits(page, state, [[320, 640], [844, 390], [1280, 800], [390, 844]], async () => {
     const small = await page.evaluate(() =>
       [...document.querySelectorAll('dialog[open] button, dialog[open] label, #play')].filter((target) => target.getBoundingClientRect().height < 44).map((target) => target.outerHTML),
     );
     assert.deepEqual(small.filter((html) => !html.includes('for="player"')), [], state);
-  }
+  });
 }
 
 test('seven faces, five seconds each: the best picture of each is kept, scored, saved, and downloaded once that was agreed to', async () => {

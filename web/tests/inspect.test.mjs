@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { EXPRESSIONS, WORKER, axeFinds, fixture, open, openFile, read, ready, says, text, until } from './browser.mjs';
+import { EXPRESSIONS, WORKER, fits, fixture, open, openFile, read, ready, says, text, until } from './browser.mjs';
 
 const SAME = 1e-3; // probabilities of the same pixels, by onnxruntime here and in Python
 const ROUNDED = 1e-2; // of a crop whose pixels may be a grey level apart: tests/model.test.mjs
@@ -108,14 +108,7 @@ test('of the chosen face of a photo the crop and the map are shown; another face
     });
     const best = drops(read).indexOf(most);
     [best % 11, Math.floor(best / 11)].forEach((square, axis) => assert.ok(Math.abs(hot[axis] - (8 * square + 8)) <= 16, `${hot} ${best}`));
-    for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-      assert.deepEqual(await axeFinds(page), [], colorScheme);
-    }
-    for (const [width, height] of [[320, 640], [844, 390], [1280, 800]]) {
-      await page.setViewportSize({ width, height });
-      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `${width}`);
-    }
+    await fits(page, 'the map', [[320, 640], [844, 390], [1280, 800]]);
 
     await page.evaluate(() => {
       window.asked = [];

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { axeFinds, fixture, open, read, ready, says, text, until } from './browser.mjs';
+import { axeFinds, fits, fixture, open, read, ready, says, text, until } from './browser.mjs';
 
 const LONG = 90_000; // ms
 const strip = (page) => page.getByRole('toolbar');
@@ -11,20 +11,14 @@ const looks = (page) => strip(page).getByRole('button');
 const given = (...names) => names.map((name) => fixture(name));
 
 async function check(page, state) {
-  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    assert.deepEqual(await axeFinds(page), [], `${state}, ${colorScheme}`);
-  }
-  for (const [width, height] of [[320, 640], [844, 390], [1280, 800], [390, 844]]) {
-    await page.setViewportSize({ width, height });
-    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)) <= 0, `${state}: ${width}`);
+  await fits(page, state, [[320, 640], [844, 390], [1280, 800], [390, 844]], async () => {
     const small = await page.evaluate(() =>
       [...document.querySelectorAll('#strip button, .tools button, #retry')]
         .filter((target) => target.checkVisibility() && Math.min(target.getBoundingClientRect().height, target.getBoundingClientRect().width) < 44)
         .map((target) => target.outerHTML),
     );
     assert.deepEqual(small, [], state);
-  }
+  });
 }
 
 test('samples are read without a camera, by keyboard too, and without a connection', async () => {
